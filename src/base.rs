@@ -1,0 +1,16 @@
+//! What everyone speaks: units, moments, failures, files, secrets, PostgreSQL's version numbers.
+//!
+//! This room imports nothing of ours and never knows what a repository, a cluster or a screen is.
+
+pub mod clock;
+pub mod error;
+pub mod files;
+pub mod postgres;
+pub mod secret;
+pub mod units;
+
+pub use clock::{TargetTime, Timestamp};
+pub use error::{Context, Kind, Report, Result};
+pub use postgres::PgVersion;
+pub use secret::Secret;
+pub use units::{BackupKind, BackupLabel, Bytes, Lsn, SystemId, Timeline, WalSegment, WalSegmentSize, Xid};

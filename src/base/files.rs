@@ -1,0 +1,63 @@
+//! Writing files so that a crash leaves the old content or the new, never a mixture.
+//!
+//! Never follows what it did not create, never removes a tree.
+
+use rustix::fs::{Mode, OFlags};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Replaces `path` by `content` atomically and durably: temporary file, fsync, rename, fsync of the folder.
+pub fn atomic_replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = temporary_beside(path);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    drop(file);
+    if let Err(error) = written.and_then(|()| std::fs::rename(&temporary, path)) {
+        drop(std::fs::remove_file(&temporary));
+        return Err(error);
+    }
+    sync_folder_of(path)
+}
+
+/// The name of the temporary file used for replacing `path`.
+pub fn temporary_beside(path: &Path) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pgmayday.tmp");
+    name.into()
+}
+
+/// Makes the entry `path` durable by syncing the folder it stands in.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+        _ => sync_folder(Path::new(".")),
+    }
+}
+
+/// Syncs a folder's own entries.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Opens a folder as a handle that other calls can be made relative to; refuses a symbolic link.
+pub fn open_folder(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(folder, flags, Mode::empty())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_whole_content_and_leaves_no_temporary() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        atomic_replace(&path, b"one", 0o600).unwrap();
+        atomic_replace(&path, b"two", 0o600).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

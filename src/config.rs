@@ -1,0 +1,1 @@
+//! pgBackRest's configuration: files, environment, command line, layered with every value's origin.

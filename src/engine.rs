@@ -1,0 +1,1 @@
+//! Verbs on a repository: plan, restore, prove, fetch WAL.

@@ -1,0 +1,1 @@
+//! A disposable cluster with a live ledger, and disasters to rehearse.

@@ -1,0 +1,16 @@
+//! pgmayday: the disaster-recovery console for PostgreSQL.
+//!
+//! Data flows up through the rooms below; a room imports only what stands before it (the table is in
+//! `ARCHITECTURE.md` and enforced by `tests/layers.rs`).
+
+pub mod base;
+pub mod cli;
+pub mod cluster;
+pub mod codec;
+pub mod config;
+pub mod engine;
+pub mod lab;
+pub mod model;
+pub mod repo;
+pub mod store;
+pub mod wal;

@@ -1,0 +1,3 @@
+//! Data that everyone may read and nobody does I/O with: what work reports while it runs.
+
+pub mod op;

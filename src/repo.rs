@@ -1,0 +1,1 @@
+//! The pgBackRest repository format.

@@ -1,0 +1,1 @@
+//! Reading write-ahead log: pages, records, checksums, commits; knows no repository.
