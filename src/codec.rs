@@ -21,6 +21,9 @@ pub use hash::Sha1Hash;
 /// How much stored data is taken in at a time.
 const BUFFER_BYTES: usize = 128 * 1024;
 
+/// The least that is taken in at a time, however small the stream.
+const MIN_BUFFER_BYTES: usize = 4096;
+
 /// A compression format pgBackRest uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
@@ -222,9 +225,15 @@ impl fmt::Debug for Decoder<'_> {
 impl<'a> Decoder<'a> {
     /// Begins reading `stored`, which must be exactly one stream made as `spec` says.
     pub fn new(stored: impl Read + Send + 'a, spec: &StreamSpec) -> Result<Self, CodecError> {
+        Self::sized(stored, spec, BUFFER_BYTES as u64)
+    }
+
+    /// The same for a stream of which the stored length is known: small ones get small buffers.
+    pub fn sized(stored: impl Read + Send + 'a, spec: &StreamSpec, stored_bytes: u64) -> Result<Self, CodecError> {
+        let buffer_bytes = usize::try_from(stored_bytes).unwrap_or(BUFFER_BYTES).clamp(MIN_BUFFER_BYTES, BUFFER_BYTES);
         let source: Source<'a> = match &spec.cipher {
-            Some(passphrase) => Box::new(CipherReader::new(stored, passphrase, spec.framing)?),
-            None => Box::new(BufReader::with_capacity(BUFFER_BYTES, stored)),
+            Some(passphrase) => Box::new(CipherReader::new(stored, passphrase, spec.framing, buffer_bytes)?),
+            None => Box::new(BufReader::with_capacity(buffer_bytes, stored)),
         };
         let stage = match (spec.compression, spec.framing) {
             (Compression::None, _) => Stage::Plain(source),

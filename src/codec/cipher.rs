@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 
 const BLOCK: usize = 16;
 const MAGIC: &[u8; 8] = b"Salted__";
-const CHUNK: usize = 128 * 1024;
 
 type Aes256CbcDec = cbc::Decryptor<aes::Aes256>;
 
@@ -51,7 +50,7 @@ pub(super) struct CipherReader<R> {
 }
 
 impl<R: Read> CipherReader<R> {
-    pub(super) fn new(mut stored: R, passphrase: &Secret, framing: Framing) -> Result<Self, CodecError> {
+    pub(super) fn new(mut stored: R, passphrase: &Secret, framing: Framing, chunk_bytes: usize) -> Result<Self, CodecError> {
         let mut header = [0; 16];
         let header = if framing == Framing::Full { &mut header[..] } else { &mut header[8..] };
         stored.read_exact(header).map_err(|error| match error.kind() {
@@ -69,7 +68,7 @@ impl<R: Read> CipherReader<R> {
         Ok(Self {
             stored,
             cipher,
-            buffer: vec![0; BLOCK + CHUNK],
+            buffer: vec![0; BLOCK + chunk_bytes.next_multiple_of(BLOCK)],
             start: 0,
             end: 0,
             held: None,
@@ -81,7 +80,7 @@ impl<R: Read> CipherReader<R> {
     fn refill(&mut self) -> io::Result<()> {
         let bad = || io::Error::new(io::ErrorKind::InvalidData, CodecError::Undecryptable);
         let got = read_full(&mut self.stored, &mut self.buffer[BLOCK..])?;
-        self.ended = got < CHUNK;
+        self.ended = got < self.buffer.len() - BLOCK;
         if got % BLOCK != 0 {
             return Err(bad());
         }

@@ -1,4 +1,4 @@
-//! SHA-1 as repositories use it: 20 bytes, printed as 40 lower-case hex digits.
+//! The hashes of repositories: SHA-1 of contents, printed as 40 lower-case hex digits, and XXH3-128 of blocks.
 
 use sha1::{Digest as _, Sha1};
 use std::fmt;
@@ -19,6 +19,32 @@ impl Sha1Hash {
     pub fn of(content: &[u8]) -> Self {
         Self(Sha1::digest(content).into())
     }
+}
+
+/// Takes content piece by piece and gives its SHA-1.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher(Sha1);
+
+impl Hasher {
+    /// A hasher that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The hash of everything taken.
+    pub fn finish(self) -> Sha1Hash {
+        Sha1Hash(self.0.finalize().into())
+    }
+}
+
+/// XXH3-128 with seed 0 in its canonical (big-endian) form, as block maps hold it.
+pub fn xxh3_128(content: &[u8]) -> [u8; 16] {
+    twox_hash::XxHash3_128::oneshot(content).to_be_bytes()
 }
 
 impl fmt::Display for Sha1Hash {
@@ -60,5 +86,25 @@ fn nibble(digit: u8) -> Option<u8> {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn block_checksums_match_the_vectors_of_the_format() {
+        let hex = |content: &[u8]| xxh3_128(content).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        assert_eq!(hex(&[0; 8192]), "6c8a36bd5451c725620797930ab0991a");
+        assert_eq!(hex(b"abc"), "06b05ab6733a618578af5f94892f3950");
+    }
+
+    #[test]
+    fn sha1_prints_and_reads_lower_case_hex_only() {
+        assert_eq!(Sha1Hash::of(b"").to_string(), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+        assert_eq!("da39a3ee5e6b4b0d3255bfef95601890afd80709".parse(), Ok(Sha1Hash::EMPTY));
+        assert!("DA39A3EE5E6B4B0D3255BFEF95601890AFD80709".parse::<Sha1Hash>().is_err());
+        assert!("da39".parse::<Sha1Hash>().is_err());
     }
 }
