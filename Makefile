@@ -1,0 +1,64 @@
+# Everything a person or the CI types. `make help` lists the targets; each installs what it needs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# What Debian 12 and 13 must have besides a Rust toolchain. tests/setup-machine.sh installs what is missing.
+#   build:     gcc libc6-dev make        (zstd's C code; everything else is Rust)
+#   clusters:  postgresql pgbackrest     (the lab, the tests and the benchmark run the real ones)
+#   tests:     openssl zstd lz4 bzip2 gzip (our decoder is checked against the stock tools), tmux (screens)
+#   fetching:  ca-certificates curl python3 python3-pip unzip (other PostgreSQL versions, by package name)
+#   handling:  util-linux (setpriv, flock), procps (ps), tar, xz-utils
+PACKAGES := gcc libc6-dev make postgresql pgbackrest openssl zstd lz4 bzip2 gzip tmux \
+            ca-certificates curl python3 python3-pip unzip util-linux procps tar xz-utils
+
+# Root and the CI have no excuse: there a test that needs a server fails instead of being skipped.
+ifneq ($(or $(CI),$(filter 0,$(shell id -u))),)
+export REQUIRE_SERVERS ?= 1
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-postgres build demo test lint lint-tools bench endurance clean-lab
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what is missing on this machine (Debian: PostgreSQL, pgBackRest, tmux, …)
+	@tests/setup-machine.sh $(PACKAGES)
+
+setup-postgres: setup
+	@if [ -x tests/setup-postgres.sh ]; then tests/setup-postgres.sh; fi
+
+build: setup
+	cargo build --release --locked
+
+demo: build ## a real cluster, a real disaster, the recovery to the row, timed
+	cargo run --release --locked --quiet -- lab demo
+
+test: setup-postgres ## all tests, with real servers
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	    cargo nextest run --locked --no-fail-fast && cargo test --locked --doc; \
+	else \
+	    cargo test --locked --no-fail-fast; \
+	fi
+
+lint-tools:
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked --debug --quiet cargo-deny
+
+lint: setup lint-tools ## formatting, clippy, documentation, licences, layering
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
+	cargo deny --log-level error check licenses bans sources
+	cargo test --locked --quiet --test layers
+
+bench: setup ## restore, archive-get and info against the installed pgBackRest (minutes, some 10 GB of disk)
+	cargo bench --locked --bench restore
+
+endurance: setup-postgres ## the long runs: every bit flipped, wide matrices, load (an hour)
+	PGMAYDAY_ENDURANCE=1 PGMAYDAY_FUZZ_CASES=$${PGMAYDAY_FUZZ_CASES:-100000} \
+	    cargo test --locked --release --no-fail-fast -- --include-ignored
+
+clean-lab: ## stop and remove the labs of this checkout
+	cargo run --release --locked --quiet -- lab down --all
