@@ -229,8 +229,13 @@ impl<'a> Decoder<'a> {
     }
 
     /// The same for a stream of which the stored length is known: small ones get small buffers.
-    pub fn sized(stored: impl Read + Send + 'a, spec: &StreamSpec, stored_bytes: u64) -> Result<Self, CodecError> {
-        let buffer_bytes = usize::try_from(stored_bytes).unwrap_or(BUFFER_BYTES).clamp(MIN_BUFFER_BYTES, BUFFER_BYTES);
+    pub fn sized(
+        stored: impl Read + Send + 'a,
+        spec: &StreamSpec,
+        stored_bytes: u64,
+    ) -> Result<Self, CodecError> {
+        let buffer_bytes =
+            usize::try_from(stored_bytes).unwrap_or(BUFFER_BYTES).clamp(MIN_BUFFER_BYTES, BUFFER_BYTES);
         let source: Source<'a> = match &spec.cipher {
             Some(passphrase) => Box::new(CipherReader::new(stored, passphrase, spec.framing, buffer_bytes)?),
             None => Box::new(BufReader::with_capacity(buffer_bytes, stored)),

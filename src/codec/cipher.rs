@@ -50,7 +50,12 @@ pub(super) struct CipherReader<R> {
 }
 
 impl<R: Read> CipherReader<R> {
-    pub(super) fn new(mut stored: R, passphrase: &Secret, framing: Framing, chunk_bytes: usize) -> Result<Self, CodecError> {
+    pub(super) fn new(
+        mut stored: R,
+        passphrase: &Secret,
+        framing: Framing,
+        chunk_bytes: usize,
+    ) -> Result<Self, CodecError> {
         let mut header = [0; 16];
         let header = if framing == Framing::Full { &mut header[..] } else { &mut header[8..] };
         stored.read_exact(header).map_err(|error| match error.kind() {
