@@ -1,0 +1,129 @@
+//! Is anything running in, or serving, a data directory?
+//!
+//! The lock file alone proves nothing: it survives a crash, and a server whose lock file was removed still serves.
+//! So every process of the host is looked at: its working directory (a PostgreSQL process works in its data
+//! directory) and its open files, also in linked tablespaces and a linked `pg_wal`; and the shared memory segment
+//! the lock file names. What cannot be seen is said, never assumed. Only names are read: nothing here blocks on the
+//! file systems other processes work in, and nothing is signalled.
+
+mod procfs;
+
+use super::ClusterError;
+use super::lock_file::LockFile;
+use procfs::{Host, Use};
+use std::path::{Path, PathBuf};
+
+/// The answer about one data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Running {
+    /// Nothing runs there, and everything could be seen.
+    No,
+    /// A lock file was left behind by a process that is gone.
+    Stale {
+        /// The process the lock file names.
+        pid: u32,
+    },
+    /// A process runs there.
+    Yes {
+        /// The server if known, else the first process found.
+        pid: u32,
+        /// What proves it.
+        why: String,
+    },
+    /// It cannot be told from here.
+    Unknown {
+        /// What stands in the way.
+        why: String,
+    },
+}
+
+/// Looks whether anything runs in `data_dir`, which need not exist: a server may still serve a removed one.
+pub fn look(data_dir: &Path) -> Result<Running, ClusterError> {
+    let lock = LockFile::read(data_dir)?;
+    let roots = roots_of(data_dir)?;
+    let host = Host::system();
+    let users = host.users_of(&roots);
+    let lock = match lock {
+        None => None,
+        Some(Ok(lock)) => Some(lock),
+        Some(Err(unreadable)) => {
+            return Ok(match users.found.first() {
+                Some(found) => yes(found),
+                None => Running::Unknown { why: unreadable.to_string() },
+            });
+        }
+    };
+    let Some(lock) = lock else {
+        return Ok(match (users.found.first(), users.unseen) {
+            (Some(found), _) => yes(found),
+            (None, Some(why)) => Running::Unknown { why },
+            (None, None) => Running::No,
+        });
+    };
+    if let Some(found) = users.found.iter().find(|found| found.pid == lock.pid).or(users.found.first()) {
+        return Ok(yes(found));
+    }
+    Ok(judge_lock(&lock, &host, users.unseen))
+}
+
+fn yes(found: &Use) -> Running {
+    Running::Yes { pid: found.pid, why: found.why.clone() }
+}
+
+/// What a lock file means when no visible process uses the directory.
+fn judge_lock(lock: &LockFile, host: &Host, unseen: Option<String>) -> Running {
+    let segment = lock.shared_memory.and_then(|(key, id)| host.shared_memory(key, id));
+    if let Some(segment) = &segment
+        && segment.attached > 0
+        && segment.creator == lock.pid
+    {
+        let why = format!(
+            "its shared memory segment {} is still used by {} processes",
+            segment.id, segment.attached
+        );
+        return Running::Yes { pid: lock.pid, why };
+    }
+    if let Some(why) = unseen {
+        return Running::Unknown { why };
+    }
+    // The segment of a killed server stays behind: seeing it unused proves that the server was one of ours.
+    let was_ours = segment.is_some_and(|segment| segment.creator == lock.pid);
+    if was_ours || host.sees_every_process() {
+        return Running::Stale { pid: lock.pid };
+    }
+    Running::Unknown {
+        why: format!(
+            "postmaster.pid names process {}, which cannot be seen from this container; a server outside may use the directory",
+            lock.pid
+        ),
+    }
+}
+
+/// The places a server of this directory works in: itself, its tablespaces, its WAL.
+fn roots_of(data_dir: &Path) -> Result<Vec<PathBuf>, ClusterError> {
+    let absolute = std::path::absolute(data_dir).map_err(|source| ClusterError::Io {
+        doing: "resolve",
+        path: data_dir.to_owned(),
+        source,
+    })?;
+    let mut roots = vec![absolute.canonicalize().unwrap_or_else(|_| absolute.clone())];
+    if roots.first() != Some(&absolute) {
+        roots.push(absolute.clone());
+    }
+    let mut links = vec![absolute.join("pg_wal"), absolute.join("pg_xlog")];
+    if let Ok(entries) = std::fs::read_dir(absolute.join("pg_tblspc")) {
+        links.extend(entries.flatten().map(|entry| entry.path()));
+    }
+    for link in links {
+        if link.is_symlink()
+            && let Ok(place) = link.canonicalize()
+            && !roots.iter().any(|root| place.starts_with(root))
+        {
+            roots.push(place);
+        }
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,314 @@
+//! What `/proc` tells about who uses a folder.
+//!
+//! Reads names of links and never follows them to a file system that might hang; `statx` asks without syncing.
+
+use crate::cluster::owner::{Account, is_root, run_as};
+use crate::cluster::process::{Finished, run_limited};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Inode of the pid namespace of the whole host (`PROC_PID_INIT_INO` of the kernel).
+const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// A process that uses one of the folders asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Use {
+    pub(super) pid: u32,
+    /// What it does there, naming process and folder or file.
+    pub(super) why: String,
+}
+
+/// Who uses the folders, and what kept this process from looking everywhere.
+#[derive(Debug, Default)]
+pub(super) struct Users {
+    /// Servers first, then by process id.
+    pub(super) found: Vec<Use>,
+    /// Why an unseen process might use them; nothing if none can.
+    pub(super) unseen: Option<String>,
+}
+
+/// One line of `/proc/sysvipc/shm`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) id: u64,
+    pub(super) creator: u32,
+    pub(super) attached: u64,
+}
+
+/// This host as `/proc` shows it.
+pub(super) struct Host {
+    proc: PathBuf,
+}
+
+impl Host {
+    pub(super) fn system() -> Self {
+        Self { proc: PathBuf::from("/proc") }
+    }
+
+    /// True if no process of this kernel can be hidden in another pid namespace.
+    pub(super) fn sees_every_process(&self) -> bool {
+        let own = std::fs::read_link(self.proc.join("self/ns/pid"));
+        own.is_ok_and(|name| name == Path::new(INITIAL_PID_NAMESPACE))
+    }
+
+    /// The shared memory segment with this key and id, if this IPC namespace has it.
+    pub(super) fn shared_memory(&self, key: u64, id: u64) -> Option<Segment> {
+        let table = std::fs::read_to_string(self.proc.join("sysvipc/shm")).ok()?;
+        parse_segments(&table, key, id)
+    }
+
+    /// Every process with its working directory or an open file in one of `roots`.
+    pub(super) fn users_of(&self, roots: &[PathBuf]) -> Users {
+        let identities: HashSet<Identity> = roots.iter().filter_map(|root| identity(root)).collect();
+        let owner = roots.first().and_then(|root| std::fs::metadata(root).ok()).map(|meta| meta.uid());
+        let own = self.own_line();
+        let mut users = Users::default();
+        let mut servers = Vec::new();
+        let mut hidden = Vec::new();
+        for pid in self.pids() {
+            if Some(&pid) == own.first() {
+                continue;
+            }
+            match self.use_of(pid, roots, &identities) {
+                Look::Uses { what, only_works_there } => {
+                    let name = self.name(pid);
+                    let server = is_server(&name);
+                    // The shell the operator typed this command in, standing in the folder, serves nothing.
+                    if only_works_there && !server && own.contains(&pid) {
+                        continue;
+                    }
+                    let found = Use { pid, why: format!("process {pid} ({name}) {what}") };
+                    if server { servers.push(found) } else { users.found.push(found) }
+                }
+                Look::Nothing => {}
+                Look::Denied => {
+                    let uid = std::fs::metadata(self.of(pid)).map(|meta| meta.uid()).ok();
+                    // A server runs as the owner of its data directory or refuses to start; root is never one.
+                    if uid.is_some_and(|uid| uid != 0 && owner.is_none_or(|owner| owner == uid)) {
+                        hidden.push(pid);
+                    }
+                }
+            }
+        }
+        if let Some(owner) = owner {
+            let seen = look_as_owner(owner, &hidden);
+            hidden.retain(|pid| !seen.iter().any(|(seen, _)| seen == pid));
+            for (pid, place) in seen.into_iter().filter(|(_, place)| is_below(place, roots)) {
+                let what = format!("has its working directory in {}", place.display());
+                servers.push(Use { pid, why: format!("process {pid} ({}) {what}", self.name(pid)) });
+            }
+        }
+        servers.append(&mut users.found);
+        users.found = servers;
+        users.unseen = self.describe_unseen(&hidden, owner);
+        users
+    }
+
+    fn describe_unseen(&self, hidden: &[u32], owner: Option<u32>) -> Option<String> {
+        if let Some(first) = hidden.first() {
+            let others = match hidden.len() {
+                1 => String::new(),
+                more => format!(" and {} others", more - 1),
+            };
+            return Some(format!(
+                "process {first} ({}){others} of the data directory's owner may not be looked into by this user",
+                self.name(*first)
+            ));
+        }
+        let me = rustix::process::geteuid();
+        let hides = !self.proc.join("1").exists();
+        if hides && !me.is_root() && owner.is_none_or(|uid| uid != me.as_raw()) {
+            return Some("/proc hides the processes of other users from this user".to_owned());
+        }
+        None
+    }
+
+    fn of(&self, pid: u32) -> PathBuf {
+        self.proc.join(pid.to_string())
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        let entries = std::fs::read_dir(&self.proc).into_iter().flatten().flatten();
+        let mut pids: Vec<u32> = entries
+            .filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()))
+            .collect();
+        pids.sort_unstable();
+        pids
+    }
+
+    /// This process and its ancestors.
+    fn own_line(&self) -> Vec<u32> {
+        let mut line = vec![std::process::id()];
+        while let Some(parent) = line.last().and_then(|pid| self.parent(*pid)) {
+            if parent == 0 || line.contains(&parent) {
+                break;
+            }
+            line.push(parent);
+        }
+        line
+    }
+
+    fn parent(&self, pid: u32) -> Option<u32> {
+        let stat = std::fs::read_to_string(self.of(pid).join("stat")).ok()?;
+        // The name stands in parentheses and may contain anything: fields are counted after the last one.
+        let (_, fields) = stat.rsplit_once(')')?;
+        fields.split_whitespace().nth(1)?.parse().ok()
+    }
+
+    fn name(&self, pid: u32) -> String {
+        let name = std::fs::read_to_string(self.of(pid).join("comm")).unwrap_or_default();
+        name.trim_end().to_owned()
+    }
+
+    fn use_of(&self, pid: u32, roots: &[PathBuf], identities: &HashSet<Identity>) -> Look {
+        let folder = self.of(pid);
+        let cwd = folder.join("cwd");
+        let works_there = match std::fs::read_link(&cwd) {
+            Ok(place) => {
+                // A path is spelled differently in another mount namespace: the inode is not.
+                let same = identity(&cwd).is_some_and(|id| identities.contains(&id));
+                (same || is_below(&place, roots)).then_some(place)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Look::Denied,
+            Err(_) => return Look::Nothing,
+        };
+        let open = match std::fs::read_dir(folder.join("fd")) {
+            Ok(entries) => entries
+                .flatten()
+                .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+                .find(|place| is_below(place, roots)),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && works_there.is_none() => {
+                return Look::Denied;
+            }
+            Err(_) => None,
+        };
+        match (works_there, open) {
+            (Some(place), open) => Look::Uses {
+                what: format!("has its working directory in {}", place.display()),
+                only_works_there: open.is_none(),
+            },
+            (None, Some(file)) => {
+                Look::Uses { what: format!("has {} open", file.display()), only_works_there: false }
+            }
+            (None, None) => Look::Nothing,
+        }
+    }
+}
+
+/// The working directories of processes root may not look into (a container without `CAP_SYS_PTRACE`), asked for
+/// as the account they run as.
+fn look_as_owner(owner: u32, pids: &[u32]) -> Vec<(u32, PathBuf)> {
+    if pids.is_empty() || !is_root() {
+        return Vec::new();
+    }
+    let account = Account { name: String::new(), uid: owner, gid: owner, home: "/".into(), named: false };
+    let Ok(mut readlink) = run_as(&account, Path::new("readlink")) else { return Vec::new() };
+    readlink.args(["-v", "-z", "--"]).args(pids.iter().map(|pid| format!("/proc/{pid}/cwd")));
+    run_limited(readlink, Duration::from_secs(10)).map_or_else(|_| Vec::new(), |done| pair_links(pids, &done))
+}
+
+/// Which process each line of `readlink -v -z` is about: those it complains about have none.
+fn pair_links(pids: &[u32], done: &Finished) -> Vec<(u32, PathBuf)> {
+    let refused: HashSet<u32> = done
+        .stderr
+        .split("/proc/")
+        .skip(1)
+        .filter_map(|rest| rest.split('/').next().and_then(|digits| digits.parse().ok()))
+        .collect();
+    let answered: Vec<u32> = pids.iter().copied().filter(|pid| !refused.contains(pid)).collect();
+    let places: Vec<&str> = done.stdout.split_terminator('\0').collect();
+    if answered.len() != places.len() {
+        return Vec::new();
+    }
+    answered.into_iter().zip(places.into_iter().map(PathBuf::from)).collect()
+}
+
+enum Look {
+    Uses { what: String, only_works_there: bool },
+    Nothing,
+    Denied,
+}
+
+/// Device and inode of a folder, which are the same in every mount namespace.
+type Identity = (u32, u32, u64);
+
+fn identity(path: &Path) -> Option<Identity> {
+    let found = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
+    Some((found.stx_dev_major, found.stx_dev_minor, found.stx_ino))
+}
+
+/// True for a root itself or anything below it, also after it was removed.
+fn is_below(place: &Path, roots: &[PathBuf]) -> bool {
+    let bytes = place.as_os_str().as_bytes();
+    let place = Path::new(std::ffi::OsStr::from_bytes(bytes.strip_suffix(b" (deleted)").unwrap_or(bytes)));
+    roots.iter().any(|root| place.starts_with(root))
+}
+
+fn is_server(name: &str) -> bool {
+    name.starts_with("postgres") || name == "postmaster"
+}
+
+fn parse_segments(table: &str, key: u64, id: u64) -> Option<Segment> {
+    let mut lines = table.lines();
+    let names: Vec<&str> = lines.next()?.split_whitespace().collect();
+    let column = |name: &str| names.iter().position(|n| *n == name);
+    let (at_key, at_id, at_creator, at_attached) =
+        (column("key")?, column("shmid")?, column("cpid")?, column("nattch")?);
+    lines.find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // The key is printed signed here and unsigned in the lock file.
+        let found_key = fields.get(at_key)?.parse::<i64>().ok()? & 0xFFFF_FFFF;
+        let found_id = fields.get(at_id)?.parse::<u64>().ok()?;
+        if u64::try_from(found_key) != Ok(key & 0xFFFF_FFFF) || found_id != id {
+            return None;
+        }
+        Some(Segment {
+            id,
+            creator: fields.get(at_creator)?.parse().ok()?,
+            attached: fields.get(at_attached)?.parse().ok()?,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_a_segment_by_key_and_id() {
+        let table = "       key      shmid perms                  size  cpid  lpid nattch   uid   gid\n\
+                     -559038737          7   600                    56  4711  4712      6   101   104\n\
+                         652544         11   600                    56  4800  4801      0   101   104\n";
+        let one = parse_segments(table, 3_735_928_559, 7).unwrap();
+        assert_eq!((one.creator, one.attached), (4711, 6));
+        assert_eq!(parse_segments(table, 652_544, 11).unwrap().attached, 0);
+        assert!(parse_segments(table, 652_544, 7).is_none() && parse_segments("", 1, 1).is_none());
+    }
+
+    #[test]
+    fn refused_links_do_not_shift_the_others() {
+        let done = |stdout: &str| Finished {
+            code: Some(1),
+            stdout: stdout.to_owned(),
+            stderr: "readlink: /proc/5/cwd: Permission denied\n".to_owned(),
+        };
+        let paired = pair_links(&[4, 5, 6], &done("/srv/a\0/srv/b\0"));
+        assert_eq!(paired, [(4, PathBuf::from("/srv/a")), (6, PathBuf::from("/srv/b"))]);
+        assert!(pair_links(&[4, 5, 6], &done("/srv/a\0")).is_empty());
+    }
+
+    #[test]
+    fn a_neighbour_with_the_same_beginning_is_not_below() {
+        let roots = [PathBuf::from("/srv/pg")];
+        for inside in ["/srv/pg", "/srv/pg/base/1/2", "/srv/pg (deleted)", "/srv/pg/base/1 (deleted)"] {
+            assert!(is_below(Path::new(inside), &roots), "{inside}");
+        }
+        for outside in ["/srv/pg2", "/srv", "socket:[1]", "/srv/pg2/base (deleted)"] {
+            assert!(!is_below(Path::new(outside), &roots), "{outside}");
+        }
+    }
+}

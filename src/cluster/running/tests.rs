@@ -1,0 +1,98 @@
+use super::*;
+use crate::cluster::process::command;
+use std::process::Child;
+
+/// A process that ends with the test.
+struct Guest(Child);
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn sleeper_in(dir: &Path) -> Guest {
+    let mut sleep = command(Path::new("/bin/sleep"));
+    Guest(sleep.arg("300").current_dir(dir).spawn().unwrap())
+}
+
+fn lock_naming(dir: &Path, pid: u32) {
+    std::fs::write(dir.join("postmaster.pid"), format!("{pid}\n{}\n1795222561\n5432\n\n\n", dir.display()))
+        .unwrap();
+}
+
+/// Ids above the kernel's limit are never alive.
+const NEVER_ALIVE: u32 = 2_000_000_000;
+
+#[test]
+fn an_empty_or_missing_directory_is_free() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(look(dir.path()).unwrap(), Running::No);
+    assert_eq!(look(&dir.path().join("missing")).unwrap(), Running::No);
+}
+
+#[test]
+fn a_process_there_is_found_with_and_without_a_lock_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let guest = sleeper_in(dir.path());
+    let found = look(dir.path()).unwrap();
+    let Running::Yes { pid, why } = found else { panic!("{found:?}") };
+    assert_eq!(pid, guest.0.id());
+    assert!(why.contains("sleep") && why.contains("working directory"), "{why}");
+    lock_naming(dir.path(), NEVER_ALIVE);
+    assert!(matches!(look(dir.path()).unwrap(), Running::Yes { pid, .. } if pid == guest.0.id()));
+}
+
+#[test]
+fn an_open_file_counts_also_in_a_linked_tablespace() {
+    let dir = tempfile::tempdir().unwrap();
+    let space = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("pg_tblspc")).unwrap();
+    std::os::unix::fs::symlink(space.path(), dir.path().join("pg_tblspc/16400")).unwrap();
+    let file = std::fs::File::create(space.path().join("16401")).unwrap();
+    let mut sleep = command(Path::new("/bin/sleep"));
+    let guest = Guest(sleep.arg("300").stdout(file).spawn().unwrap());
+    let found = look(dir.path()).unwrap();
+    assert!(
+        matches!(&found, Running::Yes { pid, why } if *pid == guest.0.id() && why.contains("16401")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_server_whose_directory_was_removed_and_made_again_is_found() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("pg");
+    std::fs::create_dir(&dir).unwrap();
+    let guest = sleeper_in(&dir);
+    std::fs::remove_dir(&dir).unwrap();
+    assert!(matches!(look(&dir).unwrap(), Running::Yes { pid, .. } if pid == guest.0.id()));
+    std::fs::create_dir(&dir).unwrap();
+    assert!(matches!(look(&dir).unwrap(), Running::Yes { pid, .. } if pid == guest.0.id()));
+}
+
+#[test]
+fn a_lock_file_of_a_dead_or_unrelated_process_is_stale() {
+    let dir = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let stranger = sleeper_in(elsewhere.path());
+    for pid in [NEVER_ALIVE, stranger.0.id()] {
+        lock_naming(dir.path(), pid);
+        let found = look(dir.path()).unwrap();
+        if Host::system().sees_every_process() {
+            assert_eq!(found, Running::Stale { pid });
+        } else {
+            assert!(matches!(found, Running::Unknown { .. }), "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_lock_file_without_a_process_is_not_guessed_about() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("postmaster.pid"), "").unwrap();
+    assert!(matches!(look(dir.path()).unwrap(), Running::Unknown { .. }));
+    let guest = sleeper_in(dir.path());
+    assert!(matches!(look(dir.path()).unwrap(), Running::Yes { pid, .. } if pid == guest.0.id()));
+}
