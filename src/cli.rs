@@ -1,1 +1,123 @@
-//! The command line.
+//! The command line: arguments in, one command run, an exit code out.
+//!
+//! Arguments are split in two: what pgBackRest knows goes to the configuration, the rest to clap. A command is one
+//! file with a [`command::CommandSpec`]; adding one is a line in [`command::COMMANDS`]. Nothing here decides
+//! anything about a recovery, and no secret is ever printed.
+
+mod arguments;
+pub mod command;
+mod completions;
+mod doctor;
+mod help;
+mod man;
+pub mod output;
+pub mod progress;
+mod tree;
+mod version;
+
+use crate::base::{Report, Result};
+use crate::config::{Config, Settings, Sources};
+use clap::ArgMatches;
+use command::{CommandSpec, Run};
+use output::{Console, Output};
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Everything a command is called with.
+#[derive(Debug)]
+pub struct Call {
+    /// The command's name.
+    pub command: &'static str,
+    /// The whole configuration, for commands that look at several stanzas.
+    pub config: Config,
+    /// What holds for this command and the chosen stanza.
+    pub settings: Settings,
+    /// The words after the command's name.
+    pub positional: Vec<String>,
+    /// The command's own options and words, as clap read them.
+    pub args: ArgMatches,
+    /// The form the result is to have.
+    pub output: Output,
+    /// The guards that are overridden by `--accept=NAME[,…]`.
+    pub accept: Vec<String>,
+    /// Where warnings and progress go.
+    pub console: Console,
+    /// The program as it was started, the first argument.
+    pub program: PathBuf,
+}
+
+impl Call {
+    /// True if the guard of this name is overridden.
+    pub fn accepts(&self, guard: &str) -> bool {
+        self.accept.iter().any(|name| name == guard)
+    }
+}
+
+/// Runs the program with the arguments and the environment of this process.
+pub fn main() -> ExitCode {
+    let env = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    main_with(std::env::args_os().collect(), env.collect())
+}
+
+/// Runs the program with the given arguments (the program's name first) and environment.
+pub fn main_with(args: Vec<OsString>, env: Vec<(String, String)>) -> ExitCode {
+    let output = Output::of_arguments(&args);
+    let failure_exit = command::failure_exit(&args);
+    let report = match catch_unwind(AssertUnwindSafe(|| run(args, env))) {
+        Ok(Ok(code)) => return ExitCode::from(code),
+        Ok(Err(report)) => report,
+        Err(_) => Report::failed("an internal error stopped the command")
+            .hint("the message above says where; please report it with the command you ran"),
+    };
+    output::failed(&report, output);
+    ExitCode::from(failure_exit.unwrap_or_else(|| report.kind.exit_code()))
+}
+
+fn run(args: Vec<OsString>, env: Vec<(String, String)>) -> Result<u8> {
+    let mut args = args.into_iter();
+    let program = args.next().map(PathBuf::from).unwrap_or_default();
+    let split = arguments::split(args)?;
+    if split.version {
+        return version::print(Output::Text).map(|()| 0);
+    }
+    let Some(name) = split.words.first().filter(|_| !split.help) else {
+        return help::print(&split.words).map(|()| 0);
+    };
+    let spec = command::find(name)?;
+    let config = if spec.reads_configuration {
+        Config::load(&Sources {
+            cli: split.config.clone(),
+            env,
+            default_dir: PathBuf::from("/etc/pgbackrest"),
+        })
+    } else {
+        Config::of_command_line(&split.config)
+    }?;
+    call(spec, program, config, &split)
+}
+
+fn call(
+    spec: &'static CommandSpec,
+    program: PathBuf,
+    config: Config,
+    split: &arguments::Split,
+) -> Result<u8> {
+    let args = tree::read(spec, split)?;
+    let settings = config.settings(spec.options_of, None)?;
+    let accept = args.get_many::<String>(tree::ACCEPT).into_iter().flatten().cloned().collect();
+    let output = Output::of_settings(&settings);
+    let console = Console::new(&settings, output);
+    for warning in config.warnings().iter().chain(settings.warnings()) {
+        console.warn(warning);
+    }
+    let positional = split.words.iter().skip(1).cloned().collect();
+    let call =
+        Call { command: spec.name, config, settings, positional, args, output, accept, console, program };
+    match spec.run {
+        Run::Plain(run) => run(&call).map(|()| 0),
+        Run::Coded(run) => run(&call),
+    }
+}

@@ -1,0 +1,72 @@
+//! The table of commands: what each is called, which options it takes, and the function that runs it.
+
+use super::Call;
+use crate::base::{Report, Result};
+use crate::config::closest;
+use std::ffi::OsString;
+
+/// Every command, in the order of the help. A new command is one line here and one file.
+pub const COMMANDS: &[CommandSpec] = &[
+    super::doctor::SPEC,
+    super::help::SPEC,
+    super::version::SPEC,
+    super::completions::SPEC,
+    super::man::SPEC,
+];
+
+/// One command of the program.
+#[derive(Debug)]
+pub struct CommandSpec {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// One line for the list of commands.
+    pub about: &'static str,
+    /// What it does, for its own help page.
+    pub long_about: &'static str,
+    /// pgBackRest's command whose options and configuration sections hold for this one;
+    /// [`crate::config::EVERY_COMMAND`] where no single one does.
+    pub options_of: &'static str,
+    /// False for commands that must work whatever the configuration and the environment say.
+    pub reads_configuration: bool,
+    /// Adds the command's words, subcommands and own options.
+    pub own: fn(clap::Command) -> clap::Command,
+    /// What runs it.
+    pub run: Run,
+    /// The exit code of every failure, where the contract of the command is stricter than [`crate::base::Kind`]:
+    /// PostgreSQL takes a small code of its `restore_command` for the end of the archive.
+    pub failure_exit: Option<u8>,
+}
+
+/// The function behind a command.
+#[derive(Debug, Clone, Copy)]
+pub enum Run {
+    /// Success is exit code 0.
+    Plain(fn(&Call) -> Result<()>),
+    /// Success has exit codes of its own.
+    Coded(fn(&Call) -> Result<u8>),
+}
+
+/// For commands without words and options of their own.
+pub(super) fn nothing_own(command: clap::Command) -> clap::Command {
+    command
+}
+
+/// The command of this name.
+pub(super) fn find(name: &str) -> Result<&'static CommandSpec> {
+    COMMANDS.iter().find(|spec| spec.name == name).ok_or_else(|| {
+        let shown: String = name.chars().take(80).collect();
+        let report = Report::usage(format!("'{shown}' is not a command"));
+        match closest(name, COMMANDS.iter().map(|spec| spec.name)) {
+            Some(near) => report.hint(format!("did you mean 'pgmayday {near}'?")),
+            None => report.hint("'pgmayday help' lists the commands"),
+        }
+    })
+}
+
+/// The exit code of failures, looked up before anything is parsed: an argument that is wrong must not make a
+/// strict command fail with a code that means something else to its caller.
+pub(super) fn failure_exit(args: &[OsString]) -> Option<u8> {
+    let of =
+        |arg: &OsString| COMMANDS.iter().find(|spec| arg == spec.name).and_then(|spec| spec.failure_exit);
+    args.iter().skip(1).find_map(of)
+}
