@@ -110,18 +110,18 @@ impl Archive {
         &self.stanza
     }
 
-    fn folder(&self, id: &ArchiveId) -> Result<StorePath, RepoError> {
+    fn folder(&self, id: ArchiveId) -> Result<StorePath, RepoError> {
         Ok(self.stanza.archive_folder()?.join(&id.to_string())?)
     }
 
     /// Where a stored segment lies.
     pub fn path(&self, id: &ArchiveId, stored: &StoredSegment) -> Result<StorePath, RepoError> {
-        Ok(self.folder(id)?.join(&stored.segment.folder())?.join(&stored.file_name())?)
+        Ok(self.folder(*id)?.join(&stored.segment.folder())?.join(&stored.file_name())?)
     }
 
     /// Looks for one segment.
     pub fn find(&self, id: &ArchiveId, segment: WalSegment) -> Result<Found, RepoError> {
-        let folder = self.folder(id)?.join(&segment.folder())?;
+        let folder = self.folder(*id)?.join(&segment.folder())?;
         let prefix = segment.to_string();
         let mut hits = Vec::new();
         self.stanza.repository().storage().list(&folder, &mut |entry| {
@@ -143,8 +143,8 @@ impl Archive {
         visit: &mut dyn FnMut(StoredSegment) -> bool,
     ) -> Result<(), RepoError> {
         let start = from.map_or(String::new(), WalSegment::folder);
-        for folder in self.segment_folders(id)?.into_iter().filter(|folder| *folder >= start) {
-            for stored in self.folder_segments(id, &folder)? {
+        for folder in self.segment_folders(*id)?.into_iter().filter(|folder| *folder >= start) {
+            for stored in self.folder_segments(*id, &folder)? {
                 let wanted = from.is_none_or(|from| stored.segment >= from);
                 if wanted && !visit(stored) {
                     return Ok(());
@@ -155,7 +155,7 @@ impl Archive {
     }
 
     /// The names of the folders that segments are kept in, sorted.
-    fn segment_folders(&self, id: &ArchiveId) -> Result<Vec<String>, RepoError> {
+    fn segment_folders(&self, id: ArchiveId) -> Result<Vec<String>, RepoError> {
         let mut folders = Vec::new();
         self.stanza.repository().storage().list(&self.folder(id)?, &mut |entry| {
             if entry.meta.kind != EntryKind::File && is_upper_hex(&entry.name, 16) {
@@ -168,7 +168,7 @@ impl Archive {
     }
 
     /// The segments of one folder, sorted by name; what does not belong there is no segment.
-    fn folder_segments(&self, id: &ArchiveId, folder: &str) -> Result<Vec<StoredSegment>, RepoError> {
+    fn folder_segments(&self, id: ArchiveId, folder: &str) -> Result<Vec<StoredSegment>, RepoError> {
         let path = self.folder(id)?.join(folder)?;
         let mut stored = Vec::new();
         self.stanza.repository().storage().list(&path, &mut |entry| {
@@ -183,17 +183,17 @@ impl Archive {
 
     /// The first and the last segment by name, as pgBackRest's `info` shows them: timelines are not told apart.
     pub fn bounds(&self, id: &ArchiveId) -> Result<Option<(WalSegment, WalSegment)>, RepoError> {
-        let folders = self.segment_folders(id)?;
+        let folders = self.segment_folders(*id)?;
         let mut first = None;
         for folder in &folders {
-            first = self.folder_segments(id, folder)?.first().map(|stored| stored.segment);
+            first = self.folder_segments(*id, folder)?.first().map(|stored| stored.segment);
             if first.is_some() {
                 break;
             }
         }
         let Some(first) = first else { return Ok(None) };
         for folder in folders.iter().rev() {
-            if let Some(last) = self.folder_segments(id, folder)?.last() {
+            if let Some(last) = self.folder_segments(*id, folder)?.last() {
                 return Ok(Some((first, last.segment)));
             }
         }
@@ -210,7 +210,7 @@ impl Archive {
 
     /// The content of a timeline's history file; nothing if there is none.
     pub fn history(&self, id: &ArchiveId, timeline: Timeline) -> Result<Option<Vec<u8>>, RepoError> {
-        let path = self.folder(id)?.join(&timeline.history_file())?;
+        let path = self.folder(*id)?.join(&timeline.history_file())?;
         let stored = match read_small(&**self.stanza.repository().storage(), &path, HISTORY_LIMIT_BYTES) {
             Ok(stored) => stored,
             Err(error) if error.is_missing() => return Ok(None),
@@ -225,7 +225,7 @@ impl Archive {
     /// Every timeline that has a segment folder or a history file, ascending.
     pub fn timelines(&self, id: &ArchiveId) -> Result<Vec<Timeline>, RepoError> {
         let mut timelines = BTreeSet::new();
-        for entry in list_sorted(&**self.stanza.repository().storage(), &self.folder(id)?)? {
+        for entry in list_sorted(&**self.stanza.repository().storage(), &self.folder(*id)?)? {
             if is_upper_hex(&entry.name, 16) {
                 timelines.extend(u32::from_str_radix(&entry.name[..8], 16).ok().map(Timeline));
             }

@@ -38,6 +38,7 @@ pub struct DbHistory {
 
 /// One backup as `backup.info` describes it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "one flag per flag of the format")]
 pub struct BackupEntry {
     /// Its label.
     pub label: BackupLabel,

@@ -151,19 +151,19 @@ impl<'a> Decoder<'a> {
         let head = self.varint()?;
         let Ok(reference) = u32::try_from(head >> 3) else { return self.fail("a reference number") };
         let last_run = head & RUN_LAST != 0;
-        let mut state = self.states.get(&reference).copied();
+        let state = self.states.get(&reference).copied();
         let continues = state.is_some() && head & RUN_BUNDLE_OR_CONTINUE != 0;
-        let mut current = match &mut state {
+        let mut current = match state {
             None => {
                 let bundle = if head & RUN_BUNDLE_OR_CONTINUE != 0 { self.varint()? } else { 0 };
                 let offset = if head & RUN_OFFSET_OR_ENDS != 0 { self.varint()? } else { 0 };
                 SuperBlock { bundle, offset, stored_bytes: 0, plain_bytes: self.block_bytes, block: 0 }
             }
-            Some(seen) if continues => *seen,
+            Some(seen) if continues => seen,
             Some(seen) => {
                 let gap = if head & RUN_OFFSET_OR_ENDS != 0 { self.varint()? } else { 0 };
                 let behind = self.add(seen.offset, seen.stored_bytes)?;
-                SuperBlock { offset: self.add(behind, gap)?, stored_bytes: 0, ..*seen }
+                SuperBlock { offset: self.add(behind, gap)?, stored_bytes: 0, ..seen }
             }
         };
         if continues {

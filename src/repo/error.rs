@@ -34,9 +34,9 @@ pub enum RepoError {
     #[error("{main}; and its .copy is no help: {copy}")]
     Both {
         /// Why the main file cannot be used.
-        main: Box<RepoError>,
+        main: Box<Self>,
         /// Why the copy cannot be used.
-        copy: Box<RepoError>,
+        copy: Box<Self>,
     },
     /// An encrypted file in a repository configured without encryption.
     #[error("{0} is encrypted, but no passphrase is configured for this repository")]

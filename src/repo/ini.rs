@@ -7,7 +7,8 @@
 
 use super::error::{Fault, Place, RepoError};
 use super::json::{Scanner, is_value, write_string};
-use crate::codec::{CodecError, Hasher, Sha1Hash};
+use crate::codec::hash::Hasher;
+use crate::codec::{CodecError, Sha1Hash};
 use std::io::{BufRead, Read as _};
 
 /// The longest line accepted: far above a file entry with every page of a 1 GiB segment in error.

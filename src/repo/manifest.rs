@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 /// Everything one backup consists of.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one flag per flag of the format")]
 pub struct Manifest {
     /// The backup's label, equal to the name of its folder.
     pub label: BackupLabel,

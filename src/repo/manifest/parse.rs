@@ -43,6 +43,7 @@ pub(super) struct Loose {
 
 /// What was read so far.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one flag per flag of the format")]
 pub(super) struct Draft {
     pub(super) label: Option<BackupLabel>,
     pub(super) kind: Option<BackupKind>,
