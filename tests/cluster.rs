@@ -378,7 +378,7 @@ fn pause_move_on_promote(yard: &Yard) {
         "still needed"
     );
 
-    let back = yard.settings(Target::Lsn("0/1000000".into()), fetch.clone());
+    let back = yard.settings(Target::Lsn("0/10000".into()), fetch.clone());
     let refused = server.move_on(&written, &back, Timestamp::now(), MINUTE, &Cancel::default()).unwrap_err();
     assert!(refused.to_string().contains("needs a new restore"), "{refused}");
     let later = yard.settings(Target::Lsn(second.to_string()), fetch);
@@ -394,7 +394,7 @@ fn pause_move_on_promote(yard: &Yard) {
     assert_eq!(sql(&server, "select count(*) from ledger").as_deref(), Some("35"));
     let left = server.retract_settings(&written).unwrap();
     assert!(left.others.is_empty(), "{left:?}");
-    assert_eq!(left.pending_restart, ["archive_mode"]);
+    assert!(left.pending_restart.contains(&"archive_mode".to_owned()), "{left:?}");
     let auto_conf = std::fs::read_to_string(yard.path("restored/postgresql.auto.conf")).unwrap();
     assert!(!auto_conf.contains("recovery_target") && !auto_conf.contains("restore_command"), "{auto_conf}");
     assert!(!yard.path("restored/recovery.signal").exists());

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub struct Retracted {
     /// Lines of the same names with other values: somebody else's, left as they are.
     pub others: Vec<ConfLine>,
-    /// Settings whose old value stays in force until a restart.
+    /// Settings whose old value stays in force until a restart; of these only `archive_mode` matters on a primary.
     pub pending_restart: Vec<String>,
 }
 
