@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn the_startup_process_has_the_last_word() {
-        let facts = facts(
+        let told = facts(
             "x [30] FATAL:  role \"root\" does not exist\n\
              x [12] FATAL:  recovery ended before configured recovery target was reached\n\
              x [31] FATAL:  the database system is starting up\n\
@@ -279,14 +279,13 @@ mod tests {
              x [11] LOG:  shutting down due to startup process failure\n",
         );
         assert_eq!(
-            facts.fatal().unwrap().message,
+            told.fatal().unwrap().message,
             "recovery ended before configured recovery target was reached"
         );
-        let early = super::tests::facts(
-            "FATAL:  data directory \"/x\" has invalid permissions\nDETAIL:  Permissions should be\n",
-        );
+        let early =
+            facts("FATAL:  data directory \"/x\" has invalid permissions\nDETAIL:  Permissions should be\n");
         assert_eq!(early.fatal().unwrap().detail.as_deref(), Some("Permissions should be"));
-        let clients = super::tests::facts("x [1] FATAL:  database \"a\" does not exist\n");
+        let clients = facts("x [1] FATAL:  database \"a\" does not exist\n");
         assert!(clients.fatal().is_none());
     }
 
