@@ -4,12 +4,23 @@
 //! repository. It never removes or renames anything inside a data directory, and never acts on a process it has
 //! not just proven to work in that directory.
 
+pub mod activity;
+pub mod binaries;
+pub mod configuration;
 pub mod control;
+pub mod explain;
 pub mod lock_file;
 pub mod owner;
+pub mod pace;
 pub mod process;
+mod procfs;
 pub mod recovery_settings;
+pub mod replay;
 pub mod running;
+pub mod server;
+pub mod server_log;
+pub mod sql;
+pub mod target;
 
 use crate::base::{Kind, Report};
 use std::io;
@@ -64,6 +75,49 @@ pub enum ClusterError {
         /// The path component and the reason.
         why: String,
     },
+    /// No PostgreSQL of the version needed was found.
+    #[error("PostgreSQL {version} is not installed where it was looked for ({looked})")]
+    NoBinaries {
+        /// The major version.
+        version: String,
+        /// The places.
+        looked: String,
+    },
+    /// The data directory is in use, or it cannot be told that it is not.
+    #[error("{}: {why}", data_dir.display())]
+    InUse {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// What uses it, or why that cannot be told.
+        why: String,
+    },
+    /// The server ended.
+    #[error(transparent)]
+    Server(Box<server::Failure>),
+    /// Nothing moves any more.
+    #[error("{what} has stood still for {standing_s} s: {why}")]
+    Stuck {
+        /// What was waited for.
+        what: String,
+        /// For how long, in seconds.
+        standing_s: u64,
+        /// What it hangs on, as far as can be seen.
+        why: String,
+    },
+    /// The server is not in the state this needs.
+    #[error("{what}: {why}")]
+    WrongState {
+        /// What was to be done.
+        what: &'static str,
+        /// What stands against it.
+        why: String,
+    },
+    /// SQL failed.
+    #[error(transparent)]
+    Sql(#[from] sql::SqlError),
+    /// The operator cancelled.
+    #[error("cancelled by the operator")]
+    Cancelled,
     /// A recovery setting is not valid for this version or as text.
     #[error("recovery setting {name}: {why}")]
     Setting {
@@ -78,7 +132,7 @@ impl From<ClusterError> for Report {
     fn from(error: ClusterError) -> Self {
         let text = error.to_string();
         match error {
-            ClusterError::Io { .. } | ClusterError::Program { .. } => Self::failed(text),
+            ClusterError::Io { .. } | ClusterError::Program { .. } | ClusterError::WrongState { .. } => Self::failed(text),
             ClusterError::Control { source: control::ControlError::UnknownVersion { .. }, .. } => Self::failed(text)
                 .hint("this program knows the control files of PostgreSQL 9.5 to 18 on 64-bit little-endian hosts"),
             ClusterError::Control { .. } => Self::damaged(text)
@@ -91,6 +145,16 @@ impl From<ClusterError> for Report {
                 Self::failed(text).hint("PostgreSQL runs restore_command as this user: install the program where it may run it")
             }
             ClusterError::Setting { .. } => Self::usage(text),
+            ClusterError::NoBinaries { version, .. } => Self::failed(text)
+                .hint(format!("install postgresql-{version}, or set PGMAYDAY_PG_BIN to the folder with its postgres")),
+            ClusterError::InUse { .. } => Self::refused("running-cluster", text)
+                .hint("stop what runs there; leave the folder with every shell"),
+            ClusterError::Server(failure) => Self::from(*failure),
+            ClusterError::Stuck { .. } => {
+                Self::failed(text).hint("the server still runs and was left as it is; its log says what it did last")
+            }
+            ClusterError::Sql(error) => Self::from(error),
+            ClusterError::Cancelled => Self::new(Kind::Cancelled, text),
         }
     }
 }

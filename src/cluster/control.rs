@@ -282,6 +282,18 @@ impl ControlFile {
         matches!(self.state, State::ShutDown | State::ShutDownInRecovery)
     }
 
+    /// The settings a hot standby needs at least as large as they are here, by name.
+    pub fn standby_minimums(&self) -> Vec<(&'static str, u32)> {
+        let mut minimums = vec![
+            ("max_connections", self.max_connections),
+            ("max_worker_processes", self.max_worker_processes),
+            ("max_prepared_transactions", self.max_prepared_xacts),
+            ("max_locks_per_transaction", self.max_locks_per_xact),
+        ];
+        minimums.extend(self.max_wal_senders.map(|senders| ("max_wal_senders", senders)));
+        minimums
+    }
+
     /// True if the checkpoint is the mark a restore leaves: only `backup_label` says where replay begins.
     pub fn checkpoint_is_marked_unusable(&self) -> bool {
         self.checkpoint_lsn == Lsn(UNUSABLE_CHECKPOINT)

@@ -7,7 +7,7 @@
 mod conf_text;
 mod restore_command;
 
-pub use conf_text::{ConfLine, quoted, retract};
+pub use conf_text::{ConfLine, parse_line, quoted, retract};
 pub use restore_command::RestoreCommand;
 
 use super::ClusterError;

@@ -6,11 +6,9 @@
 //! the lock file names. What cannot be seen is said, never assumed. Only names are read: nothing here blocks on the
 //! file systems other processes work in, and nothing is signalled.
 
-mod procfs;
-
 use super::ClusterError;
 use super::lock_file::LockFile;
-use procfs::{Host, Use};
+use super::procfs::{Host, Use};
 use std::path::{Path, PathBuf};
 
 /// The answer about one data directory.

@@ -137,7 +137,7 @@ fn name_of(line: &[u8]) -> Option<String> {
 }
 
 /// The setting of a line, its value unquoted; nothing for comments, blanks and what is no setting.
-pub(crate) fn parse_line(line: &[u8]) -> Option<ConfLine> {
+pub fn parse_line(line: &[u8]) -> Option<ConfLine> {
     let name = name_of(line)?;
     let rest = line.trim_ascii_start().get(name.len()..)?.trim_ascii();
     let rest = rest.strip_prefix(b"=").unwrap_or(rest).trim_ascii_start();

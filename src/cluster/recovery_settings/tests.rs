@@ -202,7 +202,7 @@ proptest! {
         let line = ConfLine::new("restore_command", value.clone()).unwrap();
         let text = line.to_string();
         prop_assert!(!text.contains(['\n', '\r']));
-        prop_assert_eq!(conf_text::parse_line(text.as_bytes()), Some(line));
+        prop_assert_eq!(parse_line(text.as_bytes()), Some(line));
     }
 
     #[test]
@@ -215,6 +215,6 @@ proptest! {
 
     #[test]
     fn bare_and_damaged_lines_never_panic(text in "(recovery_target|x)[ =']{0,4}[a'\\\\ #0-9]{0,12}") {
-        drop(conf_text::parse_line(text.as_bytes()));
+        drop(parse_line(text.as_bytes()));
     }
 }

@@ -1,4 +1,4 @@
-//! What `/proc` tells about who uses a folder.
+//! What `/proc` tells about processes: who uses a folder, who is whose child, how busy each is.
 //!
 //! Reads names of links and never follows them to a file system that might hang; `statx` asks without syncing.
 
@@ -108,6 +108,46 @@ impl Host {
         users
     }
 
+    /// True if the process is there and has not ended (an ended child not yet waited for has).
+    pub(super) fn alive(&self, pid: u32) -> bool {
+        self.stat(pid).is_some_and(|fields| !matches!(fields.first().map(String::as_str), Some("Z" | "X")))
+    }
+
+    /// True if the process is seen to work in the folder; false also if that may not be seen.
+    pub(super) fn works_in(&self, pid: u32, folder: &Path) -> bool {
+        let roots = [folder.canonicalize().unwrap_or_else(|_| folder.to_owned())];
+        let cwd = self.of(pid).join("cwd");
+        let same = identity(&cwd).is_some_and(|id| identity(&roots[0]) == Some(id));
+        same || std::fs::read_link(cwd).is_ok_and(|place| is_below(&place, &roots))
+    }
+
+    /// The processes started by this one.
+    pub(super) fn children(&self, pid: u32) -> Vec<u32> {
+        self.pids().into_iter().filter(|child| self.parent(*child) == Some(pid)).collect()
+    }
+
+    /// The command line as `ps` shows it; servers write what they do there.
+    pub(super) fn title(&self, pid: u32) -> String {
+        let bytes = std::fs::read(self.of(pid).join("cmdline")).unwrap_or_default();
+        let words: Vec<_> = bytes.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+        words.join(" ").trim_end().to_owned()
+    }
+
+    /// Processor time used, in clock ticks, ended children included.
+    pub(super) fn cpu_ticks(&self, pid: u32) -> u64 {
+        // utime, stime, cutime, cstime: fields 14 to 17, of which two stand before the state.
+        let fields = self.stat(pid).unwrap_or_default();
+        fields.iter().skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum()
+    }
+
+    /// Bytes moved through files and pipes, ended children included; 0 if that may not be seen.
+    pub(super) fn io_bytes(&self, pid: u32) -> u64 {
+        let text = std::fs::read_to_string(self.of(pid).join("io")).unwrap_or_default();
+        let counters =
+            text.lines().filter_map(|line| line.strip_prefix("rchar: ").or(line.strip_prefix("wchar: ")));
+        counters.filter_map(|number| number.parse::<u64>().ok()).sum()
+    }
+
     fn describe_unseen(&self, hidden: &[u32], owner: Option<u32>) -> Option<String> {
         if let Some(first) = hidden.first() {
             let others = match hidden.len() {
@@ -153,10 +193,16 @@ impl Host {
     }
 
     fn parent(&self, pid: u32) -> Option<u32> {
-        let stat = std::fs::read_to_string(self.of(pid).join("stat")).ok()?;
+        self.stat(pid)?.get(1)?.parse().ok()
+    }
+
+    /// The fields of `stat` from the state on.
+    fn stat(&self, pid: u32) -> Option<Vec<String>> {
+        let stat = std::fs::read(self.of(pid).join("stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat);
         // The name stands in parentheses and may contain anything: fields are counted after the last one.
         let (_, fields) = stat.rsplit_once(')')?;
-        fields.split_whitespace().nth(1)?.parse().ok()
+        Some(fields.split_whitespace().map(str::to_owned).collect())
     }
 
     fn name(&self, pid: u32) -> String {
