@@ -20,7 +20,8 @@ pub(crate) fn compare(setup: &Setup, repository: &Repository) -> Outcome<()> {
     println!("\nrestore of {gigabytes} MB, latest, into an empty directory, {} runs each", setup.runs);
     let mut series = [Series::default(), Series::default()];
     for run in 0..setup.runs {
-        for (tool, series) in setup.tools.iter().zip(&mut series) {
+        for index in order(run) {
+            let (tool, series) = (&setup.tools[index], &mut series[index]);
             let (copy, total) = once(setup, repository, tool)?;
             println!(
                 "  run {}  {:10} {copy}  {:6.2} s to the check",
@@ -49,6 +50,11 @@ pub(crate) fn compare(setup: &Setup, repository: &Repository) -> Outcome<()> {
         ratio(median(&theirs.totals), median(&ours.totals))
     );
     Ok(())
+}
+
+/// Who goes first changes from run to run, because the second finds another machine (caches, freed blocks) than the first.
+pub(crate) fn order(run: usize) -> [usize; 2] {
+    [run % 2, 1 - run % 2]
 }
 
 /// How many times faster the second is.
