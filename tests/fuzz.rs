@@ -93,7 +93,7 @@ fn config() -> Config {
 }
 
 /// Feeds edited seeds of `fuzz/seeds/<name>` to `target`; half of them with their checksums made right by `repair`.
-fn fuzz(name: &'static str, repair: Repair, target: fn(&[u8])) {
+fn fuzz(name: &'static str, repair: Repair, target: fn(&[u8]) -> bool) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
     let mut seeds: Vec<Vec<u8>> = fs::read_dir(&folder)
         .expect("seeds are there")
@@ -101,6 +101,9 @@ fn fuzz(name: &'static str, repair: Repair, target: fn(&[u8])) {
         .collect();
     seeds.sort();
     limit_memory();
+    for seed in &seeds {
+        assert!(target(seed), "a seed in {} is not taken as it is", folder.display());
+    }
     let last = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}.last"));
     let watchdog = Watchdog::new(name);
     let strategy = (any::<Index>(), vec(any::<Edit>(), 1..5), any::<bool>());
@@ -158,4 +161,29 @@ fn control_files() {
 #[test]
 fn lock_files() {
     fuzz("lock-file", unchanged, targets::lock_file);
+}
+
+#[test]
+fn backup_infos() {
+    fuzz("info", repair::info, targets::info);
+}
+
+#[test]
+fn archive_infos() {
+    fuzz("archive-info", repair::info, targets::archive_info);
+}
+
+#[test]
+fn manifests() {
+    fuzz("manifest", repair::info, targets::manifest);
+}
+
+#[test]
+fn block_maps() {
+    fuzz("block-map", unchanged, targets::block_map);
+}
+
+#[test]
+fn configurations() {
+    fuzz("config", unchanged, targets::config);
 }
