@@ -14,6 +14,8 @@ use std::time::Instant;
 const SMALL_TABLES: u32 = 4_000;
 /// WAL segments filled after the backup, so that there is something to fetch and replay.
 const SEGMENTS: u32 = 24;
+/// Of the repository.
+pub(crate) const PASSPHRASE: &str = "a long phrase for the benchmark";
 const PORT: &str = "54329";
 
 /// The finished repository.
@@ -185,7 +187,7 @@ fn build(setup: &Setup, config: &Path) -> Outcome<(u64, String)> {
 fn write_config(setup: &Setup, config: &Path, data: &Path, repo: &Path) -> Outcome<()> {
     let folder = setup.machine.folder.display();
     let text = format!(
-        "[global]\nrepo1-path={}\nrepo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass=a long phrase for the benchmark\n\
+        "[global]\nrepo1-path={}\nrepo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass={PASSPHRASE}\n\
          repo1-bundle=y\nrepo1-retention-full=9\ncompress-type=zst\ncompress-level=3\nprocess-max=2\n\
          log-level-console=warn\nlog-level-file=off\nlog-path={folder}/log\nlock-path={folder}/lock\n\
          spool-path={folder}/spool\n\n[bench]\npg1-path={}\npg1-port={PORT}\npg1-socket-path={folder}\n\

@@ -1,8 +1,9 @@
 //! Restore: the copy alone, and until an application's check answered on the recovered server.
 
 use crate::Setup;
+use crate::floor;
 use crate::machine::{Cost, Outcome, Tool, median, typical};
-use crate::repository::{CHECK, Repository, Server};
+use crate::repository::{CHECK, PASSPHRASE, Repository, Server};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,10 @@ pub(crate) fn compare(setup: &Setup, repository: &Repository) -> Outcome<()> {
             median(&series.totals).as_secs_f64()
         );
     }
+    let floors: Vec<Duration> =
+        (0..setup.runs).map(|_| floor::measure(setup, PASSPHRASE)).collect::<Outcome<_>>()?;
+    let floor = median(&floors);
+    println!("  floor: decrypt, decompress and hash to nowhere in {:.2} s", floor.as_secs_f64());
     let [ours, theirs] = &series;
     let copies = |series: &Series| typical(&series.copies).wall;
     println!(
@@ -49,6 +54,9 @@ pub(crate) fn compare(setup: &Setup, repository: &Repository) -> Outcome<()> {
         ratio(copies(theirs), copies(ours)),
         ratio(median(&theirs.totals), median(&ours.totals))
     );
+    for (tool, series) in setup.tools.iter().zip(&series) {
+        println!("  {:10} takes {:.2} floors", tool.name, copies(series).as_secs_f64() / floor.as_secs_f64());
+    }
     Ok(())
 }
 

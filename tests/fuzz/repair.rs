@@ -11,12 +11,12 @@ fn le32(bytes: &[u8]) -> usize {
     bytes.iter().take(4).rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
-/// `pg_control` up to PostgreSQL 17: the CRC stands behind the last field.
+/// `pg_control` of PostgreSQL 12 and later: the CRC stands behind the last field; 18 has one more.
 pub(crate) fn control(mut bytes: Vec<u8>) -> Vec<u8> {
-    const CRC_AT: usize = 288;
-    if bytes.len() >= CRC_AT + 4 {
-        let crc = crc32c::crc32c(&bytes[..CRC_AT]);
-        bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
+    let at = if bytes.len() > 12 && le32(&bytes[8..]) >= 1800 { 292 } else { 288 };
+    if bytes.len() >= at + 4 {
+        let crc = crc32c::crc32c(&bytes[..at]);
+        bytes[at..at + 4].copy_from_slice(&crc.to_le_bytes());
     }
     bytes
 }
