@@ -60,5 +60,5 @@ endurance: setup-postgres ## the long runs: every bit flipped, wide matrices, lo
 	PGMAYDAY_ENDURANCE=1 PGMAYDAY_FUZZ_CASES=$${PGMAYDAY_FUZZ_CASES:-100000} \
 	    cargo test --locked --release --no-fail-fast -- --include-ignored
 
-clean-lab: ## stop and remove the labs of this checkout
-	cargo run --release --locked --quiet -- lab down --all
+clean-lab: ## stop and remove the lab of this checkout
+	cargo run --release --locked --quiet -- lab down

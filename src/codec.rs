@@ -16,7 +16,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::str::FromStr;
 
-pub use hash::Sha1Hash;
+pub use hash::{Hasher, Sha1Hash};
 
 /// How much stored data is taken in at a time.
 const BUFFER_BYTES: usize = 128 * 1024;

@@ -26,7 +26,7 @@ fi
 install() {
     "${as_root[@]}" DEBIAN_FRONTEND=noninteractive \
         apt-get -qq -o Dpkg::Options::=--force-confold -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
-        install -y --no-install-recommends "$@"
+        install -y --no-install-recommends "$@" >/dev/null
 }
 
 echo "installing: ${missing[*]}"

@@ -4,8 +4,8 @@
 //! open them.
 
 use crate::Setup;
-use crate::machine::{Outcome, at, plain, run, typical};
-use crate::restore::ratio;
+use crate::machine::{self, Outcome, at, plain, typical};
+use crate::restore::{order, ratio};
 use pgmayday::codec::Sha1Hash;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -21,12 +21,13 @@ pub(crate) fn compare(setup: &Setup) -> Outcome<()> {
     let config = ready(setup)?;
     println!("\ninfo of {BACKUPS} backups and {SEGMENTS} segments, {} runs each", setup.runs);
     let mut costs = [Vec::new(), Vec::new()];
-    for _ in 0..setup.runs {
-        for (tool, costs) in setup.tools.iter().zip(&mut costs) {
+    for run in 0..setup.runs {
+        for index in order(run) {
+            let (tool, costs) = (&setup.tools[index], &mut costs[index]);
             let mut info = setup.machine.command(&tool.program);
             info.arg("--config").arg(&config).args(["info", "--output=json"]);
             costs.push(setup.machine.measured(&info)?);
-            let listed = run(&mut info)?.matches("\"backrest\":").count() as u64;
+            let listed = machine::run(&mut info)?.matches("\"backrest\":").count() as u64;
             if listed != BACKUPS {
                 return Err(format!("{} listed {listed} backups", tool.name));
             }
@@ -55,7 +56,7 @@ fn ready(setup: &Setup) -> Outcome<PathBuf> {
     fs::write(&config, text).map_err(at(&config))?;
     write_backups(&repo.join("backup/bench"))?;
     write_archive(&repo.join("archive/bench"))?;
-    run(plain("chmod").args(["-R", "a+rX"]).arg(&repo))?;
+    machine::run(plain("chmod").args(["-R", "a+rX"]).arg(&repo))?;
     fs::write(&stamp, "").map_err(at(&stamp))?;
     Ok(config)
 }

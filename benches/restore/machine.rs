@@ -1,6 +1,5 @@
 //! The machine the benchmark runs on: its folder, the user servers run as, and how a program is measured.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -30,7 +29,7 @@ pub(crate) struct Cost {
     pub(crate) wall: Duration,
     pub(crate) user_s: f64,
     pub(crate) system_s: f64,
-    /// Sum of the largest resident size of every process.
+    /// Largest sum of the peak resident sizes of all processes alive at a time.
     pub(crate) peak_bytes: u64,
 }
 
@@ -150,12 +149,12 @@ impl Machine {
         timed.current_dir(&self.folder).stdout(Stdio::null()).stdin(Stdio::null());
         let began = Instant::now();
         let mut child = timed.spawn().map_err(|error| format!("bash: {error}"))?;
-        let mut peaks = HashMap::new();
+        let mut peak_bytes = 0;
         let status = loop {
             if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
                 break status;
             }
-            note_descendants(child.id(), &mut peaks);
+            peak_bytes = descendants_bytes(child.id()).max(peak_bytes);
             std::thread::sleep(Duration::from_millis(10));
         };
         let wall = began.elapsed();
@@ -166,7 +165,7 @@ impl Machine {
         let text = fs::read_to_string(&cpu_log).map_err(at(&cpu_log))?;
         let mut seconds = text.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
         let mut next = || seconds.next().ok_or_else(|| format!("no times in {text:?}"));
-        Ok(Cost { wall, user_s: next()?, system_s: next()?, peak_bytes: peaks.values().sum() })
+        Ok(Cost { wall, user_s: next()?, system_s: next()?, peak_bytes })
     }
 }
 
@@ -202,20 +201,19 @@ pub(crate) fn run_detached(command: &mut Command, log: &Path) -> Outcome<()> {
     Err(format!("{command:?}: {status}\n{}", fs::read_to_string(log).unwrap_or_default()))
 }
 
-/// Notes the largest resident size so far of every process below `pid`. The kernel keeps the high-water mark, so sampling
+/// The sum of the largest resident sizes so far of all processes below `pid`. The kernel keeps the high-water mark, so sampling
 /// misses only what happens in the last moment of a process.
-fn note_descendants(pid: u32, peaks: &mut HashMap<u32, u64>) {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return };
-    for thread in threads.flatten() {
-        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+fn descendants_bytes(pid: u32) -> u64 {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let children =
+        |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+    let mut bytes = 0;
+    for children in threads.flatten().map(children) {
         for child in children.split_whitespace().filter_map(|word| word.parse().ok()) {
-            if let Some(bytes) = high_water_bytes(child) {
-                let peak = peaks.entry(child).or_insert(0);
-                *peak = bytes.max(*peak);
-            }
-            note_descendants(child, peaks);
+            bytes += high_water_bytes(child).unwrap_or(0) + descendants_bytes(child);
         }
     }
+    bytes
 }
 
 fn high_water_bytes(pid: u32) -> Option<u64> {

@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "the result is printed")]
 
 mod catalog;
+mod floor;
 mod machine;
 mod repository;
 mod restore;

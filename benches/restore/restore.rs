@@ -1,8 +1,9 @@
 //! Restore: the copy alone, and until an application's check answered on the recovered server.
 
 use crate::Setup;
+use crate::floor;
 use crate::machine::{Cost, Outcome, Tool, median, typical};
-use crate::repository::{CHECK, Repository, Server};
+use crate::repository::{CHECK, PASSPHRASE, Repository, Server};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,8 @@ pub(crate) fn compare(setup: &Setup, repository: &Repository) -> Outcome<()> {
     println!("\nrestore of {gigabytes} MB, latest, into an empty directory, {} runs each", setup.runs);
     let mut series = [Series::default(), Series::default()];
     for run in 0..setup.runs {
-        for (tool, series) in setup.tools.iter().zip(&mut series) {
+        for index in order(run) {
+            let (tool, series) = (&setup.tools[index], &mut series[index]);
             let (copy, total) = once(setup, repository, tool)?;
             println!(
                 "  run {}  {:10} {copy}  {:6.2} s to the check",
@@ -40,6 +42,10 @@ pub(crate) fn compare(setup: &Setup, repository: &Repository) -> Outcome<()> {
             median(&series.totals).as_secs_f64()
         );
     }
+    let floors: Vec<Duration> =
+        (0..setup.runs).map(|_| floor::measure(setup, PASSPHRASE)).collect::<Outcome<_>>()?;
+    let floor = median(&floors);
+    println!("  floor: decrypt, decompress and hash to nowhere in {:.2} s", floor.as_secs_f64());
     let [ours, theirs] = &series;
     let copies = |series: &Series| typical(&series.copies).wall;
     println!(
@@ -48,7 +54,15 @@ pub(crate) fn compare(setup: &Setup, repository: &Repository) -> Outcome<()> {
         ratio(copies(theirs), copies(ours)),
         ratio(median(&theirs.totals), median(&ours.totals))
     );
+    for (tool, series) in setup.tools.iter().zip(&series) {
+        println!("  {:10} takes {:.2} floors", tool.name, copies(series).as_secs_f64() / floor.as_secs_f64());
+    }
     Ok(())
+}
+
+/// Who goes first changes from run to run, because the second finds another machine (caches, freed blocks) than the first.
+pub(crate) fn order(run: usize) -> [usize; 2] {
+    [run % 2, 1 - run % 2]
 }
 
 /// How many times faster the second is.

@@ -1,9 +1,9 @@
 //! `archive-get` as PostgreSQL calls it: one process per segment, one after the other.
 
 use crate::Setup;
-use crate::machine::{Cost, Outcome, run, typical};
+use crate::machine::{self, Outcome, typical};
 use crate::repository::Repository;
-use crate::restore::{ratio, restore_command};
+use crate::restore::{order, ratio, restore_command};
 use std::fs;
 
 /// Fetches every archived segment after the backup by both tools, in turns.
@@ -12,7 +12,7 @@ pub(crate) fn compare(setup: &Setup, repository: &Repository) -> Outcome<()> {
     let machine = &setup.machine;
     let target = machine.fresh("target")?;
     // Both tools read the control file of the cluster they fetch for.
-    run(&mut restore_command(setup, repository, &setup.tools[1], &target))?;
+    machine::run(&mut restore_command(setup, repository, &setup.tools[1], &target))?;
     let segments = archived(setup)?;
     println!(
         "\narchive-get of {} segments of 16 MiB, one process each, {} runs each",
@@ -20,8 +20,9 @@ pub(crate) fn compare(setup: &Setup, repository: &Repository) -> Outcome<()> {
         setup.runs
     );
     let mut costs = [Vec::new(), Vec::new()];
-    for _ in 0..setup.runs {
-        for (tool, costs) in setup.tools.iter().zip(&mut costs) {
+    for run in 0..setup.runs {
+        for index in order(run) {
+            let (tool, costs) = (&setup.tools[index], &mut costs[index]);
             machine.fresh("spool")?;
             let script = format!(
                 "for s in {list}; do \
@@ -51,7 +52,7 @@ fn archived(setup: &Setup) -> Outcome<Vec<String>> {
     let mut names = Vec::new();
     let mut folders = vec![setup.machine.path("repo/archive/bench")];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(crate::machine::at(&folder))?.flatten() {
+        for entry in fs::read_dir(&folder).map_err(machine::at(&folder))?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if entry.path().is_dir() {
                 folders.push(entry.path());
