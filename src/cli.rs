@@ -9,6 +9,7 @@ pub mod command;
 mod completions;
 mod doctor;
 mod help;
+mod info;
 mod man;
 pub mod output;
 pub mod progress;

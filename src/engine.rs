@@ -1,1 +1,4 @@
 //! Verbs on a repository: plan, restore, prove, fetch WAL.
+
+pub mod catalog;
+pub mod repositories;

@@ -29,8 +29,6 @@ pub(crate) const ALL: [&str; 9] = [
 /// One extracted fixture; removed when dropped.
 pub(crate) struct Fixture {
     root: tempfile::TempDir,
-    /// Its name.
-    pub(crate) name: &'static str,
     /// The only stanza of its repository.
     pub(crate) stanza: String,
     /// The passphrase of its repository.
@@ -39,7 +37,7 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     /// Extracts a fixture.
-    pub(crate) fn open(name: &'static str) -> Self {
+    pub(crate) fn open(name: &str) -> Self {
         let archive =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{name}.tar.zst"));
         let stored = fs::File::open(&archive).unwrap_or_else(|e| panic!("{}: {e}", archive.display()));
@@ -56,7 +54,7 @@ impl Fixture {
             .find(|section| *section != "global")
             .unwrap()
             .to_owned();
-        Self { name, stanza, cipher_pass: line("repo1-cipher-pass="), root }
+        Self { stanza, cipher_pass: line("repo1-cipher-pass="), root }
     }
 
     /// A path inside the extracted fixture.

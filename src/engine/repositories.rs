@@ -1,0 +1,86 @@
+//! The configured repositories, opened for reading.
+//!
+//! Chooses the driver and the passphrase; a repository that cannot be opened stands beside the others with its
+//! reason, so that one broken repository never hides a sound one. Nothing opened here can be written to.
+
+use crate::base::{Report, Result, Secret};
+use crate::config::{RepoSettings, Settings};
+use crate::repo::Repository;
+use crate::store::posix::Posix;
+use crate::store::wrap::ReadOnly;
+use std::sync::Arc;
+
+/// One configured repository.
+#[derive(Debug)]
+pub struct Slot {
+    /// Its number in the configuration.
+    pub key: u32,
+    /// The cipher it is configured with: `none` or `aes-256-cbc`.
+    pub cipher: &'static str,
+    /// The repository, or why there is none.
+    pub repository: Result<Repository>,
+}
+
+/// The configured repositories, in the order of their numbers.
+#[derive(Debug)]
+pub struct Repositories {
+    /// One per repository.
+    pub slots: Vec<Slot>,
+    /// What an operator should know about how they were opened.
+    pub warnings: Vec<String>,
+}
+
+impl Repositories {
+    /// Opens what `settings` name, for the command `command`.
+    pub fn open(settings: &Settings, command: &str) -> Self {
+        let mut warnings = Vec::new();
+        let slots =
+            settings.repos().iter().map(|repo| open_one(settings, repo, command, &mut warnings)).collect();
+        Self { slots, warnings }
+    }
+
+    /// The repositories, all of them sound, or the first reason why not.
+    pub fn all(self) -> Result<Vec<Repository>> {
+        self.slots.into_iter().map(|slot| slot.repository).collect()
+    }
+
+    /// The first repository, or the one `--repo` names.
+    pub fn first(self) -> Result<Repository> {
+        let slot = self.slots.into_iter().next();
+        slot.ok_or_else(|| Report::usage("no repository is configured").hint("set repo1-path"))?.repository
+    }
+}
+
+fn open_one(settings: &Settings, repo: &RepoSettings, command: &str, warnings: &mut Vec<String>) -> Slot {
+    let cipher = if repo.cipher_pass.is_some() { "aes-256-cbc" } else { "none" };
+    let repository = repo.local_path(command).map_err(Report::from).map(|path| {
+        let storage = Arc::new(ReadOnly(Posix::new(path, &format!("repo{}", repo.key))));
+        let with = |cipher: Option<Secret>| Repository::new(Arc::clone(&storage) as Arc<_>, repo.key, cipher);
+        let literal = with(repo.cipher_pass.clone());
+        let Some(value) = repo.cipher_pass_expanded.clone() else { return literal };
+        let name = repo.cipher_pass_variable.as_deref().unwrap_or_default();
+        if opens(&literal, settings.stanza()) {
+            warnings.push(format!(
+                "the passphrase of repository {} is the literal text ${{{name}}}, because pgBackRest does not expand \
+                 variables: anyone who reads the configuration can read the repository",
+                repo.key
+            ));
+            return literal;
+        }
+        let expanded = with(Some(value));
+        if opens(&expanded, settings.stanza()) { expanded } else { literal }
+    });
+    Slot { key: repo.key, cipher, repository }
+}
+
+/// True if an info file of the stanza, or of any if none is named, can be read with the repository's passphrase.
+fn opens(repository: &Repository, stanza: Option<&str>) -> bool {
+    let names = match stanza {
+        Some(name) => vec![name.to_owned()],
+        None => repository.stanzas().unwrap_or_default(),
+    };
+    names
+        .iter()
+        .map(|name| repository.stanza(name))
+        .any(|s| s.backup_info().is_ok() || s.archive_info().is_ok())
+}
