@@ -13,6 +13,7 @@ mod info;
 mod man;
 pub mod output;
 pub mod progress;
+mod restore;
 mod tree;
 mod version;
 

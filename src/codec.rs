@@ -361,5 +361,10 @@ pub fn decode_small(stored: &[u8], spec: &StreamSpec, limit_bytes: u64) -> Resul
     Ok(content)
 }
 
+/// Unpacks one Zstandard block of known size, as WAL holds page images; nothing if it is damaged.
+pub fn unpack_zstd(packed: &[u8], size_bytes: usize) -> Option<Vec<u8>> {
+    zstd::bulk::decompress(packed, size_bytes).ok()
+}
+
 #[cfg(test)]
 mod tests;

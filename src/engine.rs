@@ -1,4 +1,6 @@
 //! Verbs on a repository: plan, restore, prove, fetch WAL.
 
 pub mod catalog;
+pub mod proof;
 pub mod repositories;
+pub mod restore;

@@ -1,0 +1,145 @@
+//! From options to a restore request: names, values and their combinations, as pgBackRest spells them.
+
+use crate::base::{Lsn, Report, Result, TargetTime, Timeline};
+use crate::cli::Call;
+use crate::cluster::recovery_settings::RestoreCommand;
+use crate::config::Origin;
+use crate::engine::restore::{Maps, ProofDepth, Request};
+use crate::model::target::{Recovery, Target, TargetAction, TimelineChoice};
+use std::path::Path;
+
+/// Reads the request out of a call.
+pub(super) fn from_call(call: &Call) -> Result<Request> {
+    let settings = &call.settings;
+    let stanza = settings.stanza().ok_or_else(|| Report::usage("restore needs --stanza"))?.to_owned();
+    let cluster = settings.pg().first().ok_or_else(|| {
+        Report::usage(format!("no data directory is configured for stanza {stanza}"))
+            .hint(format!("set pg1-path in section [{stanza}], or give --pg1-path"))
+    })?;
+    let set = match settings.text("set") {
+        None | Some("latest") => None,
+        Some(label) => Some(label.parse().map_err(usage)?),
+    };
+    let process_max = settings.number("process-max").and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
+    Ok(Request {
+        data_dir: cluster.path.clone(),
+        set,
+        recovery: recovery(call)?,
+        recovery_options: settings.pairs("recovery-option"),
+        archiving_off: settings.text("archive-mode") == Some("off"),
+        delta: settings.flag("delta"),
+        force: settings.flag("force"),
+        maps: Maps {
+            tablespaces: settings.pairs("tablespace-map"),
+            tablespaces_all: settings.text("tablespace-map-all").map(str::to_owned),
+            links: settings.pairs("link-map"),
+            link_all: settings.flag("link-all"),
+        },
+        db_include: settings.list("db-include").to_vec(),
+        db_exclude: settings.list("db-exclude").to_vec(),
+        process_max,
+        prove: depth(call)?,
+        accept: call.accept.iter().cloned().collect(),
+        restore_command: restore_command(call, &stanza, &cluster.path)?,
+        stanza,
+    })
+}
+
+fn usage(error: impl std::fmt::Display) -> Report {
+    Report::usage(error.to_string())
+}
+
+fn recovery(call: &Call) -> Result<Recovery> {
+    let settings = &call.settings;
+    let kind = settings.text("type").unwrap_or("default");
+    let value = settings.text("target");
+    let needed = || {
+        value.ok_or_else(|| {
+            Report::usage(format!("--type={kind} needs --target")).hint(match kind {
+                "time" => "for example --target='2026-11-21 02:03:11.482+00'",
+                "lsn" => "for example --target=0/5A000148",
+                _ => "give the transaction id or the restore point's name",
+            })
+        })
+    };
+    let target = match kind {
+        "default" => Target::End,
+        "immediate" => Target::Immediate,
+        "time" => Target::Time(TargetTime::parse(needed()?).map_err(usage)?),
+        "lsn" => Target::Lsn(needed()?.parse::<Lsn>().map_err(usage)?),
+        "xid" => Target::Xid(needed()?.parse().map_err(usage)?),
+        "name" => Target::Name(needed()?.to_owned()),
+        "standby" => return without_target(value, kind, Recovery::Standby { timeline: timeline(call)? }),
+        "preserve" => return without_target(value, kind, Recovery::Preserve),
+        "none" => return without_target(value, kind, Recovery::Nothing),
+        other => return Err(Report::usage(format!("--type={other} is no type of restore"))),
+    };
+    if target.value().is_none() && value.is_some() {
+        return Err(no_target(kind));
+    }
+    let recovery = Recovery::To { target, exclusive: settings.flag("target-exclusive"), action: action(call)?, timeline: timeline(call)? };
+    Ok(recovery)
+}
+
+fn without_target(value: Option<&str>, kind: &str, recovery: Recovery) -> Result<Recovery> {
+    if value.is_some() { Err(no_target(kind)) } else { Ok(recovery) }
+}
+
+fn no_target(kind: &str) -> Report {
+    Report::usage(format!("--target has no meaning for --type={kind}")).hint("choose --type=time, lsn, xid or name")
+}
+
+fn action(call: &Call) -> Result<Option<TargetAction>> {
+    let known = [TargetAction::Pause, TargetAction::Promote, TargetAction::Shutdown];
+    let Some(name) = call.settings.text("target-action") else { return Ok(None) };
+    let action = known.into_iter().find(|action| action.name() == name);
+    action.map(Some).ok_or_else(|| Report::usage(format!("--target-action={name} is not one of pause, promote, shutdown")))
+}
+
+fn timeline(call: &Call) -> Result<Option<TimelineChoice>> {
+    let Some(text) = call.settings.text("target-timeline") else { return Ok(None) };
+    let number = |digits: &str, radix| u32::from_str_radix(digits, radix).ok().filter(|n| *n > 0);
+    Ok(Some(match text {
+        "latest" => TimelineChoice::Latest,
+        "current" => TimelineChoice::Current,
+        // PostgreSQL reads a leading 0x as hexadecimal, which is how file names show timelines.
+        _ => text.strip_prefix("0x").map_or_else(|| number(text, 10), |hex| number(hex, 16)).map(|n| TimelineChoice::Number(Timeline(n))).ok_or_else(
+            || Report::usage(format!("--target-timeline={text} is neither a number nor latest nor current")),
+        )?,
+    }))
+}
+
+fn depth(call: &Call) -> Result<Option<ProofDepth>> {
+    Ok(match call.args.get_one::<String>("prove").map(String::as_str) {
+        None => None,
+        Some("listing") => Some(ProofDepth::Listing),
+        Some("scan") => Some(ProofDepth::Scan),
+        Some("full") => Some(ProofDepth::Full),
+        Some(other) => return Err(Report::usage(format!("--prove={other} is not one of listing, scan, full"))),
+    })
+}
+
+/// Options that lead `archive-get` to the same repository; anything else given by hand is for this run only.
+const LOCATING: [&str; 4] = ["config", "repo", "lock-path", "spool-path"];
+
+/// The command PostgreSQL will fetch WAL with: this program, by its absolute path, with what is needed to find the
+/// same repository again from the data directory.
+fn restore_command(call: &Call, stanza: &str, data_dir: &Path) -> Result<RestoreCommand> {
+    let program = std::env::current_exe()
+        .and_then(|path| path.canonicalize())
+        .map_err(|error| Report::failed(format!("cannot tell where this program is: {error}")))?;
+    let mut command = RestoreCommand::new(program)
+        .option("pg1-path", data_dir.to_string_lossy())
+        .option("stanza", stanza);
+    for given in call.settings.effective() {
+        let by_hand = matches!(given.origin, Origin::CommandLine | Origin::Environment(_));
+        let locating = LOCATING.iter().any(|prefix| given.option.starts_with(prefix));
+        if let Some(value) = given.value.filter(|_| by_hand && locating) {
+            // A secret is shown as stars; it cannot stand in a configuration file in any case.
+            if value != "***" {
+                command = command.option(&given.option, value);
+            }
+        }
+    }
+    Ok(command)
+}

@@ -1,0 +1,251 @@
+//! Carrying a plan out: marker, folders, files by many threads, settings, durability, and `pg_control` last.
+//!
+//! A kill at any moment leaves a target that cannot start (no `pg_control`) and that the same request finishes. The
+//! order at the end is fixed: all data durable, then `pg_control` renamed and its folder synced, then the marker gone.
+
+use super::copy::{CONTROL_NAME, CONTROL_TEMPORARY, Copier, Shared, write_error};
+use super::layout::Layout;
+use super::marker::Marker;
+use super::owners::Owners;
+use super::plan::Plan;
+use super::prepare;
+use super::queue::Queue;
+use super::settings;
+use crate::base::{Report, Result, files};
+use crate::cluster::{ClusterError, control, running};
+use crate::model::op::{Cancel, Event, Sink, Tally};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often progress is told.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// What a restore did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// The backup set restored.
+    pub set: String,
+    /// The repository it came from.
+    pub repo: u32,
+    /// Files in the target.
+    pub files_total: u64,
+    /// Files written.
+    pub files_restored: u64,
+    /// Files found right and kept.
+    pub files_reused: u64,
+    /// Files of databases left out.
+    pub files_blank: u64,
+    /// Entries removed because the backup does not have them.
+    pub files_removed: u64,
+    /// Bytes written.
+    pub bytes_restored: u64,
+    /// Bytes found right and kept.
+    pub bytes_reused: u64,
+    /// Bytes in the target.
+    pub bytes_total: u64,
+    /// True if an interrupted restore was finished.
+    pub resumed: bool,
+    /// Milliseconds from the first write to the end.
+    pub took_ms: u64,
+    /// What an operator should know.
+    pub warnings: Vec<String>,
+}
+
+/// Counters of what happened to files.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    restored: AtomicU64,
+    restored_bytes: AtomicU64,
+    reused: AtomicU64,
+    reused_bytes: AtomicU64,
+    blank: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn restored(&self, bytes: u64) {
+        self.restored.fetch_add(1, Ordering::Relaxed);
+        self.restored_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn reused(&self, bytes: u64) {
+        self.reused.fetch_add(1, Ordering::Relaxed);
+        self.reused_bytes(bytes);
+    }
+
+    /// Part of a restored file that was in place already.
+    pub(super) fn reused_bytes(&self, bytes: u64) {
+        self.reused_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn blanked(&self) {
+        self.blank.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Executes the plan. The plan is consumed: what was confirmed is done once.
+pub fn execute(plan: Plan, sink: &dyn Sink, cancel: &Cancel) -> Result<Outcome> {
+    let started = Instant::now();
+    let data_dir = plan.layout.data_dir().to_owned();
+    std::fs::create_dir_all(&data_dir).map_err(|error| write_error(&data_dir, &error))?;
+    let _lock = lock_target(&data_dir)?;
+    refuse_running(&plan, &data_dir)?;
+    let owners = Owners::build(&plan.manifest, &data_dir)?;
+    let mut warnings = plan.warnings.clone();
+    warnings.extend(owners.warnings().iter().cloned());
+    let marker = Marker::new(&plan.request.identity(), &plan.manifest.label, plan.repo_key);
+    marker.write(&data_dir, owners.data())?;
+    let removed = step(sink, "prepare the target", || {
+        let removed = if plan.reuse { prepare::clear(&plan.manifest, &plan.layout, plan.spared())? } else { 0 };
+        prepare::build(&plan.manifest, &plan.layout, &owners)?;
+        Ok((removed, format!("{removed} removed")))
+    })?;
+    // Opened before the first file is written: only then does syncfs report every write error that follows.
+    let filesystems = open_filesystems(&plan.layout)?;
+    let counts = Counts::default();
+    step(sink, "copy", || copy_all(&plan, &owners, &counts, sink, cancel).map(|()| ((), String::new())))?;
+    step(sink, "write recovery settings", || settings::write(&plan, &owners).map(|text| ((), text)))?;
+    step(sink, "make durable", || {
+        for (path, filesystem) in &filesystems {
+            rustix::fs::syncfs(filesystem).map_err(|error| sync_error(path, error.into()))?;
+        }
+        finish_control(&plan)?;
+        Marker::remove(&data_dir)?;
+        Ok(((), format!("{} filesystem(s)", filesystems.len())))
+    })?;
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    Ok(Outcome {
+        set: plan.manifest.label.to_string(),
+        repo: plan.repo_key,
+        files_total: plan.manifest.files.len() as u64,
+        files_restored: load(&counts.restored),
+        files_reused: load(&counts.reused),
+        files_blank: load(&counts.blank),
+        files_removed: removed,
+        bytes_restored: load(&counts.restored_bytes),
+        bytes_reused: load(&counts.reused_bytes),
+        bytes_total: plan.bytes_total,
+        resumed: plan.resumes,
+        took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        warnings,
+    })
+}
+
+/// Runs one step and reports its beginning and end.
+fn step<T>(sink: &dyn Sink, name: &str, work: impl FnOnce() -> Result<(T, String)>) -> Result<T> {
+    sink.event(Event::StepStarted { step: name.to_owned() });
+    let started = Instant::now();
+    let (value, detail) = work().map_err(|report| report.context(format!("restoring: {name}")))?;
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    sink.event(Event::StepDone { step: name.to_owned(), took_ms, detail });
+    Ok(value)
+}
+
+/// One restore per target: the lock is held by the open folder until the end.
+fn lock_target(data_dir: &Path) -> Result<File> {
+    let folder = files::open_folder(data_dir).map_err(|error| write_error(data_dir, &error))?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Report::new(
+            crate::base::Kind::Refused(None),
+            format!("another restore is writing to {}", data_dir.display()),
+        )
+        .hint("wait for it to end, or stop it and run this command again: it resumes")),
+        Err(std::fs::TryLockError::Error(error)) => Err(write_error(data_dir, &error)),
+    }
+}
+
+/// Between the plan and now a server may have been started.
+fn refuse_running(plan: &Plan, data_dir: &Path) -> Result<()> {
+    let mut ignored = Vec::new();
+    plan.request.unless_accepted(super::guards::not_running(&running::look(data_dir)?, data_dir), &mut ignored)
+}
+
+fn copy_all(plan: &Plan, owners: &Owners, counts: &Counts, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
+    let manifest = &plan.manifest;
+    let blank = |number: usize| plan.selection.is_blank(manifest.files.get(number).name);
+    let wanted = |number: usize| !plan.leaves_out(manifest.files.get(number).name);
+    let queue = Queue::build(manifest, wanted, blank);
+    let tally = Tally::default();
+    let shared = Shared {
+        storage: &*plan.storage,
+        manifest,
+        layout: &plan.layout,
+        owners,
+        reuse: plan.reuse,
+        direct: plan.direct,
+        blank: &blank,
+        tally: &tally,
+        cancel,
+        counts,
+    };
+    let files_total = manifest.files.len() as u64;
+    let failure: Mutex<Option<Report>> = Mutex::new(None);
+    let stop = AtomicBool::new(false);
+    let working = AtomicU64::new(plan.request.process_max.max(1) as u64);
+    let work = || {
+        let mut copier = Copier::new(&shared);
+        while !stop.load(Ordering::Acquire) {
+            let Some(job) = queue.take() else { break };
+            if let Err(report) = copier.run(&job) {
+                stop.store(true, Ordering::Release);
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(report);
+            }
+        }
+        working.fetch_sub(1, Ordering::AcqRel);
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..plan.request.process_max.max(1)).map(|_| scope.spawn(work)).collect();
+        let mut told = Instant::now();
+        while working.load(Ordering::Acquire) > 0 && workers.iter().any(|w| !w.is_finished()) {
+            std::thread::sleep(Duration::from_millis(5));
+            if told.elapsed() >= PROGRESS_EVERY {
+                told = Instant::now();
+                sink.progress(tally.sample(plan.bytes_total, files_total));
+            }
+        }
+    });
+    sink.progress(tally.sample(plan.bytes_total, files_total));
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+/// One open folder per filesystem of the layout.
+fn open_filesystems(layout: &Layout) -> Result<Vec<(std::path::PathBuf, File)>> {
+    let mut by_device = BTreeMap::new();
+    for root in layout.roots() {
+        let folder = if root.path.is_dir() { root.path.as_path() } else { root.path.parent().unwrap_or(Path::new("/")) };
+        let open = File::open(folder).and_then(|file| file.metadata().map(|meta| (meta.dev(), file)));
+        let (device, file) = open.map_err(|error| write_error(folder, &error))?;
+        by_device.entry(device).or_insert_with(|| (folder.to_owned(), file));
+    }
+    Ok(by_device.into_values().collect())
+}
+
+/// Makes the waiting `pg_control` unusable without `backup_label` (online backups), durable, and the real one.
+fn finish_control(plan: &Plan) -> Result<()> {
+    let Some(control_path) = plan.layout.path_of(CONTROL_NAME) else { return Ok(()) };
+    let waiting = control_path.with_file_name(CONTROL_TEMPORARY);
+    let fail = |error: std::io::Error| write_error(&waiting, &error);
+    if plan.manifest.online {
+        let modified = std::fs::metadata(&waiting).and_then(|m| m.modified()).map_err(fail)?;
+        let mut content = std::fs::read(&waiting).map_err(fail)?;
+        control::mark_unusable_checkpoint(&mut content)
+            .map_err(|source| ClusterError::Control { path: waiting.clone(), source })?;
+        let file = File::options().write(true).open(&waiting).map_err(fail)?;
+        std::os::unix::fs::FileExt::write_all_at(&file, &content, 0).map_err(fail)?;
+        file.set_modified(modified).map_err(fail)?;
+    }
+    File::open(&waiting).and_then(|file| file.sync_all()).map_err(|error| sync_error(&waiting, error))?;
+    std::fs::rename(&waiting, &control_path).map_err(|error| write_error(&control_path, &error))?;
+    files::sync_folder_of(&control_path).map_err(|error| sync_error(&control_path, error))
+}
+
+fn sync_error(path: &Path, error: std::io::Error) -> Report {
+    Report::failed(format!("cannot make {} durable: {error}", path.display()))
+        .hint("see the system's log for that device; the restore is not finished, run the same command again")
+}

@@ -1,0 +1,145 @@
+//! Which backup set, from which repository.
+//!
+//! A repository that fails is not one without the backup: its failure is kept and told. Where something is to be
+//! replayed, a set is chosen only together with the proof that the target can be reached from it.
+
+use super::marker::Marker;
+use super::request::Request;
+use crate::base::{BackupLabel, Kind, Report, Result};
+use crate::engine::proof::{self, Proof, Question};
+use crate::engine::repositories::Repositories;
+use crate::model::op::Cancel;
+use crate::model::target::{Recovery, Target};
+use crate::repo::{BackupEntry, BackupInfo, Manifest, Repository, Stanza};
+
+/// The first major version whose WAL is read.
+const FIRST_PROVABLE_MAJOR: u16 = 13;
+
+/// A set with everything a plan needs of it.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) repository: Repository,
+    pub(super) manifest: Manifest,
+    pub(super) proof: Option<Proof>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Asks the repositories in order; the first that can serve the request is taken.
+pub(super) fn choose(request: &Request, repositories: Repositories, resumed: Option<&Marker>, cancel: &Cancel) -> Result<Choice> {
+    let set = resumed.and_then(Marker::set).or_else(|| request.set.clone());
+    let mut failures: Vec<Report> = Vec::new();
+    for slot in repositories.slots {
+        if resumed.is_some_and(|marker| marker.repo() != slot.key) {
+            continue;
+        }
+        let chosen = slot.repository.and_then(|repository| from_repository(request, set.as_ref(), &repository, cancel));
+        match chosen {
+            Ok(mut choice) => {
+                let earlier = failures.iter().map(|f| format!("an earlier repository was passed over: {}", f.headline));
+                choice.warnings.extend(earlier);
+                return Ok(choice);
+            }
+            Err(report) if report.kind == Kind::Cancelled => return Err(report),
+            Err(report) => failures.push(report.context(format!("looking for a backup set in repo{}", slot.key))),
+        }
+    }
+    Err(most_telling(failures))
+}
+
+/// What to tell when no repository served: an unreachable target says more than a missing backup.
+fn most_telling(failures: Vec<Report>) -> Report {
+    let rank = |report: &Report| match report.kind {
+        Kind::TargetUnreachable => 0,
+        Kind::Refused(_) => 1,
+        Kind::Damaged => 2,
+        Kind::Unreachable => 3,
+        _ => 4,
+    };
+    let mut failures = failures;
+    failures.sort_by_key(rank);
+    let mut failures = failures.into_iter();
+    let Some(first) = failures.next() else {
+        return Report::usage("no repository is configured").hint("set repo1-path in pgbackrest.conf");
+    };
+    failures.fold(first, |told, other| told.context(format!("also: {}", other.headline)))
+}
+
+fn from_repository(request: &Request, set: Option<&BackupLabel>, repository: &Repository, cancel: &Cancel) -> Result<Choice> {
+    let stanza = repository.stanza(&request.stanza);
+    let loaded = stanza.backup_info()?;
+    let (info, mut warnings) = (loaded.value, loaded.warnings);
+    let candidates = candidates(&info, set, repository)?;
+    let newest = candidates.last().copied().ok_or_else(|| no_backup(&request.stanza, repository, &info))?;
+    let (entry, proof) = match &request.recovery {
+        Recovery::To { target, .. } if newest.online => {
+            let question = Question::new(request, target, &info, &candidates)?;
+            let found = choose_reachable(request, &stanza, &question, newest, &mut warnings, cancel)?;
+            (found.0, found.1)
+        }
+        Recovery::To { target: Target::End, .. } | Recovery::Standby { .. } | Recovery::Preserve | Recovery::Nothing => (newest, None),
+        Recovery::To { target, .. } => return Err(offline(newest, target)),
+    };
+    if request.recovery == Recovery::Nothing && entry.online {
+        warnings.push("with --type=none nothing is replayed: the cluster will not start before its WAL is there".to_owned());
+    }
+    if entry.page_error == Some(true) {
+        warnings.push(format!("backup {} was taken over pages with wrong checksums; prefer another set if one is old enough", entry.label));
+    }
+    let loaded = stanza.manifest(&info, &entry.label)?;
+    warnings.extend(loaded.warnings);
+    Ok(Choice { repository: repository.clone(), manifest: loaded.value, proof, warnings })
+}
+
+/// The sets that may be used, oldest first.
+fn candidates<'a>(info: &'a BackupInfo, set: Option<&BackupLabel>, repository: &Repository) -> Result<Vec<&'a BackupEntry>> {
+    let Some(label) = set else {
+        let mut entries: Vec<_> = info.backups.values().filter(|b| b.db_id == info.current_db_id).collect();
+        entries.sort_by_key(|b| (b.stop, b.label.clone()));
+        return Ok(entries);
+    };
+    let entry = info.backups.get(label).ok_or_else(|| {
+        let known: Vec<_> = info.backups.keys().map(BackupLabel::as_str).collect();
+        Report::usage(format!("repo{} has no backup set {label}", repository.key()))
+            .hint(format!("it has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") }))
+    })?;
+    Ok(vec![entry])
+}
+
+fn choose_reachable<'a>(
+    request: &Request,
+    stanza: &Stanza,
+    question: &Question<'a>,
+    newest: &'a BackupEntry,
+    warnings: &mut Vec<String>,
+    cancel: &Cancel,
+) -> Result<(&'a BackupEntry, Option<Proof>)> {
+    if !question.version.at_least(FIRST_PROVABLE_MAJOR) {
+        let refusal = Report::refused(
+            "unproven",
+            format!("PostgreSQL {} writes WAL this program does not read: whether {} can be reached is unknown", question.version, question.target),
+        )
+        .hint("check the target by hand, then accept; recovery itself will tell");
+        request.unless_accepted(Err(refusal), warnings)?;
+        return Ok((proof::by_clock(question).unwrap_or(newest), None));
+    }
+    let archive_info = stanza.archive_info()?;
+    warnings.extend(archive_info.warnings);
+    let archive = stanza.archive(&archive_info.value);
+    let found = proof::find(question, &archive, request.process_max, cancel)?;
+    warnings.extend(found.warnings);
+    Ok((found.set, Some(found.proof)))
+}
+
+fn no_backup(stanza: &str, repository: &Repository, info: &BackupInfo) -> Report {
+    let report = Report::failed(format!("repo{} has no backup of stanza {stanza} that can be used", repository.key()));
+    if info.backups.is_empty() {
+        report.hint("make one, or name another repository with --repo")
+    } else {
+        report.hint("its backups belong to an earlier cluster of this stanza; name one with --set")
+    }
+}
+
+fn offline(entry: &BackupEntry, target: &Target) -> Report {
+    Report::new(Kind::TargetUnreachable, format!("backup {} was taken offline and has no WAL: {target} cannot be reached from it", entry.label))
+        .hint("restore it as it is with --type=none")
+}
