@@ -5,7 +5,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::print_stderr,
     reason = "a test stops at the first surprise"
 )]
@@ -356,11 +355,10 @@ fn as_pgbackrest_prints(settings: &Settings) -> BTreeSet<String> {
         let name = effective.option;
         let def = options::find(&name, false).unwrap().def;
         match (def.kind, effective.value.as_deref()) {
-            (_, None) => drop(printed.insert(format!("--no-{name}"))),
             (Kind::Flag, Some("y")) => drop(printed.insert(format!("--{name}"))),
-            (Kind::Flag, Some(_)) => drop(printed.insert(format!("--no-{name}"))),
+            (Kind::Flag, Some(_)) | (_, None) => drop(printed.insert(format!("--no-{name}"))),
             (Kind::List, _) => {
-                printed.extend(settings.list(&name).iter().map(|value| format!("--{name}={value}")))
+                printed.extend(settings.list(&name).iter().map(|value| format!("--{name}={value}")));
             }
             (Kind::Pairs, _) => {
                 printed.extend(
