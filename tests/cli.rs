@@ -155,6 +155,20 @@ fn origins_are_shown_for_each_stanza() {
 }
 
 #[test]
+fn settings_that_are_not_text_are_refused_not_left_out() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bytes = std::ffi::OsStr::from_bytes(b"/r\xFF");
+    let run =
+        |name: &str| program().args(["doctor", "--config-origin", "--no-config"]).env(name, bytes).output();
+    let output = run("PGBACKREST_REPO1_PATH").unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("PGBACKREST_REPO1_PATH is not UTF-8"));
+    assert_eq!(run("SOMETHING_ELSE").unwrap().status.code(), Some(0));
+    let argument = program().arg("doctor").arg(bytes).output().unwrap();
+    assert_eq!(argument.status.code(), Some(2));
+}
+
+#[test]
 fn warnings_follow_the_log_level() {
     let place = Place::new();
     let told = |level: &str| {

@@ -3,11 +3,7 @@
 //! pgBackRest prints every option that is not default when a command begins; the same files, environment and
 //! command line must give us the same list, and what it refuses we refuse. Nothing here needs a repository.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test stops at the first surprise"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test stops at the first surprise")]
 #![expect(clippy::disallowed_methods, reason = "tests start pgBackRest")]
 
 use pgmayday::config::options::{self, Kind};

@@ -72,6 +72,21 @@ impl<'a> Resolver<'a> {
         Ok(resolver)
     }
 
+    /// Names of stanzas become folder names, so they must not lead anywhere else.
+    fn check_stanza(name: &str, origin: &Origin) -> Result<(), ConfigError> {
+        let misleading = name.contains(['/', '\0', ':']) || name.contains(char::is_control);
+        if !misleading && !matches!(name, "" | "." | ".." | "global") {
+            return Ok(());
+        }
+        Err(ConfigError::Value {
+            option: "stanza".to_owned(),
+            value: name.escape_debug().collect::<String>().into(),
+            origin: origin.clone(),
+            allowed: "a name without '/' and ':', other than global".into(),
+            hint: None,
+        })
+    }
+
     /// An explicit stanza replaces what command line and environment say.
     fn choose_stanza(&mut self, explicit: Option<&str>) -> Result<(), ConfigError> {
         let Some(def) = options::by_name("stanza") else { return Ok(()) };
@@ -79,9 +94,11 @@ impl<'a> Resolver<'a> {
             let value = Some(Value::Text(name.to_owned()));
             let said = self.winner(def, 0).filter(|given| given.texts() == [name]);
             let origin = said.map_or(Origin::Follows("the stanza looked at"), |given| given.origin.clone());
+            Self::check_stanza(name, &origin)?;
             self.values.insert((def.name, 0), Resolved { value, shown: name.to_owned(), origin });
             self.stanza = Some(name.to_owned());
-        } else if let Some(Value::Text(name)) = self.resolve(def, 0)?.value {
+        } else if let Resolved { value: Some(Value::Text(name)), origin, .. } = self.resolve(def, 0)? {
+            Self::check_stanza(&name, &origin)?;
             self.stanza = Some(name);
         }
         Ok(())

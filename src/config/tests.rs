@@ -368,6 +368,18 @@ fn bad_values_name_place_and_what_is_allowed() {
 }
 
 #[test]
+fn stanza_names_lead_nowhere_else() {
+    for name in ["../x", "a/b", "..", ".", "global", "a:b", ""] {
+        let setup = conf(STANZA).cli(&format!("stanza={name}"));
+        let report = setup.error("restore");
+        assert!(report.headline.contains("option 'stanza'"), "{report}");
+    }
+    let config = conf(STANZA).load().unwrap();
+    assert!(config.settings("info", Some("../x")).is_err());
+    assert!(config.settings("info", Some("a b.c-d_e")).is_ok());
+}
+
+#[test]
 fn options_that_depend_on_each_other_agree() {
     let text = |settings: &Settings, name: &str| settings.text(name).map(str::to_owned);
     let old = conf("[global]\ncompress=n\n[main]\npg1-path=/pg\n").settings("backup");
