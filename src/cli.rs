@@ -59,13 +59,11 @@ impl Call {
 
 /// Runs the program with the arguments and the environment of this process.
 pub fn main() -> ExitCode {
-    let env = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    main_with(std::env::args_os().collect(), env.collect())
+    main_with(std::env::args_os().collect(), std::env::vars_os().collect())
 }
 
 /// Runs the program with the given arguments (the program's name first) and environment.
-pub fn main_with(args: Vec<OsString>, env: Vec<(String, String)>) -> ExitCode {
+pub fn main_with(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> ExitCode {
     let output = Output::of_arguments(&args);
     let failure_exit = command::failure_exit(&args);
     let report = match catch_unwind(AssertUnwindSafe(|| run(args, env))) {
@@ -78,7 +76,7 @@ pub fn main_with(args: Vec<OsString>, env: Vec<(String, String)>) -> ExitCode {
     ExitCode::from(failure_exit.unwrap_or_else(|| report.kind.exit_code()))
 }
 
-fn run(args: Vec<OsString>, env: Vec<(String, String)>) -> Result<u8> {
+fn run(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> Result<u8> {
     let mut args = args.into_iter();
     let program = args.next().map(PathBuf::from).unwrap_or_default();
     let split = arguments::split(args)?;
@@ -92,13 +90,31 @@ fn run(args: Vec<OsString>, env: Vec<(String, String)>) -> Result<u8> {
     let config = if spec.reads_configuration {
         Config::load(&Sources {
             cli: split.config.clone(),
-            env,
+            env: readable(env)?,
             default_dir: PathBuf::from("/etc/pgbackrest"),
         })
     } else {
         Config::of_command_line(&split.config)
     }?;
     call(spec, program, config, &split)
+}
+
+/// The environment as text. A setting that is not text is an error: leaving it out would change what is done.
+fn readable(env: Vec<(OsString, OsString)>) -> Result<Vec<(String, String)>> {
+    let mut readable = Vec::new();
+    for (name, value) in env {
+        let ours = name.as_encoded_bytes().starts_with(b"PGBACKREST_");
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => readable.push((name, value)),
+            (name, _) if ours => {
+                let name = name.unwrap_or_else(|name| name.to_string_lossy().into_owned());
+                return Err(Report::usage(format!("environment variable {name} is not UTF-8"))
+                    .hint("set it in UTF-8, or unset it"));
+            }
+            _ => {}
+        }
+    }
+    Ok(readable)
 }
 
 fn call(

@@ -14,6 +14,7 @@ mod file;
 mod layers;
 pub mod options;
 mod places;
+mod resolve;
 mod settings;
 mod spelling;
 mod value;
@@ -157,7 +158,7 @@ impl Config {
     /// Fails on values that are not allowed, on options the command does not take (command line only) and on
     /// required ones that are missing.
     pub fn settings(&self, command: &str, stanza: Option<&str>) -> Result<Settings, ConfigError> {
-        settings::resolve(self, command, stanza)
+        resolve::resolve(self, command, stanza)
     }
 
     /// The sections of files that hold for a single command only, for example `global:backup`.

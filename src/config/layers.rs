@@ -7,8 +7,8 @@ use super::file::Line;
 use super::options::{self, Found, NameError, OptionDef, Section};
 use super::{CliOption, ConfigError, Effective, Origin, spelling};
 use crate::base::Secret;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What one source says about one option.
@@ -198,12 +198,21 @@ pub(super) fn from_lines(
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<Arc<str>, Layer>, ConfigError> {
     let mut files: BTreeMap<Arc<str>, Layer> = BTreeMap::new();
+    let mut ignored: BTreeSet<(Arc<str>, String)> = BTreeSet::new();
     for line in lines {
+        let place = (Arc::clone(&line.section), line.key.clone());
+        if ignored.contains(&place) {
+            continue;
+        }
         let origin = Origin::File { path: line.file, line: line.number, section: Arc::clone(&line.section) };
-        let Some(found) = known(&line.key, &origin, warnings)? else { continue };
+        let Some(found) = known(&line.key, &origin, warnings)? else {
+            ignored.insert(place);
+            continue;
+        };
         if let Some(why) = misplaced(found.def, &line.section) {
             let name = found.def.indexed_name(found.key);
             warnings.push(format!("{origin}: option '{name}' {why}, and is ignored"));
+            ignored.insert(place);
             continue;
         }
         let Found { def, key, .. } = found;

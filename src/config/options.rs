@@ -5,6 +5,7 @@
 mod archive;
 mod backup;
 mod command_line;
+mod commands;
 pub(super) mod define;
 mod general;
 mod pg;

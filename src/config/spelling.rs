@@ -33,15 +33,13 @@ fn secret_length(rest: &str) -> usize {
     rest[skip..].find(ends).map_or(rest.len(), |at| at + 2 * skip)
 }
 
-/// Blanks the password of `scheme://user:password@host`.
+/// Blanks the password of `scheme://user:password@host`; a password with an unescaped `/` or `@` too.
 fn without_url_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let login_end = rest.find('/').unwrap_or(rest.len());
-    match rest[..login_end].rsplit_once('@').and_then(|(login, _)| login.split_once(':')) {
-        Some((user, password)) => {
-            let tail = &rest[user.len() + 1 + password.len()..];
-            format!("{scheme}://{user}:***{tail}")
-        }
+    let blank = |login: &str| login.split_once(':').map(|(user, _)| format!("{user}:***"));
+    match rest.rsplit_once('@').and_then(|(login, host)| Some(format!("{scheme}://{}@{host}", blank(login)?)))
+    {
+        Some(blanked) => blanked,
         None => text.to_owned(),
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A table, nothing else; names, ranges and defaults are pgBackRest 2.60's.
 
+use super::commands::{ARCHIVE, ARCHIVERS, BACKUP, GET, MIB, PIB, PUSH};
 use super::define::Kind::{Flag, Size};
-use super::define::{ARCHIVE, ARCHIVERS, BACKUP, GET, MIB, Need, OptionDef, PIB, PUSH, global};
+use super::define::{Need, OptionDef, global};
 
 /// The rows of this table.
 pub(super) const OPTIONS: &[OptionDef] = &[

@@ -2,8 +2,9 @@
 //!
 //! A table, nothing else; names, ranges and defaults are pgBackRest 2.60's.
 
+use super::commands::{BACKUP, TIB};
 use super::define::Kind::{Flag, FlagOr, List, Pairs, Size};
-use super::define::{BACKUP, OptionDef, TIB, global};
+use super::define::{OptionDef, global};
 
 /// The rows of this table.
 pub(super) const OPTIONS: &[OptionDef] = &[

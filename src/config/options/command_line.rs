@@ -2,10 +2,9 @@
 //!
 //! A table, nothing else; names, ranges and defaults are pgBackRest 2.60's.
 
+use super::commands::{ALL, BACKUP_TYPE, EXPIRE, REPO_GET, REPO_LS, RESTORE, RESTORE_TYPE, STANZA_NEEDED};
 use super::define::Kind::{Choice, Flag, Path, Text};
-use super::define::{
-    ALL, BACKUP_TYPE, EXPIRE, Need, OptionDef, REPO_GET, REPO_LS, RESTORE, RESTORE_TYPE, STANZA_NEEDED, line,
-};
+use super::define::{Need, OptionDef, line};
 
 /// The rows of this table.
 pub(super) const OPTIONS: &[OptionDef] = &[

@@ -2,8 +2,9 @@
 //!
 //! A table, nothing else; names, ranges and defaults are pgBackRest 2.60's.
 
+use super::commands::{ALL, KIB, MIB, REPO_USERS, SERVER, WORKERS, WRITERS};
 use super::define::Kind::{Choice, Flag, Integer, Pairs, Path, SizeOf, Text, Time};
-use super::define::{ALL, KIB, MIB, Need, OptionDef, REPO_USERS, SERVER, WORKERS, WRITERS, global};
+use super::define::{Need, OptionDef, global};
 
 /// The rows of this table.
 pub(super) const OPTIONS: &[OptionDef] = &[

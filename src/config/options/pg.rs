@@ -2,8 +2,9 @@
 //!
 //! A table, nothing else; names, ranges and defaults are pgBackRest 2.60's.
 
+use super::commands::{PG_HOST_USERS, PG_USERS, PG_USERS_SQL, SQL_USERS};
 use super::define::Kind::{Choice, Integer, Path, Text, Time};
-use super::define::{Need, OptionDef, PG_HOST_USERS, PG_USERS, PG_USERS_SQL, SQL_USERS, global, stanza};
+use super::define::{Need, OptionDef, global, stanza};
 
 /// The rows of this table.
 pub(super) const OPTIONS: &[OptionDef] = &[

@@ -2,8 +2,9 @@
 //!
 //! A table, nothing else; names, ranges and defaults are pgBackRest 2.60's.
 
+use super::commands::{BACKUP, KIB, MIB, PIB, READERS, REPO_USERS, RETENTION};
 use super::define::Kind::{Choice, Flag, Integer, Pairs, Path, Size, Text};
-use super::define::{BACKUP, KIB, MIB, Need, OptionDef, PIB, READERS, REPO_USERS, RETENTION, global, line};
+use super::define::{Need, OptionDef, global, line};
 
 /// The rows of this table.
 pub(super) const OPTIONS: &[OptionDef] = &[

@@ -2,8 +2,9 @@
 //!
 //! A table, nothing else; names, ranges and defaults are pgBackRest 2.60's.
 
+use super::commands::{GIB, MIB, REPO_USERS};
 use super::define::Kind::{Choice, Flag, Integer, List, Pairs, Path, Size, Text};
-use super::define::{GIB, MIB, Need, OptionDef, REPO_USERS, global};
+use super::define::{Need, OptionDef, global};
 
 /// The rows of this table.
 pub(super) const OPTIONS: &[OptionDef] = &[

@@ -2,8 +2,9 @@
 //!
 //! A table, nothing else; names, ranges and defaults are pgBackRest 2.60's.
 
+use super::commands::RESTORE;
 use super::define::Kind::{Choice, Flag, List, Pairs, Text};
-use super::define::{Need, OptionDef, RESTORE, global};
+use super::define::{Need, OptionDef, global};
 
 /// The rows of this table.
 pub(super) const OPTIONS: &[OptionDef] = &[
