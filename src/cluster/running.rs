@@ -37,7 +37,15 @@ pub enum Running {
 
 /// Looks whether anything runs in `data_dir`, which need not exist: a server may still serve a removed one.
 pub fn look(data_dir: &Path) -> Result<Running, ClusterError> {
-    let lock = LockFile::read(data_dir)?;
+    let lock = match LockFile::read(data_dir) {
+        // A folder closed to this user may well be served.
+        Err(ClusterError::Io { path, source, .. })
+            if source.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            return Ok(Running::Unknown { why: format!("{} may not be read by this user", path.display()) });
+        }
+        other => other?,
+    };
     let roots = roots_of(data_dir)?;
     let host = Host::system();
     let users = host.users_of(&roots);

@@ -96,3 +96,16 @@ fn a_lock_file_without_a_process_is_not_guessed_about() {
     let guest = sleeper_in(dir.path());
     assert!(matches!(look(dir.path()).unwrap(), Running::Yes { pid, .. } if pid == guest.0.id()));
 }
+
+#[test]
+fn a_closed_directory_is_unknown() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if crate::cluster::owner::is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o000)).unwrap();
+    let found = look(dir.path());
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(matches!(found.unwrap(), Running::Unknown { why } if why.contains("may not be read")));
+}
