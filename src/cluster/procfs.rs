@@ -97,7 +97,7 @@ impl Host {
             }
         }
         let seen = look_as_owner(owner, &hidden);
-        hidden.retain(|pid| !seen.iter().any(|(seen, _)| seen == pid));
+        hidden.retain(|pid| !seen.iter().any(|(seen, _)| seen == pid) && self.alive(*pid));
         for (pid, place) in seen.into_iter().filter(|(_, place)| is_below(place, roots)) {
             let what = format!("has its working directory in {}", place.display());
             servers.push(Use { pid, why: format!("process {pid} ({}) {what}", self.name(pid)) });
@@ -248,10 +248,11 @@ impl Host {
 /// The working directories of processes root may not look into (a container without `CAP_SYS_PTRACE`), asked for
 /// as the account they run as.
 fn look_as_owner(owner: u32, pids: &[u32]) -> Vec<(u32, PathBuf)> {
-    if pids.is_empty() || !is_root() {
-        return Vec::new();
-    }
-    let account = Account { name: String::new(), uid: owner, gid: owner, home: "/".into(), named: false };
+    let Some(first) = pids.first().filter(|_| is_root()) else { return Vec::new() };
+    // The kernel compares the groups, too.
+    let Ok(meta) = std::fs::metadata(format!("/proc/{first}")) else { return Vec::new() };
+    let account =
+        Account { name: String::new(), uid: owner, gid: meta.gid(), home: "/".into(), named: false };
     let Ok(mut readlink) = run_as(&account, Path::new("readlink")) else { return Vec::new() };
     readlink.args(["-v", "-z", "--"]).args(pids.iter().map(|pid| format!("/proc/{pid}/cwd")));
     run_limited(readlink, Duration::from_secs(10)).map_or_else(|_| Vec::new(), |done| pair_links(pids, &done))
