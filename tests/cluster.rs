@@ -8,7 +8,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "a test looks into its own environment")]
 
-use pgmayday::base::{Kind, Lsn, PgVersion, Report, Timestamp};
+use pgmayday::base::{Kind, Lsn, PgVersion, Report, Secret, Timestamp};
 use pgmayday::cluster::binaries::{Binaries, Search};
 use pgmayday::cluster::control::{ControlFile, State};
 use pgmayday::cluster::owner::{Account, Users, current, is_root, run_as};
@@ -18,7 +18,7 @@ use pgmayday::cluster::recovery_settings::{RecoverySettings, RestoreCommand, Tar
 use pgmayday::cluster::replay::{Goal, Meter};
 use pgmayday::cluster::running::{Running, look};
 use pgmayday::cluster::server::{Patience, Pause, Phase, Server, StartOptions, StopMode, Until};
-use pgmayday::cluster::sql::{Sql, SqlError, Verdict, check_every_database};
+use pgmayday::cluster::sql::{Host, Sql, SqlError, Verdict, check_every_database};
 use pgmayday::cluster::{ClusterError, owner};
 use pgmayday::model::op::Cancel;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -683,6 +683,35 @@ fn sessions_are_limited_and_say_why_they_fail() {
     assert!(missing.to_string().contains("\"no such\" does not exist"), "{missing}");
     stop(&mut server);
     assert!(matches!(session.rows("select 1"), Err(SqlError::Lost { .. })));
+}
+
+#[test]
+fn a_password_over_tcp_is_used_and_never_shown() {
+    let Some(binaries) = installed(15) else { return };
+    let yard = Yard::new(binaries);
+    let mut server = yard.initdb();
+    std::fs::write(
+        yard.path("primary/pg_hba.conf"),
+        "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
+    )
+    .unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    server.options_mut().port = free;
+    server.options_mut().listen_addresses = "127.0.0.1".into();
+    start(&mut server, Until::Writable);
+    sql(&server, "create role clerk login password 'open sesame'");
+    let mut address = server.address();
+    address.host = Host::Tcp("127.0.0.1".into());
+    address.user = "clerk".into();
+    assert!(matches!(Sql::connect(&address, None), Err(SqlError::Denied { .. })));
+    address.password = Some(Secret::new("wrong guess"));
+    let denied = Sql::connect(&address, None).unwrap_err();
+    assert!(matches!(denied, SqlError::Denied { .. }) && !denied.to_string().contains("guess"), "{denied}");
+    address.password = Some(Secret::new("open sesame"));
+    let mut session = Sql::connect(&address, None).unwrap();
+    assert_eq!(session.value("select session_user").unwrap().as_deref(), Some("clerk"));
+    assert!(!format!("{address:?} {session:?}").contains("sesame"));
+    stop(&mut server);
 }
 
 #[test]
