@@ -147,7 +147,7 @@ impl From<ClusterError> for Report {
             ClusterError::Setting { .. } => Self::usage(text),
             ClusterError::NoBinaries { version, .. } => Self::failed(text)
                 .hint(format!("install postgresql-{version}, or set PGMAYDAY_PG_BIN to the folder with its postgres")),
-            ClusterError::InUse { .. } => Self::refused("running-cluster", text)
+            ClusterError::InUse { .. } => Self::new(Kind::Refused(None), text)
                 .hint("stop what runs there; leave the folder with every shell"),
             ClusterError::Server(failure) => Self::from(*failure),
             ClusterError::Stuck { .. } => {

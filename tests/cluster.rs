@@ -8,7 +8,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "a test looks into its own environment")]
 
-use pgmayday::base::{Kind, Lsn, PgVersion, Report, Timestamp};
+use pgmayday::base::{Kind, Lsn, PgVersion, Report, Secret, Timestamp};
 use pgmayday::cluster::binaries::{Binaries, Search};
 use pgmayday::cluster::control::{ControlFile, State};
 use pgmayday::cluster::owner::{Account, Users, current, is_root, run_as};
@@ -18,7 +18,7 @@ use pgmayday::cluster::recovery_settings::{RecoverySettings, RestoreCommand, Tar
 use pgmayday::cluster::replay::{Goal, Meter};
 use pgmayday::cluster::running::{Running, look};
 use pgmayday::cluster::server::{Patience, Pause, Phase, Server, StartOptions, StopMode, Until};
-use pgmayday::cluster::sql::{Sql, SqlError, Verdict, check_every_database};
+use pgmayday::cluster::sql::{Host, Sql, SqlError, Verdict, check_every_database};
 use pgmayday::cluster::{ClusterError, owner};
 use pgmayday::model::op::Cancel;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -405,6 +405,111 @@ fn pause_move_on_promote(yard: &Yard) {
 }
 
 #[test]
+fn a_standby_is_consistent_readable_and_promoted() {
+    let Some(binaries) = installed(15) else { return };
+    let yard = Yard::new(binaries);
+    let mut primary = yard.primary();
+    sql(&primary, "create table ledger ()");
+    yard.base_backup();
+    commit(&primary, 10);
+    archived(&primary);
+    stop(&mut primary);
+    let fetch = yard.fetch_program("fetch", "");
+    yard.prepare(&yard.settings(Target::Standby, fetch));
+    let mut server = yard.server("restored");
+    start(&mut server, Until::Consistent);
+    assert_eq!(
+        wait(&mut server, Until::Readable).unwrap(),
+        Phase::Replaying { consistent: true, readable: true }
+    );
+    for _ in 0..600 {
+        if sql(&server, "select count(*) from ledger").as_deref() == Some("10") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Another process that comes later sees the same.
+    let mut second = yard.server("restored");
+    second.attach().unwrap();
+    let seen = second.observe().unwrap();
+    assert_eq!(seen.phase, Phase::Replaying { consistent: true, readable: true });
+    assert!(seen.position.exact && seen.position.last_commit.is_some(), "{seen:?}");
+    sql(&second, "select pg_wal_replay_pause()");
+    for _ in 0..600 {
+        if second.observe().unwrap().phase == Phase::Paused(Pause::Asked) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(second.observe().unwrap().phase, Phase::Paused(Pause::Asked));
+    second.promote(Patience { still: MINUTE }, &Cancel::default(), &mut |_, _| {}).unwrap();
+    assert_eq!(server.observe().unwrap().phase, Phase::Primary);
+    assert_eq!(sql(&server, "select count(*) from ledger").as_deref(), Some("10"));
+    stop(&mut server);
+    assert_eq!(second.observe().unwrap().phase, Phase::Ended);
+}
+
+#[test]
+fn without_hot_standby_the_target_stops_the_server() {
+    let Some(binaries) = installed(15) else { return };
+    let yard = Yard::new(binaries);
+    let mut primary = yard.primary();
+    sql(&primary, "create table ledger ()");
+    yard.base_backup();
+    let target = commit(&primary, 10);
+    commit(&primary, 20);
+    archived(&primary);
+    stop(&mut primary);
+    let fetch = yard.fetch_program("fetch", "sleep 0.3");
+    yard.prepare(&yard.settings(Target::Lsn(target.to_string()), fetch));
+    let mut server = yard.server("restored");
+    server.options_mut().settings.push(("hot_standby".into(), "off".into()));
+    server.start().unwrap();
+    let (mut named, mut waited) = (None, false);
+    let seen = server
+        .wait(Until::TargetReached, Patience { still: MINUTE }, &Cancel::default(), &mut |seen, _| {
+            named = named.max(seen.position.replayed);
+            waited |= seen.waits_for.as_ref().is_some_and(|what| what.contains("restore_command"));
+        })
+        .unwrap_or_else(|error| panic!("{}", Report::from(error)));
+    assert_eq!(seen.phase, Phase::Ended);
+    assert!(waited && named.is_some_and(|lsn| lsn > Lsn(0)), "{named:?}");
+    assert_eq!(ControlFile::read(&yard.path("restored")).unwrap().state, State::ShutDownInRecovery);
+}
+
+#[test]
+fn limits_that_are_too_low_are_named() {
+    let Some(binaries) = installed(15) else { return };
+    let yard = Yard::new(binaries);
+    let mut primary = yard.primary();
+    sql(&primary, "create table ledger ()");
+    yard.base_backup();
+    stop(&mut primary);
+    primary.options_mut().settings.push(("max_connections".into(), "50".into()));
+    start(&mut primary, Until::Writable);
+    commit(&primary, 10);
+    archived(&primary);
+    stop(&mut primary);
+    let fetch = yard.fetch_program("fetch", "");
+    yard.prepare(&yard.settings(Target::Default, fetch));
+    let mut server = yard.server("restored");
+    server.start().unwrap();
+    let error = wait(&mut server, Until::TargetReached).unwrap_err();
+    assert!(error.to_string().contains("insufficient parameter settings"), "{error}");
+    stop(&mut server);
+    server.start().unwrap();
+    let report = Report::from(wait(&mut server, Until::TargetReached).unwrap_err());
+    assert!(report.to_string().contains("max_connections"), "{report}");
+    let minimums = ControlFile::read(&yard.path("restored")).unwrap().standby_minimums();
+    for (name, value) in minimums {
+        server.options_mut().settings.push((name.into(), value.to_string()));
+    }
+    assert!(!server.stop(StopMode::Fast, MINUTE, &Cancel::default()).unwrap(), "it refused to start");
+    start(&mut server, Until::Writable);
+    stop(&mut server);
+}
+
+#[test]
 fn an_unreachable_target_is_explained() {
     let Some(binaries) = installed(15) else { return };
     let yard = Yard::new(binaries);
@@ -578,6 +683,35 @@ fn sessions_are_limited_and_say_why_they_fail() {
     assert!(missing.to_string().contains("\"no such\" does not exist"), "{missing}");
     stop(&mut server);
     assert!(matches!(session.rows("select 1"), Err(SqlError::Lost { .. })));
+}
+
+#[test]
+fn a_password_over_tcp_is_used_and_never_shown() {
+    let Some(binaries) = installed(15) else { return };
+    let yard = Yard::new(binaries);
+    let mut server = yard.initdb();
+    std::fs::write(
+        yard.path("primary/pg_hba.conf"),
+        "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
+    )
+    .unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    server.options_mut().port = free;
+    server.options_mut().listen_addresses = "127.0.0.1".into();
+    start(&mut server, Until::Writable);
+    sql(&server, "create role clerk login password 'open sesame'");
+    let mut address = server.address();
+    address.host = Host::Tcp("127.0.0.1".into());
+    address.user = "clerk".into();
+    assert!(matches!(Sql::connect(&address, None), Err(SqlError::Denied { .. })));
+    address.password = Some(Secret::new("wrong guess"));
+    let denied = Sql::connect(&address, None).unwrap_err();
+    assert!(matches!(denied, SqlError::Denied { .. }) && !denied.to_string().contains("guess"), "{denied}");
+    address.password = Some(Secret::new("open sesame"));
+    let mut session = Sql::connect(&address, None).unwrap();
+    assert_eq!(session.value("select session_user").unwrap().as_deref(), Some("clerk"));
+    assert!(!format!("{address:?} {session:?}").contains("sesame"));
+    stop(&mut server);
 }
 
 #[test]

@@ -26,7 +26,8 @@ impl Startup {
     /// The startup process of the server with this process id, if it is in recovery.
     pub fn of(postmaster: u32) -> Option<Self> {
         let host = Host::system();
-        let (pid, title) = host
+        let family = host.family();
+        let (pid, title) = family
             .children(postmaster)
             .into_iter()
             .map(|child| (child, host.title(child)))
@@ -40,7 +41,7 @@ impl Startup {
             io_bytes: host.io_bytes(pid),
             helper: None,
         };
-        let mut generation = host.children(pid);
+        let mut generation = family.children(pid);
         // restore_command runs under a shell and may itself start programs.
         for _ in 0..8 {
             for child in &generation {
@@ -48,7 +49,7 @@ impl Startup {
                 startup.io_bytes += host.io_bytes(*child);
                 startup.helper = Some((*child, host.title(*child)));
             }
-            generation = generation.iter().flat_map(|child| host.children(*child)).collect();
+            generation = generation.iter().flat_map(|child| family.children(*child)).collect();
             if generation.is_empty() {
                 break;
             }

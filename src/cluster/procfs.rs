@@ -64,7 +64,9 @@ impl Host {
     /// Every process with its working directory or an open file in one of `roots`.
     pub(super) fn users_of(&self, roots: &[PathBuf]) -> Users {
         let identities: HashSet<Identity> = roots.iter().filter_map(|root| identity(root)).collect();
-        let owner = roots.first().and_then(|root| std::fs::metadata(root).ok()).map(|meta| meta.uid());
+        // What does not exist yet will be ours: a server of a removed directory of ours ran as us, too.
+        let owner = roots.first().and_then(|root| std::fs::metadata(root).ok());
+        let owner = owner.map_or_else(|| rustix::process::geteuid().as_raw(), |meta| meta.uid());
         let own = self.own_line();
         let mut users = Users::default();
         let mut servers = Vec::new();
@@ -88,19 +90,17 @@ impl Host {
                 Look::Denied => {
                     let uid = std::fs::metadata(self.of(pid)).map(|meta| meta.uid()).ok();
                     // A server runs as the owner of its data directory or refuses to start; root is never one.
-                    if uid.is_some_and(|uid| uid != 0 && owner.is_none_or(|owner| owner == uid)) {
+                    if uid.is_some_and(|uid| uid != 0 && uid == owner) {
                         hidden.push(pid);
                     }
                 }
             }
         }
-        if let Some(owner) = owner {
-            let seen = look_as_owner(owner, &hidden);
-            hidden.retain(|pid| !seen.iter().any(|(seen, _)| seen == pid));
-            for (pid, place) in seen.into_iter().filter(|(_, place)| is_below(place, roots)) {
-                let what = format!("has its working directory in {}", place.display());
-                servers.push(Use { pid, why: format!("process {pid} ({}) {what}", self.name(pid)) });
-            }
+        let seen = look_as_owner(owner, &hidden);
+        hidden.retain(|pid| !seen.iter().any(|(seen, _)| seen == pid) && self.alive(*pid));
+        for (pid, place) in seen.into_iter().filter(|(_, place)| is_below(place, roots)) {
+            let what = format!("has its working directory in {}", place.display());
+            servers.push(Use { pid, why: format!("process {pid} ({}) {what}", self.name(pid)) });
         }
         servers.append(&mut users.found);
         users.found = servers;
@@ -121,9 +121,9 @@ impl Host {
         same || std::fs::read_link(cwd).is_ok_and(|place| is_below(&place, &roots))
     }
 
-    /// The processes started by this one.
-    pub(super) fn children(&self, pid: u32) -> Vec<u32> {
-        self.pids().into_iter().filter(|child| self.parent(*child) == Some(pid)).collect()
+    /// Every process with its parent, as of now.
+    pub(super) fn family(&self) -> Family {
+        Family(self.pids().into_iter().filter_map(|pid| Some((pid, self.parent(pid)?))).collect())
     }
 
     /// The command line as `ps` shows it; servers write what they do there.
@@ -148,7 +148,7 @@ impl Host {
         counters.filter_map(|number| number.parse::<u64>().ok()).sum()
     }
 
-    fn describe_unseen(&self, hidden: &[u32], owner: Option<u32>) -> Option<String> {
+    fn describe_unseen(&self, hidden: &[u32], owner: u32) -> Option<String> {
         if let Some(first) = hidden.first() {
             let others = match hidden.len() {
                 1 => String::new(),
@@ -161,7 +161,7 @@ impl Host {
         }
         let me = rustix::process::geteuid();
         let hides = !self.proc.join("1").exists();
-        if hides && !me.is_root() && owner.is_none_or(|uid| uid != me.as_raw()) {
+        if hides && !me.is_root() && owner != me.as_raw() {
             return Some("/proc hides the processes of other users from this user".to_owned());
         }
         None
@@ -248,10 +248,11 @@ impl Host {
 /// The working directories of processes root may not look into (a container without `CAP_SYS_PTRACE`), asked for
 /// as the account they run as.
 fn look_as_owner(owner: u32, pids: &[u32]) -> Vec<(u32, PathBuf)> {
-    if pids.is_empty() || !is_root() {
-        return Vec::new();
-    }
-    let account = Account { name: String::new(), uid: owner, gid: owner, home: "/".into(), named: false };
+    let Some(first) = pids.first().filter(|_| is_root()) else { return Vec::new() };
+    // The kernel compares the groups, too.
+    let Ok(meta) = std::fs::metadata(format!("/proc/{first}")) else { return Vec::new() };
+    let account =
+        Account { name: String::new(), uid: owner, gid: meta.gid(), home: "/".into(), named: false };
     let Ok(mut readlink) = run_as(&account, Path::new("readlink")) else { return Vec::new() };
     readlink.args(["-v", "-z", "--"]).args(pids.iter().map(|pid| format!("/proc/{pid}/cwd")));
     run_limited(readlink, Duration::from_secs(10)).map_or_else(|_| Vec::new(), |done| pair_links(pids, &done))
@@ -271,6 +272,16 @@ fn pair_links(pids: &[u32], done: &Finished) -> Vec<(u32, PathBuf)> {
         return Vec::new();
     }
     answered.into_iter().zip(places.into_iter().map(PathBuf::from)).collect()
+}
+
+/// Who is whose child.
+pub(super) struct Family(Vec<(u32, u32)>);
+
+impl Family {
+    /// The processes started by this one and still there, oldest id first.
+    pub(super) fn children(&self, pid: u32) -> Vec<u32> {
+        self.0.iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| *child).collect()
+    }
 }
 
 enum Look {

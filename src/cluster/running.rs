@@ -8,7 +8,7 @@
 
 use super::ClusterError;
 use super::lock_file::LockFile;
-use super::procfs::{Host, Use};
+use super::procfs::{Host, Segment, Use};
 use std::path::{Path, PathBuf};
 
 /// The answer about one data directory.
@@ -37,7 +37,15 @@ pub enum Running {
 
 /// Looks whether anything runs in `data_dir`, which need not exist: a server may still serve a removed one.
 pub fn look(data_dir: &Path) -> Result<Running, ClusterError> {
-    let lock = LockFile::read(data_dir)?;
+    let lock = match LockFile::read(data_dir) {
+        // A folder closed to this user may well be served.
+        Err(ClusterError::Io { path, source, .. })
+            if source.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            return Ok(Running::Unknown { why: format!("{} may not be read by this user", path.display()) });
+        }
+        other => other?,
+    };
     let roots = roots_of(data_dir)?;
     let host = Host::system();
     let users = host.users_of(&roots);
@@ -61,7 +69,8 @@ pub fn look(data_dir: &Path) -> Result<Running, ClusterError> {
     if let Some(found) = users.found.iter().find(|found| found.pid == lock.pid).or(users.found.first()) {
         return Ok(yes(found));
     }
-    Ok(judge_lock(&lock, &host, users.unseen))
+    let segment = lock.shared_memory.and_then(|(key, id)| host.shared_memory(key, id));
+    Ok(judge_lock(&lock, segment.as_ref(), users.unseen, host.sees_every_process()))
 }
 
 fn yes(found: &Use) -> Running {
@@ -69,24 +78,24 @@ fn yes(found: &Use) -> Running {
 }
 
 /// What a lock file means when no visible process uses the directory.
-fn judge_lock(lock: &LockFile, host: &Host, unseen: Option<String>) -> Running {
-    let segment = lock.shared_memory.and_then(|(key, id)| host.shared_memory(key, id));
-    if let Some(segment) = &segment
-        && segment.attached > 0
-        && segment.creator == lock.pid
-    {
-        let why = format!(
-            "its shared memory segment {} is still used by {} processes",
-            segment.id, segment.attached
-        );
+fn judge_lock(
+    lock: &LockFile,
+    segment: Option<&Segment>,
+    unseen: Option<String>,
+    sees_every_process: bool,
+) -> Running {
+    // A creator outside this pid namespace shows as 0.
+    let segment = segment.filter(|segment| segment.creator == lock.pid || segment.creator == 0);
+    if let Some(segment) = segment.filter(|segment| segment.attached > 0) {
+        let (id, attached) = (segment.id, segment.attached);
+        let why = format!("its shared memory segment {id} is still used by {attached} processes");
         return Running::Yes { pid: lock.pid, why };
     }
     if let Some(why) = unseen {
         return Running::Unknown { why };
     }
-    // The segment of a killed server stays behind: seeing it unused proves that the server was one of ours.
-    let was_ours = segment.is_some_and(|segment| segment.creator == lock.pid);
-    if was_ours || host.sees_every_process() {
+    // The segment of a killed server stays behind: seeing it unused proves that nobody is left.
+    if segment.is_some() || sees_every_process {
         return Running::Stale { pid: lock.pid };
     }
     Running::Unknown {

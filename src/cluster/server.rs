@@ -14,7 +14,7 @@ pub use wait::{Patience, Until};
 use super::binaries::Binaries;
 use super::configuration;
 use super::lock_file::LockFile;
-use super::owner::{Account, Users, owner_of, run_as};
+use super::owner::{self, Account, Users, owner_of, run_as};
 use super::procfs::Host;
 use super::running::{self, Running};
 use super::server_log::ServerLog;
@@ -24,7 +24,7 @@ use crate::base::{Kind, PgVersion, Report};
 use crate::model::op::Cancel;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, fchown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -178,7 +178,9 @@ impl Server {
         match running::look(&self.data_dir)? {
             Running::Yes { pid, .. } => {
                 let lock = LockFile::read(&self.data_dir)?.and_then(Result::ok);
+                self.forget();
                 self.pid = Some(lock.map_or(pid, |lock| lock.pid));
+                self.log = ServerLog::of_running(&self.options.log);
                 Ok(())
             }
             other => Err(ClusterError::WrongState {
@@ -289,6 +291,10 @@ impl Server {
             .mode(0o640)
             .open(&log_path)
             .map_err(io("open", &log_path))?;
+        // Created by root, it must still take the owner's next start.
+        if owner::is_root() {
+            fchown(&log, Some(self.owner.uid), Some(self.owner.gid)).map_err(io("give away", &log_path))?;
+        }
         let second = log.try_clone().map_err(io("open", &log_path))?;
         // Its own process group: a Ctrl-C at the terminal is for this program, not for the server.
         command.args(words).stdout(Stdio::from(log)).stderr(Stdio::from(second)).process_group(0);

@@ -100,6 +100,21 @@ impl ServerLog {
         Self { path: path.to_owned(), offset, partial: Vec::new(), facts: LogFacts::default() }
     }
 
+    /// Follows a log of a server that runs already, from its last start on; of a very long log only the end is read.
+    pub fn of_running(path: &Path) -> Self {
+        let mut log = Self::from_end(path);
+        let end = log.offset;
+        log.offset = end.saturating_sub(8 * LOOK_BYTES);
+        while log.offset < end {
+            let before = log.offset;
+            log.look();
+            if log.offset == before {
+                break;
+            }
+        }
+        log
+    }
+
     /// The file followed.
     pub fn path(&self) -> &Path {
         &self.path
@@ -196,7 +211,10 @@ impl LogFacts {
     }
 
     fn read_log_message(&mut self, message: &str) {
-        if let Some(at) = message.strip_prefix("consistent recovery state reached at ") {
+        if message.starts_with("starting PostgreSQL ") {
+            // What stands above is of an earlier run.
+            *self = Self { bytes: self.bytes, ..Self::default() };
+        } else if let Some(at) = message.strip_prefix("consistent recovery state reached at ") {
             self.consistent_at = at.split_whitespace().next().and_then(|lsn| lsn.parse().ok());
         } else if message.starts_with("recovery stopping ") {
             self.stopping = Some(message.to_owned());
@@ -301,6 +319,12 @@ mod tests {
         assert!(log.look().complaints.is_empty());
         file.write_all(b"w\n").unwrap();
         assert_eq!(log.look().fatal().unwrap().message, "new");
+        file.write_all(
+            b"x [3] LOG:  starting PostgreSQL 15.20 on x\nx [4] LOG:  recovery stopping after y\n",
+        )
+        .unwrap();
+        let again = ServerLog::of_running(&path);
+        assert!(again.facts().complaints.is_empty() && again.facts().stopping.is_some());
         std::fs::write(&path, "x [3] PANIC:  cut\n").unwrap();
         assert_eq!(log.look().fatal().unwrap().message, "cut");
     }

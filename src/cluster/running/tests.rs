@@ -96,3 +96,34 @@ fn a_lock_file_without_a_process_is_not_guessed_about() {
     let guest = sleeper_in(dir.path());
     assert!(matches!(look(dir.path()).unwrap(), Running::Yes { pid, .. } if pid == guest.0.id()));
 }
+
+#[test]
+fn a_closed_directory_is_unknown() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if crate::cluster::owner::is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o000)).unwrap();
+    let found = look(dir.path());
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(matches!(found.unwrap(), Running::Unknown { why } if why.contains("may not be read")));
+}
+
+#[test]
+fn shared_memory_decides_where_processes_cannot_be_seen() {
+    let lock = LockFile::parse("4711\n/srv/pg\n1795222561\n5433\n/run\nlocalhost\n 77 12\nready\n").unwrap();
+    let segment = |creator: u32, attached: u64| Segment { id: 12, creator, attached };
+    let judge = |segment: Option<Segment>, sees: bool| judge_lock(&lock, segment.as_ref(), None, sees);
+    for creator in [4711, 0] {
+        assert!(matches!(judge(Some(segment(creator, 3)), false), Running::Yes { pid: 4711, .. }));
+        assert_eq!(judge(Some(segment(creator, 0)), false), Running::Stale { pid: 4711 });
+    }
+    // The segment of another server that got the same key and id says nothing about this one.
+    assert!(matches!(judge(Some(segment(4712, 3)), false), Running::Unknown { .. }));
+    assert_eq!(judge(Some(segment(4712, 3)), true), Running::Stale { pid: 4711 });
+    assert!(matches!(judge(None, false), Running::Unknown { .. }));
+    assert_eq!(judge(None, true), Running::Stale { pid: 4711 });
+    let unseen = Some("somebody".to_owned());
+    assert!(matches!(judge_lock(&lock, None, unseen, true), Running::Unknown { .. }));
+}

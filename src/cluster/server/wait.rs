@@ -1,6 +1,6 @@
 //! Waiting for a server to come to a state, as long as it is alive and not longer.
 
-use super::{Observation, Phase, Server};
+use super::{Observation, Pause, Phase, Server};
 use crate::cluster::ClusterError;
 use crate::cluster::activity::Startup;
 use crate::cluster::pace::{Pace, Watch};
@@ -79,10 +79,14 @@ impl Server {
             let seen = self.observe()?;
             let pace = watch.judge(&seen.signs, seen.at);
             report(&seen, pace);
-            if until.holds(&seen.phase) {
-                return Ok(seen);
-            }
             match &seen.phase {
+                // Resuming would stop the server: this is no place to wait, nor the target.
+                Phase::Paused(Pause::Limits(words))
+                    if until != Until::Consistent && until != Until::Readable =>
+                {
+                    return Err(limits_too_low(until, words));
+                }
+                phase if until.holds(phase) => return Ok(seen),
                 Phase::Failed => return Err(ClusterError::Server(Box::new(self.failure()))),
                 Phase::Ended if until == Until::TargetReached && self.log.facts().shut_down_at_target => {
                     return Ok(seen);
@@ -143,4 +147,11 @@ impl Server {
             }
         }
     }
+}
+
+fn limits_too_low(until: Until, words: &str) -> ClusterError {
+    let why = format!(
+        "replay has paused: {words}; stop the server and start it with limits at least as large as pg_control shows"
+    );
+    ClusterError::WrongState { what: until.what(), why }
 }
