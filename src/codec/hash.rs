@@ -47,40 +47,6 @@ pub fn xxh3_128(content: &[u8]) -> [u8; 16] {
     twox_hash::XxHash3_128::oneshot(content).to_be_bytes()
 }
 
-/// Takes content piece by piece and gives the same as [`xxh3_128`]: a quick proof that a file is still what it was,
-/// never one of where it came from.
-#[derive(Clone)]
-pub struct QuickHasher(twox_hash::XxHash3_128);
-
-impl QuickHasher {
-    /// A hasher that has seen nothing.
-    pub fn new() -> Self {
-        Self(twox_hash::XxHash3_128::new())
-    }
-
-    /// Takes the next piece.
-    pub fn update(&mut self, piece: &[u8]) {
-        self.0.write(piece);
-    }
-
-    /// The hash of everything taken.
-    pub fn finish(&self) -> [u8; 16] {
-        self.0.finish_128().to_be_bytes()
-    }
-}
-
-impl Default for QuickHasher {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for QuickHasher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("QuickHasher")
-    }
-}
-
 impl fmt::Display for Sha1Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -132,9 +98,6 @@ mod tests {
         let hex = |content: &[u8]| xxh3_128(content).iter().map(|b| format!("{b:02x}")).collect::<String>();
         assert_eq!(hex(&[0; 8192]), "6c8a36bd5451c725620797930ab0991a");
         assert_eq!(hex(b"abc"), "06b05ab6733a618578af5f94892f3950");
-        let mut pieces = QuickHasher::new();
-        [0; 8192].chunks(1000).for_each(|piece| pieces.update(piece));
-        assert_eq!(pieces.finish(), xxh3_128(&[0; 8192]));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::error::GetError;
 use crate::base::files::temporary_beside;
 use crate::base::{PgVersion, SystemId, WalSegment, WalSegmentSize};
-use crate::codec::hash::QuickHasher;
+use crate::codec::quick::QuickHasher;
 use crate::codec::{CodecError, Decoder, Sha1Hash};
 use crate::wal::SegmentHeader;
 use std::fs::{File, OpenOptions};

@@ -14,7 +14,7 @@
 use crate::base::{SystemId, Timestamp, WalSegment, files};
 use crate::cluster::control::ControlFile;
 use crate::codec::Sha1Hash;
-use crate::codec::hash::QuickHasher;
+use crate::codec::quick::QuickHasher;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
