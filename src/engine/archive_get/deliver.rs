@@ -154,7 +154,7 @@ pub(super) fn copy_segment(
 }
 
 /// The whole content of a small file.
-pub(super) fn read_small(source: &mut Decoder<'_>, place: &str) -> Result<Vec<u8>, GetError> {
+pub(super) fn small_content(source: &mut Decoder<'_>, place: &str) -> Result<Vec<u8>, GetError> {
     let mut content = Vec::new();
     source.take(SMALL_FILE_BYTES + 1).read_to_end(&mut content).map_err(|error| GetError::Damaged {
         place: place.to_owned(),

@@ -3,7 +3,7 @@
 //! A repository that cannot be read is a failure, never an empty one. All copies of a segment are compared before
 //! one is chosen: two repositories that disagree are two histories. Nothing is written here.
 
-use super::deliver::{Identity, copy_segment, read_small};
+use super::deliver::{Identity, copy_segment, small_content};
 use super::error::GetError;
 use super::wanted::Wanted;
 use crate::base::{Secret, Timeline, WalSegment};
@@ -265,7 +265,7 @@ impl Shelf {
         let spec = StreamSpec::full(Compression::None, self.cipher.clone());
         let damaged = |source| GetError::Damaged { place: place.clone(), source };
         let mut decoder = Decoder::new(reader, &spec).map_err(damaged)?;
-        let content = read_small(&mut decoder, &place)?;
+        let content = small_content(&mut decoder, &place)?;
         decoder.finish().map_err(damaged)?;
         Ok(Some(content))
     }
