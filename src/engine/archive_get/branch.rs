@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_segment_past_the_fork_is_off_the_path() {
-        let history = TimelineHistory::parse(b"1\t0/B0000A0\tno recovery target specified\n", Timeline(2)).unwrap();
+        let history =
+            TimelineHistory::parse(b"1\t0/B0000A0\tno recovery target specified\n", Timeline(2)).unwrap();
         let size = WalSegmentSize::DEFAULT;
         let off = |name: &str| off_path(&history.path(), name.parse().unwrap(), size);
         assert_eq!(off("00000001000000000000000A"), None);

@@ -7,11 +7,12 @@
 use super::error::GetError;
 use crate::base::files::temporary_beside;
 use crate::base::{PgVersion, SystemId, WalSegment, WalSegmentSize};
+use crate::cluster::control::ControlFile;
 use crate::codec::quick::QuickHasher;
 use crate::codec::{CodecError, Decoder, Sha1Hash};
 use crate::wal::SegmentHeader;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,13 @@ pub struct Identity {
     pub segment_size: WalSegmentSize,
 }
 
+impl Identity {
+    /// As the control file of the cluster says.
+    pub(super) fn of(control: &ControlFile) -> Self {
+        Self { version: control.version, system_id: control.system_id, segment_size: control.segment_size }
+    }
+}
+
 /// A file that becomes the destination; dropped unpublished, it is removed.
 ///
 /// Its name is always the same, so that what a killed process left is overwritten by the next call, and it is
@@ -48,8 +56,7 @@ impl Temporary {
     pub(super) fn beside(destination: &Path) -> io::Result<Self> {
         let path = temporary_beside(destination);
         loop {
-            let file =
-                OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
             file.lock()?;
             // Whoever held the lock before has renamed or removed what was opened here.
             let same = path.metadata().is_ok_and(|meta| {
@@ -156,10 +163,10 @@ pub(super) fn copy_segment(
 /// The whole content of a small file.
 pub(super) fn small_content(source: &mut Decoder<'_>, place: &str) -> Result<Vec<u8>, GetError> {
     let mut content = Vec::new();
-    source.take(SMALL_FILE_BYTES + 1).read_to_end(&mut content).map_err(|error| GetError::Damaged {
-        place: place.to_owned(),
-        source: CodecError::from_io(error),
-    })?;
+    source
+        .take(SMALL_FILE_BYTES + 1)
+        .read_to_end(&mut content)
+        .map_err(|error| GetError::Damaged { place: place.to_owned(), source: CodecError::from_io(error) })?;
     if content.len() as u64 > SMALL_FILE_BYTES {
         let why = format!("it has more than {SMALL_FILE_BYTES} bytes");
         return Err(GetError::Wrong { place: place.to_owned(), why });

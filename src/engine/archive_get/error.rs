@@ -8,7 +8,7 @@ use crate::base::{Kind, PgVersion, Report, SystemId, WalSegment};
 use crate::cluster::ClusterError;
 use crate::codec::{CodecError, Sha1Hash};
 use crate::repo::RepoError;
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::StoreErrorKind;
 use std::path::PathBuf;
 
 /// Why there was no answer. Every one of them ends in exit code 130, so that PostgreSQL stops.
@@ -32,7 +32,9 @@ pub enum GetError {
         source: RepoError,
     },
     /// The archive belongs to other clusters.
-    #[error("repo{key} has no archive of PostgreSQL {version} with system identifier {system_id} (it has {found})")]
+    #[error(
+        "repo{key} has no archive of PostgreSQL {version} with system identifier {system_id} (it has {found})"
+    )]
     Foreign {
         /// The repository's number.
         key: u32,
@@ -105,6 +107,9 @@ pub enum GetError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Several repositories failed, each in its own way.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Self>),
     /// The destination cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Destination {
@@ -116,9 +121,9 @@ pub enum GetError {
 }
 
 impl GetError {
-    /// A store's failure while reading repository `key`.
-    pub(super) fn store(key: u32, error: StoreError) -> Self {
-        Self::Repo { key, source: RepoError::Store(error) }
+    /// Failures as one; nothing if there are none.
+    pub(super) fn all(mut failures: Vec<Self>) -> Option<Self> {
+        if failures.len() > 1 { Some(Self::Several(failures)) } else { failures.pop() }
     }
 
     /// A checksum that does not match the one in the name.
@@ -131,6 +136,7 @@ impl GetError {
         match self {
             Self::Repo { source, .. } => repo_is_transient(source),
             Self::Damaged { source, .. } => matches!(source, CodecError::Io(_)),
+            Self::Several(failures) => failures.iter().any(Self::is_transient),
             _ => false,
         }
     }
@@ -155,6 +161,11 @@ impl From<GetError> for Report {
                 let mut report = Self::from(source);
                 report.headline = format!("repo{key}: {}", report.headline);
                 report
+            }
+            GetError::Several(failures) => {
+                let mut reports = failures.into_iter().map(Self::from);
+                let first = reports.next().unwrap_or_else(|| Self::failed(text.clone()));
+                Self { headline: text, ..first }
             }
             GetError::LabelGone(_) => {
                 Self::damaged(text).hint("restore again; never remove backup_label from a restored backup")

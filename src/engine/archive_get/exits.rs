@@ -81,12 +81,15 @@ impl Answer {
         let ms = took.as_millis();
         match self {
             Self::Delivered { from, warnings } if warnings.is_empty() => {
-                format!("INFO: {wanted} delivered from {from} in {ms} ms")
+                format!("{wanted} delivered from {from} in {ms} ms")
             }
             Self::Delivered { from, warnings } => {
-                format!("WARN: {wanted} delivered from {from} in {ms} ms, but: {}", one_line(&warnings.join("; ")))
+                format!(
+                    "WARN: {wanted} delivered from {from} in {ms} ms, but: {}",
+                    one_line(&warnings.join("; "))
+                )
             }
-            Self::Absent { looked_at } => format!("INFO: {wanted} is not in {looked_at}"),
+            Self::Absent { looked_at } => format!("{wanted} is not in {looked_at}"),
             Self::Failed(report) => failure_line(&format!("{wanted} not delivered: "), report, asker),
         }
     }
@@ -100,7 +103,7 @@ pub fn failure_line(what: &str, report: &Report, asker: Asker) -> String {
         Asker::Standby => "exit 1: this standby goes on without it and asks again",
     };
     let refused = if matches!(report.kind, Kind::Refused(_)) { "refused: " } else { "" };
-    format!("ERROR: {what}{refused}{} ({fate}){next}", one_line(&report.headline))
+    format!("error: {what}{refused}{} ({fate}){next}", one_line(&report.headline))
 }
 
 /// The text without line breaks.
@@ -133,7 +136,7 @@ mod tests {
         let line = failed().line(wanted, Asker::Recovery, Duration::ZERO);
         assert_eq!(
             line,
-            "ERROR: 00000001000000000000000A not delivered: WAL segment X is missing \
+            "error: 00000001000000000000000A not delivered: WAL segment X is missing \
              (exit 130 stops the recovery here); next: look"
         );
         let warned = Answer::Delivered { from: "repo2 15-1".to_owned(), warnings: vec!["a\nb".to_owned()] };
@@ -144,7 +147,8 @@ mod tests {
     fn a_standby_is_told_by_its_signal_file_or_its_old_configuration() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Asker::of(dir.path()), Asker::Recovery);
-        std::fs::write(dir.path().join("recovery.conf"), "#standby_mode = on\nstandby_mode = 'off'\n").unwrap();
+        std::fs::write(dir.path().join("recovery.conf"), "#standby_mode = on\nstandby_mode = 'off'\n")
+            .unwrap();
         assert_eq!(Asker::of(dir.path()), Asker::Recovery);
         std::fs::write(dir.path().join("recovery.conf"), "standby_mode = 'on'\n").unwrap();
         assert_eq!(Asker::of(dir.path()), Asker::Standby);

@@ -6,7 +6,7 @@
 use super::deliver::{Identity, copy_segment, small_content};
 use super::error::GetError;
 use super::wanted::Wanted;
-use crate::base::{Secret, Timeline, WalSegment};
+use crate::base::{Secret, WalSegment};
 use crate::codec::{Compression, Decoder, StreamSpec};
 use crate::repo::{Archive, ArchiveId, Found, RepoError, Repository, StoredSegment};
 use crate::store::{EntryKind, Range, StoreError, StorePath};
@@ -83,12 +83,12 @@ impl Archives {
         if let Some(first) = search.copies.first()
             && search.copies.iter().any(|copy| copy.stored.sha1 != first.stored.sha1)
         {
-            let copies: Vec<String> =
-                search.copies.iter().map(|copy| format!("{} has {}", copy.from(), copy.stored.sha1)).collect();
-            return Err(GetError::Duplicate {
-                segment: first.stored.segment,
-                copies: copies.join(", "),
-            });
+            let copies: Vec<String> = search
+                .copies
+                .iter()
+                .map(|copy| format!("{} has {}", copy.from(), copy.stored.sha1))
+                .collect();
+            return Err(GetError::Duplicate { segment: first.stored.segment, copies: copies.join(", ") });
         }
         Ok(search)
     }
@@ -108,13 +108,17 @@ impl Archives {
 
     /// The first segment of the same timeline after `missing` in any repository, and where it is.
     pub(super) fn later(&self, missing: WalSegment) -> Result<Option<(WalSegment, String)>, GetError> {
-        let from = missing.next(self.identity.segment_size);
+        self.first_from(missing.next(self.identity.segment_size))
+    }
+
+    /// The first segment of the same timeline from `from` on in any repository, and where it is.
+    pub(super) fn first_from(&self, from: WalSegment) -> Result<Option<(WalSegment, String)>, GetError> {
         let mut first: Option<(WalSegment, String)> = None;
         for shelf in &self.shelves {
             for id in &shelf.ids {
                 let mut seen = None;
                 let visit = &mut |stored: StoredSegment| {
-                    seen = Some(stored.segment).filter(|found| found.timeline == missing.timeline);
+                    seen = Some(stored.segment).filter(|found| found.timeline == from.timeline);
                     false
                 };
                 shelf.archive.segments(id, Some(from), visit).map_err(|error| shelf.error(error))?;
@@ -148,19 +152,6 @@ impl Archives {
             }
         }
         (found, failures)
-    }
-
-    /// Every timeline any repository knows of, ascending.
-    pub(super) fn timelines(&self) -> Result<Vec<Timeline>, GetError> {
-        let mut timelines = Vec::new();
-        for shelf in &self.shelves {
-            for id in &shelf.ids {
-                timelines.extend(shelf.archive.timelines(id).map_err(|error| shelf.error(error))?);
-            }
-        }
-        timelines.sort_unstable();
-        timelines.dedup();
-        Ok(timelines)
     }
 
     /// Where was looked, in words.

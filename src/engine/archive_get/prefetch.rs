@@ -5,7 +5,7 @@
 //! foreground finds out why. It ends when nothing was delivered for a while, or when its spool is taken away.
 
 use super::error::GetError;
-use super::spool::{Incoming, Seal, Spool};
+use super::spool::{Incoming, Request, Seal, Spool};
 use crate::base::{Report, Timestamp, WalSegment, WalSegmentSize};
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -126,7 +126,7 @@ impl Desk {
                 return Ended::SpoolGone;
             }
             let delivered =
-                log.next_requests().unwrap_or_default().iter().rev().find_map(|r| r.delivered_segment());
+                log.next_requests().unwrap_or_default().iter().rev().find_map(Request::delivered_segment);
             if let Some(position) = delivered {
                 last = Instant::now();
                 self.move_to(position, spool);
@@ -179,7 +179,9 @@ impl Desk {
 
     fn wanted(&self, state: &State) -> Option<WalSegment> {
         let idle = |segment: &WalSegment| {
-            !state.ready.contains(segment) && !state.arriving.contains(segment) && !state.failed.contains(segment)
+            !state.ready.contains(segment)
+                && !state.arriving.contains(segment)
+                && !state.failed.contains(segment)
         };
         let first = self.window(state.position?).find(idle)?;
         let beyond_end = state.end.is_some_and(|(end, again)| first >= end && Instant::now() < again);
@@ -191,7 +193,8 @@ impl Desk {
             let fetched = fetch(spool, supply, segment);
             let mut state = self.lock();
             state.arriving.remove(&segment);
-            let still_wanted = state.position.is_some_and(|at| self.window(at).any(|wanted| wanted == segment));
+            let still_wanted =
+                state.position.is_some_and(|at| self.window(at).any(|wanted| wanted == segment));
             match fetched {
                 Ok(true) if still_wanted => {
                     state.ready.insert(segment);

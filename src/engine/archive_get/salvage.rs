@@ -52,7 +52,9 @@ impl Salvage<'_> {
         (&mut file).take(8192).read_to_end(&mut first).map_err(|source| self.failed(&name, source))?;
         match SegmentHeader::parse(&first) {
             Err(Fault::Zeros) => return Ok(None),
-            Ok(header) if header.page_lsn != segment.start_lsn(self.identity.segment_size) => return Ok(None),
+            Ok(header) if header.page_lsn != segment.start_lsn(self.identity.segment_size) => {
+                return Ok(None);
+            }
             Ok(_) | Err(_) => {}
         }
         check_header(&first, segment, &self.identity)
@@ -99,7 +101,7 @@ impl Salvage<'_> {
         let Some(source) = self.segment(segment)? else { return Ok(false) };
         let off = |why| GetError::OffBranch { segment, folder: self.folder.to_owned(), why };
         let path = branch::path_of(data_dir, control, &|timeline| {
-            Ok(archives.history(timeline, Some(self))?.map(|found| found.history))
+            Ok(archives.history(timeline, Some(self), Vec::new())?.map(|found| found.history))
         })?;
         if let Some(why) = branch::off_path(&path, segment, self.identity.segment_size) {
             return Err(off(why));

@@ -181,7 +181,9 @@ impl Spool {
         for entry in std::fs::read_dir(&self.folder)? {
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            let Some(segment) = name.get(..24).and_then(|name| name.parse::<WalSegment>().ok()) else { continue };
+            let Some(segment) = name.get(..24).and_then(|name| name.parse::<WalSegment>().ok()) else {
+                continue;
+            };
             match &name[24..] {
                 "" => ready.push(segment),
                 ".part" => drop(std::fs::remove_file(entry.path())),
@@ -240,12 +242,7 @@ impl Spool {
 }
 
 /// Checks the claimed file against its seal and moves the content to the destination.
-fn hand_over(
-    claimed: &Path,
-    segment: WalSegment,
-    size_bytes: u64,
-    destination: &Path,
-) -> io::Result<Taken> {
+fn hand_over(claimed: &Path, segment: WalSegment, size_bytes: u64, destination: &Path) -> io::Result<Taken> {
     let mut file = OpenOptions::new().read(true).write(true).open(claimed)?;
     let meta = file.metadata()?;
     if meta.len() != size_bytes + SEAL_BYTES as u64 {
@@ -254,7 +251,8 @@ fn hand_over(
     let mut seal = [0; SEAL_BYTES];
     file.seek(SeekFrom::Start(size_bytes))?;
     file.read_exact(&mut seal)?;
-    let Some((sealed, quick, from)) = Seal::from_bytes(&seal).filter(|(sealed, ..)| *sealed == segment) else {
+    let Some((sealed, quick, from)) = Seal::from_bytes(&seal).filter(|(sealed, ..)| *sealed == segment)
+    else {
         return Ok(Taken::Unsound("its seal is not readable"));
     };
     debug_assert_eq!(sealed, segment);
@@ -307,6 +305,11 @@ pub struct Incoming {
 }
 
 impl Incoming {
+    /// The file being written.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Makes the segment ready under its seal.
     pub fn finish(mut self, seal: &Seal) -> io::Result<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
