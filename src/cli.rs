@@ -4,6 +4,7 @@
 //! file with a [`command::CommandSpec`]; adding one is a line in [`command::COMMANDS`]. Nothing here decides
 //! anything about a recovery, and no secret is ever printed.
 
+mod archive_get;
 mod arguments;
 pub mod command;
 mod completions;
@@ -14,11 +15,12 @@ mod man;
 pub mod output;
 pub mod progress;
 mod restore;
+mod repositories;
 mod tree;
 mod version;
 
 use crate::base::{Report, Result};
-use crate::config::{Config, Settings, Sources};
+use crate::config::{CliOption, Config, Settings, Sources};
 use clap::ArgMatches;
 use command::{CommandSpec, Run};
 use output::{Console, Output};
@@ -46,6 +48,8 @@ pub struct Call {
     pub accept: Vec<String>,
     /// Where warnings and progress go.
     pub console: Console,
+    /// pgBackRest's options as this call was given them, to hand them on to a process of our own.
+    pub given: Vec<CliOption>,
     /// The program as it was started, the first argument.
     pub program: PathBuf,
 }
@@ -132,8 +136,18 @@ fn call(
         console.warn(warning);
     }
     let positional = split.words.iter().skip(1).cloned().collect();
-    let call =
-        Call { command: spec.name, config, settings, positional, args, output, accept, console, program };
+    let call = Call {
+        command: spec.name,
+        config,
+        settings,
+        positional,
+        args,
+        output,
+        accept,
+        console,
+        given: split.config.clone(),
+        program,
+    };
     match spec.run {
         Run::Plain(run) => run(&call).map(|()| 0),
         Run::Coded(run) => run(&call),

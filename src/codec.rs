@@ -8,6 +8,7 @@
 
 pub mod cipher;
 pub mod hash;
+pub mod quick;
 
 use crate::base::{Kind, Report, Secret};
 use cipher::CipherReader;

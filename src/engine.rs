@@ -1,5 +1,8 @@
-//! Verbs on a repository: plan, restore, prove, fetch WAL.
+//! The verbs on a repository and a cluster: each takes a plan and reports to a sink.
+//!
+//! Knows no screen and no journal; a plan writes nothing.
 
+pub mod archive_get;
 pub mod catalog;
 pub mod proof;
 pub mod repositories;

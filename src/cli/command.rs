@@ -9,6 +9,7 @@ use std::ffi::OsString;
 pub const COMMANDS: &[CommandSpec] = &[
     super::info::SPEC,
     super::restore::SPEC,
+    super::archive_get::SPEC,
     super::doctor::SPEC,
     super::help::SPEC,
     super::version::SPEC,

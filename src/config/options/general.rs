@@ -98,6 +98,7 @@ pub(super) const OPTIONS: &[OptionDef] = &[
         ALL,
         "how long another process may stay silent",
     ),
+    // pgBackRest's archive-get takes a spool-path only with archive-async; ours fetches ahead without being told.
     global(
         "spool-path",
         Path,
@@ -105,10 +106,7 @@ pub(super) const OPTIONS: &[OptionDef] = &[
         &["archive-get", "archive-push", "restore"],
         "folder where WAL waits for asynchronous archiving",
     )
-    .needs(&[
-        Need::on("archive-async", &["y"]).only(&["archive-get"]),
-        Need::on("archive-async", &["y"]).only(&["archive-push"]),
-    ]),
+    .needs(&[Need::on("archive-async", &["y"]).only(&["archive-push"])]),
     global("sck-block", Flag, "n", ALL, "use blocking sockets").hidden(),
     global("sck-keep-alive", Flag, "y", ALL, "keep idle connections alive"),
     global("tcp-keep-alive-count", Integer(1, 32), "", ALL, "lost probes before a connection is given up")
