@@ -14,8 +14,8 @@ mod info;
 mod man;
 pub mod output;
 pub mod progress;
-mod restore;
 mod repositories;
+mod restore;
 mod tree;
 mod version;
 
