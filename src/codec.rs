@@ -144,21 +144,14 @@ pub enum CodecError {
 impl CodecError {
     /// Recovers the error that a [`Decoder`]'s reader side had to wrap.
     pub fn from_io(error: io::Error) -> Self {
-        if error.get_ref().is_some_and(|inner| inner.is::<Self>())
-            && let Some(inner) = error.into_inner()
-        {
-            return match inner.downcast::<Self>() {
-                Ok(codec) => *codec,
-                Err(other) => Self::Io(io::Error::other(other)),
-            };
-        }
-        Self::Io(io::Error::other("unknown read error"))
+        error.downcast::<Self>().unwrap_or_else(Self::Io)
     }
 
     fn wrap(format: Compression, error: io::Error) -> io::Error {
-        if error.get_ref().is_some_and(|inner| inner.is::<Self>()) {
-            return error;
-        }
+        let error = match error.downcast::<Self>() {
+            Ok(own) => return io::Error::new(io::ErrorKind::InvalidData, own),
+            Err(error) => error,
+        };
         let damaged = matches!(
             error.kind(),
             io::ErrorKind::UnexpectedEof

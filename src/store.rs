@@ -117,9 +117,8 @@ impl StoreError {
 impl From<StoreError> for Report {
     fn from(error: StoreError) -> Self {
         let kind = match error.kind {
-            StoreErrorKind::Missing => Kind::Damaged,
+            StoreErrorKind::Missing | StoreErrorKind::BadPath => Kind::Damaged,
             StoreErrorKind::Denied | StoreErrorKind::Unreachable => Kind::Unreachable,
-            StoreErrorKind::BadPath => Kind::Damaged,
             StoreErrorKind::Full | StoreErrorKind::Other => Kind::Failed,
         };
         let hint = match error.kind {

@@ -25,6 +25,10 @@ fn tool(program: &str, args: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     Some(output.stdout)
 }
 
+fn hex_upper(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02X}"))
+}
+
 fn content(len: usize) -> Vec<u8> {
     (0..len).map(|i| u8::try_from((i / 7 * 31 + i % 13) % 251).unwrap()).collect()
 }
@@ -37,7 +41,7 @@ fn encrypt(plain: &[u8]) -> Option<Vec<u8>> {
 fn key_derivation_matches_the_openssl_vector() {
     let salt = [0x3F, 0x8E, 0x64, 0xBD, 0xD1, 0xCE, 0x40, 0xB8];
     let key_iv = cipher::derive_key_iv(&Secret::new(RAW_PASS), salt);
-    let hex: String = key_iv.iter().map(|b| format!("{b:02X}")).collect();
+    let hex = hex_upper(&key_iv[..]);
     assert_eq!(
         hex,
         "079AD06A4643A62B96163B397F46762773196B467FAAF1913616188D3EEB7DEAED4C24E14F1E6873B2E9B8D0E84745DA"

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-type Objects = Arc<Mutex<BTreeMap<String, (Arc<[u8]>, Timestamp)>>>;
+type Object = (Arc<[u8]>, Timestamp);
+type Tree = BTreeMap<String, Object>;
 
 /// A store of objects held in memory.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
-    objects: Objects,
+    objects: Arc<Mutex<Tree>>,
 }
 
 impl Memory {
@@ -24,7 +25,7 @@ impl Memory {
         self.lock().insert(path.as_str().to_owned(), (content.into(), Timestamp::now()));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (Arc<[u8]>, Timestamp)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Tree> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -69,7 +70,7 @@ impl Storage for Memory {
                 None => (below, file_meta(content, *modified)),
             };
             if name != last {
-                last = name.to_owned();
+                name.clone_into(&mut last);
                 if !visit(Entry { name: last.clone(), meta }) {
                     break;
                 }

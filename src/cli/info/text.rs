@@ -229,7 +229,7 @@ fn write_references(out: &mut String, backup: &BackupView, one_set: bool) -> fmt
         return Ok(());
     }
     if one_set {
-        let labels: Vec<&str> = references.iter().map(|label| label.as_str()).collect();
+        let labels: Vec<&str> = references.iter().map(crate::base::units::BackupLabel::as_str).collect();
         return writeln!(out, "            backup reference list: {}", labels.join(", "));
     }
     let count = |kind| references.iter().filter(|label| label.kind() == kind).count();
@@ -271,12 +271,9 @@ pub(super) fn link_parts(target: &Target) -> Option<(String, String)> {
     if target.tablespace.is_some() {
         return None;
     }
-    Some(match &target.file {
-        Some(file) => (file.clone(), format!("{}/{file}", target.path)),
-        None => {
-            let name = target.name.strip_prefix("pg_data/").unwrap_or(&target.name);
-            (name.to_owned(), target.path.clone())
-        }
+    Some(if let Some(file) = &target.file { (file.clone(), format!("{}/{file}", target.path)) } else {
+        let name = target.name.strip_prefix("pg_data/").unwrap_or(&target.name);
+        (name.to_owned(), target.path.clone())
     })
 }
 

@@ -23,7 +23,7 @@ pub(super) const SMALL_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What every segment of a cluster has in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub(super) struct Identity {
     /// The major version that wrote it.
     pub version: PgVersion,
     /// The cluster.

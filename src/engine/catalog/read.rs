@@ -88,8 +88,11 @@ pub(super) fn catalog(slots: &[Slot], query: &Query<'_>, locks: &LockFolder) -> 
     Catalog { stanzas: stanzas.collect(), warnings }
 }
 
+/// A stanza that is asked for, and whether the repository has it.
+type Asked = (String, bool);
+
 /// The stanzas of a repository that are asked for, each with whether it is there; or why that is not known.
-fn names<'a>(slot: &'a Slot, query: &Query<'_>) -> Result<(&'a Repository, Vec<(String, bool)>), String> {
+fn names<'a>(slot: &'a Slot, query: &Query<'_>) -> Result<(&'a Repository, Vec<Asked>), String> {
     let repository = slot.repository.as_ref().map_err(of_report)?;
     let present = repository.stanzas().map_err(|error| format!("[{}] {error}", error_name(&error)))?;
     let names = match query.stanza {

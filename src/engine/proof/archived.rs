@@ -4,7 +4,7 @@
 //! Absence, conflict and damage stay three different answers. Holds one folder's listing per timeline at a time,
 //! however large the archive.
 
-use crate::base::{Kind, PgVersion, Report, Result, SystemId, Timeline, WalSegment, WalSegmentSize};
+use crate::base::{Kind, Report, Result, SystemId, Timeline, WalSegment, WalSegmentSize};
 use crate::codec::{CodecError, Decoder, Sha1Hash};
 use crate::model::op::Cancel;
 use crate::model::target::TimelineChoice;
@@ -25,8 +25,11 @@ pub(super) struct ArchivedWal {
     size: WalSegmentSize,
     expected: Expected,
     /// The last listed folder of each timeline.
-    folders: Mutex<BTreeMap<Timeline, (u32, Arc<Vec<StoredSegment>>)>>,
+    folders: Mutex<BTreeMap<Timeline, ListedFolder>>,
 }
+
+/// The middle digits of a folder's name and its segments.
+type ListedFolder = (u32, Arc<Vec<StoredSegment>>);
 
 /// The segments a recovery needs, as far as names and headers tell.
 #[derive(Debug, Clone)]
@@ -65,10 +68,6 @@ impl ArchivedWal {
         self.expected
     }
 
-    pub(super) fn version(&self) -> PgVersion {
-        self.id.version
-    }
-
     /// The path PostgreSQL would follow from a backup on timeline `from`.
     pub(super) fn path(&self, from: Timeline, choice: Option<TimelineChoice>) -> Result<TimelinePath> {
         let target = match choice {
@@ -105,11 +104,6 @@ impl ArchivedWal {
     fn read_history(&self, timeline: Timeline) -> Result<Option<TimelineHistory>> {
         let text = self.archive.history(&self.id, timeline)?;
         Ok(text.map(|text| TimelineHistory::parse(&text, timeline)).transpose()?)
-    }
-
-    /// The timelines the archive knows.
-    pub(super) fn timelines(&self) -> Result<Vec<Timeline>> {
-        Ok(self.archive.timelines(&self.id)?)
     }
 
     /// Walks the names of every segment from `first` along the path, to `until` or the archive's end: one missing

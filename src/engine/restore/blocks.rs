@@ -4,7 +4,7 @@
 //! block of memory. Blocks already in place are not fetched. The file counts only after its whole SHA-1 was read
 //! back and found right.
 
-use super::copy::{Copier, codec_report, damaged, open_regular, write_error};
+use super::copy::{Copier, check_seal, codec_report, damaged, open_regular, write_error};
 use super::write::TargetFile;
 use crate::base::{Report, Result};
 use crate::codec::{Compression, Decoder, Framing, Seal, StreamSpec, decode_small, hash};
@@ -40,7 +40,7 @@ impl Copier<'_> {
         let whole = whole
             .ok_or_else(|| Report::failed(format!("{} vanished while it was restored", path.display())))?;
         let sha1 = self.hash_file(&whole, file.size_bytes, path)?;
-        self.check_seal(file, &stored, Seal { size_bytes: file.size_bytes, sha1 })?;
+        check_seal(file, &stored, Seal { size_bytes: file.size_bytes, sha1 })?;
         self.shared.tally.add_bytes(file.size_bytes);
         self.shared.counts.restored(fetched);
         self.shared.counts.reused_bytes(file.size_bytes - fetched.min(file.size_bytes));

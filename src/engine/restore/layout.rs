@@ -78,13 +78,12 @@ impl Layout {
         let mut link_map: BTreeMap<&str, &str> =
             maps.links.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         for target in manifest.targets.iter().filter(|t| t.link) {
-            match &target.tablespace {
-                Some((oid, name)) => layout.add_tablespace(&data_dir, target, *oid, name, &chosen)?,
-                None => {
-                    let below = target.name.strip_prefix("pg_data/").unwrap_or(&target.name);
-                    let mapped = link_map.remove(below);
-                    layout.add_known_link(&data_dir, target, mapped, maps.link_all)?;
-                }
+            if let Some((oid, name)) = &target.tablespace {
+                layout.add_tablespace(&data_dir, target, *oid, name, &chosen)?;
+            } else {
+                let below = target.name.strip_prefix("pg_data/").unwrap_or(&target.name);
+                let mapped = link_map.remove(below);
+                layout.add_known_link(&data_dir, target, mapped, maps.link_all)?;
             }
         }
         for (below, destination) in link_map {

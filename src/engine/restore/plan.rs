@@ -90,7 +90,7 @@ impl Plan {
             warnings.extend(guards::unarchived_wal(&survey, layout.data_dir()));
         }
         let blank = |number: usize| selection.is_blank(manifest.files.get(number).name);
-        let wal_bytes = proof.as_ref().map_or(0, |p| p.wal_bytes()).min(WAL_ON_DISK_LIMIT_BYTES);
+        let wal_bytes = proof.as_ref().map_or(0, Proof::wal_bytes).min(WAL_ON_DISK_LIMIT_BYTES);
         let reclaimed = survey.kept_bytes.saturating_add(survey.surplus_bytes);
         let filesystems = space::filesystems(&manifest, &layout, wal_bytes, reclaimed, &blank)?;
         request.unless_accepted(space::check(&filesystems), &mut warnings)?;

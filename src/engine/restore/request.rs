@@ -115,7 +115,8 @@ impl Request {
             ..
         } = self;
         format!(
-            "{stanza:?} {data_dir:?} {set:?} {recovery:?} {recovery_options:?} {archiving_off} {maps:?} {db_include:?} {db_exclude:?}"
+            "{stanza:?} {} {set:?} {recovery:?} {recovery_options:?} {archiving_off} {maps:?} {db_include:?} {db_exclude:?}",
+            data_dir.display()
         )
     }
 }

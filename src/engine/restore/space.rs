@@ -50,9 +50,9 @@ pub(super) fn filesystems(
         }
         let file = manifest.files.get(number);
         let Some(root) = layout.root_of(file.name) else { continue };
-        let room = file.size_bytes.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES);
+        let rounded = file.size_bytes.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES);
         if let Some(sum) = per_root.get_mut(&root.path) {
-            *sum = sum.saturating_add(room);
+            *sum = sum.saturating_add(rounded);
         }
     }
     let mut out: Vec<Filesystem> = Vec::new();

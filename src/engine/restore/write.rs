@@ -60,7 +60,7 @@ impl TargetFile {
 
     /// Appends a piece; all but the last must be [`CHUNK_BYTES`] long.
     pub(super) fn append(&mut self, piece: &[u8]) -> io::Result<()> {
-        if self.direct && piece.len() % ALIGNMENT != 0 {
+        if self.direct && !piece.len().is_multiple_of(ALIGNMENT) {
             set_direct(&self.file, false)?;
             self.direct = false;
         }
