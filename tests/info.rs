@@ -1,5 +1,5 @@
 //! `info` against what pgBackRest printed for every fixture, against the installed pgBackRest, and on damage.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the program and pgBackRest are what is tested")]
 
 #[path = "common/fixtures.rs"]
@@ -47,7 +47,9 @@ fn two_repositories(first: &Fixture, second: &Fixture) -> PathBuf {
     let text = fs::read_to_string(&config).unwrap();
     let mut more = format!("[global]\nrepo2-path={}\n", second.repo().display());
     if let Some(pass) = &second.cipher_pass {
-        more += &format!("repo2-cipher-type=aes-256-cbc\nrepo2-cipher-pass={pass}\n");
+        more.push_str("repo2-cipher-type=aes-256-cbc\nrepo2-cipher-pass=");
+        more.push_str(pass);
+        more.push('\n');
     }
     fs::write(&config, text.replace("[global]\n", &more)).unwrap();
     config
