@@ -14,8 +14,10 @@ mod info;
 mod man;
 pub mod output;
 pub mod progress;
-mod restore;
+mod repo_get;
+mod repo_ls;
 mod repositories;
+mod restore;
 mod tree;
 mod version;
 
