@@ -16,10 +16,10 @@ pub mod output;
 pub mod progress;
 mod repo_get;
 mod repo_ls;
-mod repositories;
 mod restore;
 mod tree;
 mod version;
+mod wal;
 
 use crate::base::{Report, Result};
 use crate::config::{CliOption, Config, Settings, Sources};

@@ -124,23 +124,26 @@ fn error_name(message: &str) -> &str {
     message.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or("", |(name, _)| name)
 }
 
+/// What was done to a repository, the state that must follow, and how it is done.
+type Case = (&'static str, u64, fn(&Path));
+
 #[test]
 fn damage_is_a_state_and_never_a_failure() {
-    let cases: [(&str, u64, &dyn Fn(&Path)); 9] = [
-        ("a sound copy", 0, &|repo| {
-            fs::write(repo.join("backup/main/backup.info"), "[backrest]\nx").unwrap()
+    let cases: [Case; 9] = [
+        ("a sound copy", 0, |repo| {
+            fs::write(repo.join("backup/main/backup.info"), "[backrest]\nx").unwrap();
         }),
-        ("no archive.info but its copy", 0, &|repo| {
-            fs::remove_file(repo.join("archive/main/archive.info")).unwrap()
+        ("no archive.info but its copy", 0, |repo| {
+            fs::remove_file(repo.join("archive/main/archive.info")).unwrap();
         }),
-        ("both copies cut", 99, &|repo| {
+        ("both copies cut", 99, |repo| {
             for name in ["backup.info", "backup.info.copy"] {
                 let path = repo.join("backup/main").join(name);
                 let text = fs::read_to_string(&path).unwrap();
                 fs::write(&path, &text[..text.len() - 100]).unwrap();
             }
         }),
-        ("both checksums wrong", 99, &|repo| {
+        ("both checksums wrong", 99, |repo| {
             for name in ["backup.info", "backup.info.copy"] {
                 let path = repo.join("backup/main").join(name);
                 let text = fs::read_to_string(&path)
@@ -149,22 +152,22 @@ fn damage_is_a_state_and_never_a_failure() {
                 fs::write(&path, text).unwrap();
             }
         }),
-        ("no backup.info", 3, &|repo| {
+        ("no backup.info", 3, |repo| {
             fs::remove_file(repo.join("backup/main/backup.info")).unwrap();
             fs::remove_file(repo.join("backup/main/backup.info.copy")).unwrap();
         }),
-        ("no archive.info", 99, &|repo| {
+        ("no archive.info", 99, |repo| {
             fs::remove_file(repo.join("archive/main/archive.info")).unwrap();
             fs::remove_file(repo.join("archive/main/archive.info.copy")).unwrap();
         }),
-        ("another cluster's archive.info", 99, &|repo| {
+        ("another cluster's archive.info", 99, |repo| {
             let other = Fixture::open("a4-gz");
             let text = fs::read(other.repo().join("archive/demo/archive.info")).unwrap();
             fs::write(repo.join("archive/main/archive.info"), &text).unwrap();
             fs::write(repo.join("archive/main/archive.info.copy"), &text).unwrap();
         }),
-        ("no stanza", 1, &|repo| fs::rename(repo.join("backup/main"), repo.join("elsewhere")).unwrap()),
-        ("no repository", 1, &|repo| fs::rename(repo, repo.with_extension("away")).unwrap()),
+        ("no stanza", 1, |repo| fs::rename(repo.join("backup/main"), repo.join("elsewhere")).unwrap()),
+        ("no repository", 1, |repo| fs::rename(repo, repo.with_extension("away")).unwrap()),
     ];
     for (what, code, damage) in cases {
         let fixture = Fixture::open("a1-plain-none");
@@ -230,8 +233,8 @@ fn running_work_is_shown_while_its_lock_is_held() {
         r#"{"execId":"1-00000000","pctCplt":9730,"pid":1,"sz":1000,"szCplt":973}"#,
     );
     let repo = json!([{ "key": 1, "size": 1000, "size-cplt": 973 }]);
-    let held = json!({ "held": true, "repo": repo, "size": 1000, "size-cplt": 973 });
-    assert_eq!(status(&[]), json!({ "backup": held, "restore": { "held": false } }));
+    let running = json!({ "held": true, "repo": repo, "size": 1000, "size-cplt": 973 });
+    assert_eq!(status(&[]), json!({ "backup": running, "restore": { "held": false } }));
     assert_eq!(line(), "    status: ok (backup/expire running - 97.30% complete)");
     let restore = hold("main-restore-1.lock", r#"{"execId":"1-00000000","pid":1}"#);
     assert_eq!(line(), "    status: ok (backup/expire running - 97.30% complete, restore running)");
@@ -290,6 +293,42 @@ fn several_repositories_are_merged() {
     assert!(text.contains(states), "{text}");
     assert!(
         text.contains("full backup: ") && text.contains("            repo1: backup set size: "),
+        "{text}"
+    );
+}
+
+#[test]
+fn ranges_and_gaps_of_archived_wal() {
+    let fixture = Fixture::open("a2-zst-aes-bundle");
+    let config = fixture.config(&fixture.path("pg"));
+    assert_eq!(ours(&config, &["wal", "gaps"]), "no gaps\n");
+    let folder = fixture.repo().join("archive/orders/15-1/0000000100000000");
+    let names =
+        || fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let lost = |segment: &str| names().find(|name| name.starts_with(&format!("{segment}-"))).unwrap();
+    fs::remove_file(folder.join(lost("00000001000000000000000B"))).unwrap();
+    fs::remove_file(folder.join(lost("00000001000000000000000C"))).unwrap();
+    let twice = format!("00000001000000000000000E-{}.zst", "0".repeat(40));
+    fs::write(folder.join(twice), "x").unwrap();
+    let ranges: Value = serde_json::from_str(&ours(&config, &["wal", "ranges", "--output=json"])).unwrap();
+    assert_eq!(ranges["schema"], "pgmayday.wal-ranges/1");
+    let archive = &ranges["archives"][0];
+    assert_eq!(
+        (&archive["segment_bytes"], &archive["segment_size_assumed"]),
+        (&json!(1 << 20), &json!(false))
+    );
+    let found: Vec<_> =
+        archive["ranges"].as_array().unwrap().iter().map(|r| r["segments"].as_u64().unwrap()).collect();
+    assert_eq!(found, [3, 4, 5]);
+    let gap = &archive["gaps"][0];
+    assert_eq!((&gap["first"], &gap["segments"]), (&json!("00000001000000000000000B"), &json!(2)));
+    assert_eq!((&gap["start_lsn"], &gap["end_lsn"]), (&json!("0/B00000"), &json!("0/D00000")));
+    assert_eq!(archive["conflicts"], json!(["00000001000000000000000E"]));
+    let text = ours(&config, &["wal", "gaps", "--stanza=orders"]);
+    assert!(
+        text.starts_with(
+            "stanza orders, repo1, archive 15-1 (segments of 1.0 MB)\n    missing: timeline 1: "
+        ),
         "{text}"
     );
 }

@@ -10,6 +10,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::info::SPEC,
     super::restore::SPEC,
     super::archive_get::SPEC,
+    super::wal::SPEC,
     super::repo_ls::SPEC,
     super::repo_get::SPEC,
     super::doctor::SPEC,

@@ -32,11 +32,9 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
 
 fn own(command: Command) -> Command {
     command.arg(
-        Arg::new("prove")
-            .long("prove")
-            .value_name("DEPTH")
-            .value_parser(["listing", "scan", "full"])
-            .help("how much WAL is read before anything is written: names and headers, to the target, or all of it"),
+        Arg::new("prove").long("prove").value_name("DEPTH").value_parser(["listing", "scan", "full"]).help(
+            "how much WAL is read before anything is written: names and headers, to the target, or all of it",
+        ),
     )
 }
 

@@ -41,17 +41,26 @@ pub struct Question<'a> {
 
 impl<'a> Question<'a> {
     /// The question a request asks; `allowed` are the sets it may use, oldest first, at least one.
-    pub fn new(request: &'a Request, target: &'a Target, info: &'a BackupInfo, allowed: &[&'a BackupEntry]) -> Result<Self> {
+    pub fn new(
+        request: &'a Request,
+        target: &'a Target,
+        info: &'a BackupInfo,
+        allowed: &[&'a BackupEntry],
+    ) -> Result<Self> {
         let newest = allowed.last().ok_or_else(|| Report::failed("no backup set may be used"))?;
         let history = info.history.get(&newest.db_id).ok_or_else(|| {
-            Report::damaged(format!("backup.info does not know the cluster (db id {}) of backup {}", newest.db_id, newest.label))
+            Report::damaged(format!(
+                "backup.info does not know the cluster (db id {}) of backup {}",
+                newest.db_id, newest.label
+            ))
         })?;
         let (exclusive, timeline) = match &request.recovery {
             Recovery::To { exclusive, timeline, .. } => (*exclusive, *timeline),
             _ => (false, None),
         };
         let immediate = *target == Target::Immediate && timeline.is_none();
-        let mut known: Vec<_> = info.backups.values().filter(|b| b.db_id == newest.db_id && b.online).collect();
+        let mut known: Vec<_> =
+            info.backups.values().filter(|b| b.db_id == newest.db_id && b.online).collect();
         known.sort_by_key(|b| (b.stop, &b.label));
         let depth = request.prove.unwrap_or(match target {
             Target::End | Target::Immediate => ProofDepth::Listing,
@@ -133,7 +142,12 @@ pub fn by_clock<'a>(question: &Question<'a>) -> Option<&'a BackupEntry> {
 }
 
 /// Finds the newest set from which the target can be reached, and proves it.
-pub fn find<'a>(question: &Question<'a>, archive: &Archive, threads: usize, cancel: &Cancel) -> Result<Found<'a>> {
+pub fn find<'a>(
+    question: &Question<'a>,
+    archive: &Archive,
+    threads: usize,
+    cancel: &Cancel,
+) -> Result<Found<'a>> {
     let id = ArchiveId { version: question.version, db_id: question.db_id };
     let newest = question.allowed.last().and_then(|set| set.archive_start);
     let newest = newest.ok_or_else(|| Report::failed("the backup names no WAL it needs"))?;
@@ -156,7 +170,10 @@ impl<'a> Prover<'_, 'a> {
     fn place(&mut self) -> Result<()> {
         let mut refusals = Vec::new();
         for set in &self.question.known {
-            let (Some(first), Some(start), Some(stop)) = (set.archive_start, set.lsn_start, set.lsn_stop) else { continue };
+            let (Some(first), Some(start), Some(stop)) = (set.archive_start, set.lsn_start, set.lsn_stop)
+            else {
+                continue;
+            };
             let allowed = self.question.allowed.iter().any(|a| a.label == set.label);
             let path = match self.wal.path(first.timeline, self.question.timeline) {
                 Ok(path) => path,
@@ -174,9 +191,15 @@ impl<'a> Prover<'_, 'a> {
             return Ok(());
         }
         let why = refusals.pop().unwrap_or_else(|| "no backup set names the WAL it needs".to_owned());
-        let current = self.question.allowed.last().and_then(|set| set.archive_start).map_or(Timeline(1), |first| first.timeline);
-        Err(Report::new(Kind::TargetUnreachable, why)
-            .hint(format!("recover along the backup's own timeline with --target-timeline={current}, or use an older set")))
+        let current = self
+            .question
+            .allowed
+            .last()
+            .and_then(|set| set.archive_start)
+            .map_or(Timeline(1), |first| first.timeline);
+        Err(Report::new(Kind::TargetUnreachable, why).hint(format!(
+            "recover along the backup's own timeline with --target-timeline={current}, or use an older set"
+        )))
     }
 
     /// The end of the archive, or of the backup.
@@ -202,14 +225,22 @@ impl<'a> Prover<'_, 'a> {
 
     /// A recovery to the end must have read every segment the listing shows, and be consistent by then.
     fn complete(&self, placed: &Placed<'a>, reading: &Reading, listing: &Listing) -> Result<()> {
-        if reading.outcome.stop.is_some() || reading.end.end_lsn.segment_number(self.wal.size()) >= listing.last.number(self.wal.size()) {
+        if reading.outcome.stop.is_some()
+            || reading.end.end_lsn.segment_number(self.wal.size()) >= listing.last.number(self.wal.size())
+        {
             return Ok(());
         }
         Err(Report::new(
             Kind::TargetUnreachable,
-            format!("the log of backup {} ends at LSN {} although the archive goes on to {}", placed.set.label, reading.end.end_lsn, listing.last),
+            format!(
+                "the log of backup {} ends at LSN {} although the archive goes on to {}",
+                placed.set.label, reading.end.end_lsn, listing.last
+            ),
         )
-        .hint(format!("the last position that can be reached is --type=lsn --target={}", reading.end.end_lsn)))
+        .hint(format!(
+            "the last position that can be reached is --type=lsn --target={}",
+            reading.end.end_lsn
+        )))
     }
 
     /// The last commit of the archive, from its last segments only.
@@ -222,7 +253,10 @@ impl<'a> Prover<'_, 'a> {
         if from <= placed.first.number(size) {
             return self.read(placed, None, false).map(Some);
         }
-        let tail = Placed { start: WalSegment::from_number(Timeline(1), from, size).start_lsn(size), ..placed.clone() };
+        let tail = Placed {
+            start: WalSegment::from_number(Timeline(1), from, size).start_lsn(size),
+            ..placed.clone()
+        };
         self.read(&tail, None, false).map(Some)
     }
 
@@ -242,7 +276,9 @@ impl<'a> Prover<'_, 'a> {
             ControlFlow::Break(()) if !beyond => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })
-        .map_err(|error| Report::from(error).context(format!("reading WAL from backup {} on", placed.set.label)))?;
+        .map_err(|error| {
+            Report::from(error).context(format!("reading WAL from backup {} on", placed.set.label))
+        })?;
         let outcome = simulation.finish(end.end_lsn);
         Ok(Reading { outcome, end })
     }
@@ -258,19 +294,31 @@ impl<'a> Prover<'_, 'a> {
     }
 
     /// Refuses what PostgreSQL would refuse, or worse, accept.
-    fn check_outcome(&self, placed: &Placed<'a>, outcome: &Outcome, warnings: &mut Vec<String>) -> Result<()> {
+    fn check_outcome(
+        &self,
+        placed: &Placed<'a>,
+        outcome: &Outcome,
+        warnings: &mut Vec<String>,
+    ) -> Result<()> {
         if let Some(lsn) = outcome.minimal_wal {
             return Err(Report::new(
                 Kind::TargetUnreachable,
-                format!("the log was written with wal_level=minimal at LSN {lsn}: recovery cannot go past it"),
+                format!(
+                    "the log was written with wal_level=minimal at LSN {lsn}: recovery cannot go past it"
+                ),
             )
             .hint("restore a set made after that, or choose a target before it"));
         }
         if let Some(lsn) = outcome.exclusive_lsn_before_effects() {
-            let effects: Vec<_> = outcome.effects.iter().filter(|e| !e.abandoned).map(shown::effect).collect();
+            let effects: Vec<_> =
+                outcome.effects.iter().filter(|e| !e.abandoned).map(shown::effect).collect();
             let refusal = Report::refused(
                 "half-done-drop",
-                format!("stopping at {} leaves {}: the drop takes effect before its transaction commits", self.question.target, effects.join(" and ")),
+                format!(
+                    "stopping at {} leaves {}: the drop takes effect before its transaction commits",
+                    self.question.target,
+                    effects.join(" and ")
+                ),
             )
             .hint(format!("use --type=lsn --target={lsn} --target-exclusive, which stops just before it"));
             self.question.accepted.unless_accepted(Err(refusal), warnings)?;
@@ -306,7 +354,11 @@ fn off_path(set: &BackupEntry, path: &TimelinePath, own: Timeline, stop: Lsn) ->
             set.label,
             path.target()
         ),
-        None => format!("timeline {} does not descend from timeline {own}, on which backup {} was made", path.target(), set.label),
+        None => format!(
+            "timeline {} does not descend from timeline {own}, on which backup {} was made",
+            path.target(),
+            set.label
+        ),
     }
 }
 

@@ -77,7 +77,12 @@ fn recovery(call: &Call) -> Result<Recovery> {
     if target.value().is_none() && value.is_some() {
         return Err(no_target(kind));
     }
-    let recovery = Recovery::To { target, exclusive: settings.flag("target-exclusive"), action: action(call)?, timeline: timeline(call)? };
+    let recovery = Recovery::To {
+        target,
+        exclusive: settings.flag("target-exclusive"),
+        action: action(call)?,
+        timeline: timeline(call)?,
+    };
     Ok(recovery)
 }
 
@@ -86,14 +91,17 @@ fn without_target(value: Option<&str>, kind: &str, recovery: Recovery) -> Result
 }
 
 fn no_target(kind: &str) -> Report {
-    Report::usage(format!("--target has no meaning for --type={kind}")).hint("choose --type=time, lsn, xid or name")
+    Report::usage(format!("--target has no meaning for --type={kind}"))
+        .hint("choose --type=time, lsn, xid or name")
 }
 
 fn action(call: &Call) -> Result<Option<TargetAction>> {
     let known = [TargetAction::Pause, TargetAction::Promote, TargetAction::Shutdown];
     let Some(name) = call.settings.text("target-action") else { return Ok(None) };
     let action = known.into_iter().find(|action| action.name() == name);
-    action.map(Some).ok_or_else(|| Report::usage(format!("--target-action={name} is not one of pause, promote, shutdown")))
+    action.map(Some).ok_or_else(|| {
+        Report::usage(format!("--target-action={name} is not one of pause, promote, shutdown"))
+    })
 }
 
 fn timeline(call: &Call) -> Result<Option<TimelineChoice>> {
@@ -103,9 +111,13 @@ fn timeline(call: &Call) -> Result<Option<TimelineChoice>> {
         "latest" => TimelineChoice::Latest,
         "current" => TimelineChoice::Current,
         // PostgreSQL reads a leading 0x as hexadecimal, which is how file names show timelines.
-        _ => text.strip_prefix("0x").map_or_else(|| number(text, 10), |hex| number(hex, 16)).map(|n| TimelineChoice::Number(Timeline(n))).ok_or_else(
-            || Report::usage(format!("--target-timeline={text} is neither a number nor latest nor current")),
-        )?,
+        _ => text
+            .strip_prefix("0x")
+            .map_or_else(|| number(text, 10), |hex| number(hex, 16))
+            .map(|n| TimelineChoice::Number(Timeline(n)))
+            .ok_or_else(|| {
+                Report::usage(format!("--target-timeline={text} is neither a number nor latest nor current"))
+            })?,
     }))
 }
 
@@ -115,7 +127,9 @@ fn depth(call: &Call) -> Result<Option<ProofDepth>> {
         Some("listing") => Some(ProofDepth::Listing),
         Some("scan") => Some(ProofDepth::Scan),
         Some("full") => Some(ProofDepth::Full),
-        Some(other) => return Err(Report::usage(format!("--prove={other} is not one of listing, scan, full"))),
+        Some(other) => {
+            return Err(Report::usage(format!("--prove={other} is not one of listing, scan, full")));
+        }
     })
 }
 
@@ -128,9 +142,8 @@ fn restore_command(call: &Call, stanza: &str, data_dir: &Path) -> Result<Restore
     let program = std::env::current_exe()
         .and_then(|path| path.canonicalize())
         .map_err(|error| Report::failed(format!("cannot tell where this program is: {error}")))?;
-    let mut command = RestoreCommand::new(program)
-        .option("pg1-path", data_dir.to_string_lossy())
-        .option("stanza", stanza);
+    let mut command =
+        RestoreCommand::new(program).option("pg1-path", data_dir.to_string_lossy()).option("stanza", stanza);
     for given in call.settings.effective() {
         let by_hand = matches!(given.origin, Origin::CommandLine | Origin::Environment(_));
         let locating = LOCATING.iter().any(|prefix| given.option.starts_with(prefix));

@@ -8,7 +8,13 @@ use std::fmt::Write as _;
 pub(super) fn plan(view: &PlanView) -> String {
     let mut out = String::new();
     let mut line = |name: &str, text: String| drop(writeln!(out, "{name:<12}{text}"));
-    line("restore", format!("stanza {} from repo{}, PostgreSQL {}, system id {}", view.stanza, view.repo, view.version, view.system_id));
+    line(
+        "restore",
+        format!(
+            "stanza {} from repo{}, PostgreSQL {}, system id {}",
+            view.stanza, view.repo, view.version, view.system_id
+        ),
+    );
     line("set", format!("{} (ended {})", view.set, view.set_stop));
     line("to", view.data_dir.display().to_string());
     for place in &view.other_places {
@@ -33,7 +39,15 @@ pub(super) fn plan(view: &PlanView) -> String {
         }
     }
     for fs in &view.filesystems {
-        line("needs", format!("{} of {} available on the filesystem of {}", Bytes(fs.needed_bytes), Bytes(fs.available_bytes), fs.path.display()));
+        line(
+            "needs",
+            format!(
+                "{} of {} available on the filesystem of {}",
+                Bytes(fs.needed_bytes),
+                Bytes(fs.available_bytes),
+                fs.path.display()
+            ),
+        );
     }
     match &view.proof {
         Some(proof) => {

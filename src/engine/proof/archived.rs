@@ -37,13 +37,21 @@ pub(super) struct Listing {
 
 impl ArchivedWal {
     /// The archive a backup of this cluster recovers from; the segment size is read from the backup's first segment.
-    pub(super) fn open(archive: &Archive, id: ArchiveId, system_id: SystemId, first: WalSegment) -> Result<Self> {
+    pub(super) fn open(
+        archive: &Archive,
+        id: ArchiveId,
+        system_id: SystemId,
+        first: WalSegment,
+    ) -> Result<Self> {
         let expected = Expected { version: Some(id.version), system_id: Some(system_id) };
         let size = WalSegmentSize::DEFAULT;
         let mut wal = Self { archive: archive.clone(), id, size, expected, folders: Mutex::default() };
         let header = wal.header(first)?.ok_or_else(|| {
-            Report::new(Kind::TargetUnreachable, format!("WAL segment {first}, with which the backup begins, is not in the archive"))
-                .hint("without it the backup cannot become consistent; use another set or another repository")
+            Report::new(
+                Kind::TargetUnreachable,
+                format!("WAL segment {first}, with which the backup begins, is not in the archive"),
+            )
+            .hint("without it the backup cannot become consistent; use another set or another repository")
         })?;
         wal.size = header.segment_size;
         Ok(wal)
@@ -73,9 +81,13 @@ impl ArchivedWal {
             // The first timeline has no history file; neither has a backup's own need one.
             None if target == from || target == Timeline(1) => TimelineHistory::root(target),
             None => {
-                let known: Vec<_> = self.archive.timelines(&self.id)?.iter().map(ToString::to_string).collect();
-                return Err(Report::new(Kind::TargetUnreachable, format!("timeline {target} has no history file in the archive"))
-                    .hint(format!("the archive knows the timelines {}", known.join(", "))));
+                let known: Vec<_> =
+                    self.archive.timelines(&self.id)?.iter().map(ToString::to_string).collect();
+                return Err(Report::new(
+                    Kind::TargetUnreachable,
+                    format!("timeline {target} has no history file in the archive"),
+                )
+                .hint(format!("the archive knows the timelines {}", known.join(", "))));
             }
         };
         Ok(history.path())
@@ -102,7 +114,12 @@ impl ArchivedWal {
 
     /// Walks the names of every segment from `first` along the path, to `until` or the archive's end: one missing
     /// with later ones present, or one present twice with different content, is refused.
-    pub(super) fn listing(&self, path: &TimelinePath, first: WalSegment, until: Option<WalSegment>) -> Result<Listing> {
+    pub(super) fn listing(
+        &self,
+        path: &TimelinePath,
+        first: WalSegment,
+        until: Option<WalSegment>,
+    ) -> Result<Listing> {
         let mut listing = Listing { segments: 0, last: first };
         let until_number = until.map_or(u64::MAX, |segment| segment.number(self.size));
         let mut next = first.number(self.size);
@@ -143,7 +160,8 @@ impl ArchivedWal {
                 listing.last = stored.segment;
             } else {
                 let missing = WalSegment::from_number(timeline, next, self.size);
-                problem = Some(missing_segment(missing, &format!("although later ones are ({})", stored.segment)));
+                problem =
+                    Some(missing_segment(missing, &format!("although later ones are ({})", stored.segment)));
             }
             seen = Some(stored);
             problem.is_none()
@@ -152,7 +170,13 @@ impl ArchivedWal {
     }
 
     /// Checks the header of every segment of a listing: own cluster, own version, own place.
-    pub(super) fn check_headers(&self, path: &TimelinePath, first: WalSegment, listing: &Listing, cancel: &Cancel) -> Result<()> {
+    pub(super) fn check_headers(
+        &self,
+        path: &TimelinePath,
+        first: WalSegment,
+        listing: &Listing,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let last = listing.last.number(self.size);
         for number in first.number(self.size)..=last {
             cancel.check()?;
@@ -174,8 +198,13 @@ impl ArchivedWal {
     fn header(&self, segment: WalSegment) -> Result<Option<SegmentHeader>> {
         let Some(mut reader) = self.open(segment)? else { return Ok(None) };
         let mut first = Vec::with_capacity(HEADER_BYTES);
-        let damaged = |why: String| Report::damaged(format!("WAL segment {segment} in the archive is damaged: {why}"));
-        reader.by_ref().take(HEADER_BYTES as u64).read_to_end(&mut first).map_err(|error| damaged(CodecError::from_io(error).to_string()))?;
+        let damaged =
+            |why: String| Report::damaged(format!("WAL segment {segment} in the archive is damaged: {why}"));
+        reader
+            .by_ref()
+            .take(HEADER_BYTES as u64)
+            .read_to_end(&mut first)
+            .map_err(|error| damaged(CodecError::from_io(error).to_string()))?;
         SegmentHeader::parse(&first).map(Some).map_err(|fault| damaged(fault.to_string()))
     }
 

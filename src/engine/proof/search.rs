@@ -11,7 +11,12 @@ impl<'a> Prover<'_, 'a> {
     /// A moment: the log is read from the newest set begun before it, and the stop found there decides which sets fit.
     pub(super) fn by_time(&self) -> Result<Found<'a>> {
         let Target::Time(time) = self.question.target else { return Err(Report::failed("not a time")) };
-        let mut anchor = self.placed.iter().filter(|p| p.set.start <= time.at).max_by_key(|p| p.stop).ok_or_else(|| self.before_all())?;
+        let mut anchor = self
+            .placed
+            .iter()
+            .filter(|p| p.set.start <= time.at)
+            .max_by_key(|p| p.stop)
+            .ok_or_else(|| self.before_all())?;
         loop {
             let reading = self.read(anchor, None, false)?;
             let Some(stop) = reading.outcome.stop else {
@@ -31,7 +36,8 @@ impl<'a> Prover<'_, 'a> {
     /// A position: the newest set complete before it.
     pub(super) fn by_lsn(&self, lsn: Lsn) -> Result<Found<'a>> {
         let fits = |p: &&Placed<'a>| p.allowed && p.stop <= lsn;
-        let placed = self.placed.iter().filter(fits).max_by_key(|p| p.stop).ok_or_else(|| self.before_all())?;
+        let placed =
+            self.placed.iter().filter(fits).max_by_key(|p| p.stop).ok_or_else(|| self.before_all())?;
         let reading = self.read(placed, None, false)?;
         let Some(stop) = reading.outcome.stop else {
             self.end_is_real(placed)?;
@@ -57,13 +63,17 @@ impl<'a> Prover<'_, 'a> {
             if let Some(top) = reading.outcome.sub_transaction_of.filter(|_| reading.outcome.stop.is_none()) {
                 return Err(Report::new(
                     Kind::TargetUnreachable,
-                    format!("{} is a sub-transaction (a savepoint) of transaction {top}: no record ends it alone", self.question.target),
+                    format!(
+                        "{} is a sub-transaction (a savepoint) of transaction {top}: no record ends it alone",
+                        self.question.target
+                    ),
                 )
                 .hint(format!("use --type=xid --target={top}")));
             }
             if let Some(stop) = reading.outcome.stop {
                 self.unambiguous(&reading)?;
-                let best = self.newest_before(&stop, &placed.path).ok_or_else(|| self.inside_backup(&stop))?;
+                let best =
+                    self.newest_before(&stop, &placed.path).ok_or_else(|| self.inside_backup(&stop))?;
                 if best.start >= placed.start {
                     return self.answer(best, &reading, &stop);
                 }
@@ -99,7 +109,10 @@ impl<'a> Prover<'_, 'a> {
     }
 
     fn before_all(&self) -> Report {
-        let report = Report::new(Kind::TargetUnreachable, format!("{} is before every backup set that may be used", self.question.target));
+        let report = Report::new(
+            Kind::TargetUnreachable,
+            format!("{} is before every backup set that may be used", self.question.target),
+        );
         match self.placed.iter().find(|placed| placed.allowed) {
             Some(first) => report.hint(format!(
                 "the earliest reachable point is the end of backup {} ({}): --type=immediate --set={}",
@@ -115,7 +128,10 @@ impl<'a> Prover<'_, 'a> {
         let at = stop.time.map_or_else(|| stop.lsn.to_string(), |time| moment(time, stop.lsn));
         let report = Report::new(
             Kind::TargetUnreachable,
-            format!("recovery to {} would stop at {at}, before any backup set that may be used is consistent", self.question.target),
+            format!(
+                "recovery to {} would stop at {at}, before any backup set that may be used is consistent",
+                self.question.target
+            ),
         );
         match self.placed.iter().filter(|p| p.allowed).min_by_key(|p| p.stop) {
             Some(first) => report.hint(format!(
@@ -141,12 +157,24 @@ impl<'a> Prover<'_, 'a> {
     }
 
     fn nowhere(&self, seen: &[wal::stop::NamedPoint]) -> Report {
-        let report = Report::new(Kind::TargetUnreachable, format!("{} does not occur in the archive behind any backup set that may be used", self.question.target));
+        let report = Report::new(
+            Kind::TargetUnreachable,
+            format!(
+                "{} does not occur in the archive behind any backup set that may be used",
+                self.question.target
+            ),
+        );
         if !matches!(self.question.target, Target::Name(_)) {
-            return report.hint("look for the transaction's end; one that is still open or prepared has none");
+            return report
+                .hint("look for the transaction's end; one that is still open or prepared has none");
         }
-        let known: Vec<_> = seen.iter().map(|p| format!("'{}' at {}", p.name, moment(p.time, p.lsn))).collect();
-        report.hint(if known.is_empty() { "the archive has no named restore point".to_owned() } else { format!("the archive has {}", known.join(", ")) })
+        let known: Vec<_> =
+            seen.iter().map(|p| format!("'{}' at {}", p.name, moment(p.time, p.lsn))).collect();
+        report.hint(if known.is_empty() {
+            "the archive has no named restore point".to_owned()
+        } else {
+            format!("the archive has {}", known.join(", "))
+        })
     }
 
     /// PostgreSQL stops at the first restore point of a name; which one was meant, only a person knows.
@@ -157,8 +185,11 @@ impl<'a> Prover<'_, 'a> {
             return Ok(());
         }
         let places: Vec<_> = same.iter().map(|p| moment(p.time, p.lsn)).collect();
-        let refusal = Report::refused("ambiguous-name", format!("restore point '{name}' exists more than once: {}", places.join(", ")))
-            .hint("choose one by its LSN with --type=lsn; by name, recovery stops at the first");
+        let refusal = Report::refused(
+            "ambiguous-name",
+            format!("restore point '{name}' exists more than once: {}", places.join(", ")),
+        )
+        .hint("choose one by its LSN with --type=lsn; by name, recovery stops at the first");
         self.question.accepted.unless_accepted(Err(refusal), &mut Vec::new())
     }
 
@@ -169,7 +200,11 @@ impl<'a> Prover<'_, 'a> {
             let Some(left) = stretch.end.filter(|end| *end > placed.start) else { continue };
             let size = self.wal.size();
             let first = WalSegment::containing(stretch.timeline, left, size);
-            let Ok(own_path) = self.wal.path(stretch.timeline, Some(crate::model::target::TimelineChoice::Current)) else { continue };
+            let Ok(own_path) =
+                self.wal.path(stretch.timeline, Some(crate::model::target::TimelineChoice::Current))
+            else {
+                continue;
+            };
             let request = ScanRequest {
                 expected: self.wal.expected(),
                 threads: 1,

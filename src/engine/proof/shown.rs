@@ -66,9 +66,19 @@ pub struct Ending {
 }
 
 impl Proof {
-    pub(super) fn build(question: &Question<'_>, placed: &Placed<'_>, listing: &Listing, size: WalSegmentSize, reading: Option<&Reading>) -> Self {
+    pub(super) fn build(
+        question: &Question<'_>,
+        placed: &Placed<'_>,
+        listing: &Listing,
+        size: WalSegmentSize,
+        reading: Option<&Reading>,
+    ) -> Self {
         let outcome = reading.map(|reading| &reading.outcome);
-        let ending = |ended: crate::wal::stop::Ended| Ending { xid: ended.xid.0, time: ended.time.to_string(), lsn: ended.lsn.to_string() };
+        let ending = |ended: crate::wal::stop::Ended| Ending {
+            xid: ended.xid.0,
+            time: ended.time.to_string(),
+            lsn: ended.lsn.to_string(),
+        };
         let stop = outcome.and_then(|o| o.stop).map(|stop| Stop {
             lsn: stop.lsn.to_string(),
             end_lsn: stop.end_lsn.to_string(),
@@ -115,9 +125,14 @@ impl Proof {
         match &self.stop {
             Some(stop) => {
                 let side = if stop.after { "after" } else { "before" };
-                let what = stop.xid.map_or_else(|| "the record".to_owned(), |xid| format!("the end of transaction {xid}"));
+                let what = stop
+                    .xid
+                    .map_or_else(|| "the record".to_owned(), |xid| format!("the end of transaction {xid}"));
                 let when = stop.time.as_ref().map_or_else(String::new, |time| format!(", {time}"));
-                out.push(format!("{}: recovery stops just {side} {what} at LSN {}{when}", self.target, stop.lsn));
+                out.push(format!(
+                    "{}: recovery stops just {side} {what} at LSN {}{when}",
+                    self.target, stop.lsn
+                ));
             }
             None => out.push(format!("{}, along timeline {}", self.target, self.timeline)),
         }
@@ -134,10 +149,16 @@ impl Proof {
             }
         ));
         if let Some(last) = &self.last_commit {
-            out.push(format!("last commit kept: transaction {} at {} (LSN {})", last.xid, last.time, last.lsn));
+            out.push(format!(
+                "last commit kept: transaction {} at {} (LSN {})",
+                last.xid, last.time, last.lsn
+            ));
         }
         if let Some(lost) = &self.first_lost_commit {
-            out.push(format!("first commit lost: transaction {} at {} (LSN {})", lost.xid, lost.time, lost.lsn));
+            out.push(format!(
+                "first commit lost: transaction {} at {} (LSN {})",
+                lost.xid, lost.time, lost.lsn
+            ));
         }
         out
     }

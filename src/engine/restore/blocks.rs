@@ -37,7 +37,8 @@ impl Copier<'_> {
             self.super_block(file, info, group, &target, path)?;
         }
         let whole = open_regular(path).map_err(|error| write_error(path, &error))?;
-        let whole = whole.ok_or_else(|| Report::failed(format!("{} vanished while it was restored", path.display())))?;
+        let whole = whole
+            .ok_or_else(|| Report::failed(format!("{} vanished while it was restored", path.display())))?;
         let sha1 = self.hash_file(&whole, file.size_bytes, path)?;
         self.check_seal(file, &stored, Seal { size_bytes: file.size_bytes, sha1 })?;
         self.shared.tally.add_bytes(file.size_bytes);
@@ -46,10 +47,19 @@ impl Copier<'_> {
         self.finish(file, path, target)
     }
 
-    fn read_map(&self, file: &FileEntry<'_>, info: BlockInfo, stored: &StorePath, range: Range) -> Result<BlockMap> {
+    fn read_map(
+        &self,
+        file: &FileEntry<'_>,
+        info: BlockInfo,
+        stored: &StorePath,
+        range: Range,
+    ) -> Result<BlockMap> {
         let bad = |why: &str| damaged(file, stored, why);
         let start = if let Range::Part { offset, .. } = range { offset } else { 0 };
-        let offset = file.repo_size_bytes.checked_sub(info.map_bytes).ok_or_else(|| bad("is shorter than its block map"))?;
+        let offset = file
+            .repo_size_bytes
+            .checked_sub(info.map_bytes)
+            .ok_or_else(|| bad("is shorter than its block map"))?;
         // A map has one checksum and a few numbers per block; anything much larger is a lie.
         let blocks = file.size_bytes.div_ceil(u64::from(info.block_bytes).max(1));
         if info.map_bytes > blocks.saturating_mul(64).saturating_add(1024) {
@@ -62,15 +72,26 @@ impl Copier<'_> {
             Report::new(crate::base::Kind::Unreachable, format!("cannot read {stored}: {error}"))
         })?;
         let spec = self.spec(Compression::None);
-        let plain = decode_small(&bytes, &spec, info.map_bytes).map_err(|error| codec_report(file, stored, error))?;
+        let plain =
+            decode_small(&bytes, &spec, info.map_bytes).map_err(|error| codec_report(file, stored, error))?;
         blockmap::decode(&plain, file.size_bytes, info.block_bytes, info.checksum_bytes)
             .map_err(|error| bad(&format!("has an unreadable block map ({error})")))
     }
 
     /// The blocks that are not in place yet.
-    fn missing_blocks<'m>(&mut self, file: &FileEntry<'_>, info: BlockInfo, map: &'m BlockMap, path: &Path) -> Result<Vec<Wanted<'m>>> {
+    fn missing_blocks<'m>(
+        &mut self,
+        file: &FileEntry<'_>,
+        info: BlockInfo,
+        map: &'m BlockMap,
+        path: &Path,
+    ) -> Result<Vec<Wanted<'m>>> {
         let all = map.blocks.iter().enumerate();
-        let existing = if self.shared.reuse { open_regular(path).map_err(|error| write_error(path, &error))? } else { None };
+        let existing = if self.shared.reuse {
+            open_regular(path).map_err(|error| write_error(path, &error))?
+        } else {
+            None
+        };
         let Some(existing) = existing else { return Ok(all.collect()) };
         let mut buffer = vec![0; info.block_bytes as usize];
         let mut missing = Vec::new();
@@ -88,13 +109,24 @@ impl Copier<'_> {
     }
 
     /// Reads one super block and writes the wanted blocks of it.
-    fn super_block(&mut self, file: &FileEntry<'_>, info: BlockInfo, wanted: &[Wanted<'_>], target: &TargetFile, path: &Path) -> Result<()> {
+    fn super_block(
+        &mut self,
+        file: &FileEntry<'_>,
+        info: BlockInfo,
+        wanted: &[Wanted<'_>],
+        target: &TargetFile,
+        path: &Path,
+    ) -> Result<()> {
         let Some((_, first)) = wanted.first() else { return Ok(()) };
         let stored = self.shared.manifest.super_block_path(first.reference, first.bundle, file.name)?;
         let bad = |why: &str| damaged(file, &stored, why);
-        let reader = self.shared.storage.open(&stored, Range::Part { offset: first.offset, length: first.stored_bytes })?;
+        let reader = self
+            .shared
+            .storage
+            .open(&stored, Range::Part { offset: first.offset, length: first.stored_bytes })?;
         let spec = self.spec(self.shared.manifest.compression);
-        let mut decoder = Decoder::sized(reader, &spec, first.stored_bytes).map_err(|error| codec_report(file, &stored, error))?;
+        let mut decoder = Decoder::sized(reader, &spec, first.stored_bytes)
+            .map_err(|error| codec_report(file, &stored, error))?;
         let mut buffer = vec![0; info.block_bytes as usize];
         let mut next = wanted.iter().peekable();
         for index in 0_u32.. {
@@ -107,7 +139,9 @@ impl Copier<'_> {
                 if piece.len() < length || block.checksum[..prefix] != sum[..prefix] {
                     return Err(bad(&format!("has a damaged block {number}")));
                 }
-                target.write_at(piece, *number as u64 * u64::from(info.block_bytes)).map_err(|error| write_error(path, &error))?;
+                target
+                    .write_at(piece, *number as u64 * u64::from(info.block_bytes))
+                    .map_err(|error| write_error(path, &error))?;
             }
             if got < buffer.len() {
                 break;

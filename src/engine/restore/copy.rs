@@ -113,12 +113,20 @@ impl<'a> Copier<'a> {
     }
 
     /// Decodes one stream into its file.
-    fn copy(&mut self, file: &FileEntry<'_>, path: &Path, stored: &StorePath, framing: Framing, source: impl Read + Send) -> Result<()> {
+    fn copy(
+        &mut self,
+        file: &FileEntry<'_>,
+        path: &Path,
+        stored: &StorePath,
+        framing: Framing,
+        source: impl Read + Send,
+    ) -> Result<()> {
         let manifest = self.shared.manifest;
-        let spec = StreamSpec { compression: manifest.compression, cipher: manifest.cipher_pass.clone(), framing };
+        let spec =
+            StreamSpec { compression: manifest.compression, cipher: manifest.cipher_pass.clone(), framing };
         let damaged = |why: String| damaged(file, stored, &why);
-        let mut decoder =
-            Decoder::sized(source, &spec, file.repo_size_bytes).map_err(|error| codec_report(file, stored, error))?;
+        let mut decoder = Decoder::sized(source, &spec, file.repo_size_bytes)
+            .map_err(|error| codec_report(file, stored, error))?;
         let direct = self.shared.direct && file.size_bytes >= CHUNK_BYTES as u64;
         let mut target = TargetFile::create(path, direct).map_err(|error| write_error(path, &error))?;
         let mut written = 0_u64;
@@ -128,7 +136,10 @@ impl<'a> Copier<'a> {
             let got = decoder.fill(buffer).map_err(|error| codec_report(file, stored, error))?;
             written += got as u64;
             if written > file.size_bytes {
-                return Err(damaged(format!("holds more than the {} bytes the manifest says", file.size_bytes)));
+                return Err(damaged(format!(
+                    "holds more than the {} bytes the manifest says",
+                    file.size_bytes
+                )));
             }
             target.append(&buffer[..got]).map_err(|error| write_error(path, &error))?;
             self.shared.tally.add_bytes(got as u64);
@@ -150,11 +161,15 @@ impl<'a> Copier<'a> {
             return Err(damaged(file, stored, &why));
         }
         match file.checksum {
-            Some(expected) if expected != seal.sha1 => {
-                Err(damaged(file, stored, &format!("has SHA-1 {} where the manifest says {expected}", seal.sha1)))
-            }
+            Some(expected) if expected != seal.sha1 => Err(damaged(
+                file,
+                stored,
+                &format!("has SHA-1 {} where the manifest says {expected}", seal.sha1),
+            )),
             Some(_) => Ok(()),
-            None => Err(damaged(file, stored, "has no checksum in the manifest: this backup is not complete")),
+            None => {
+                Err(damaged(file, stored, "has no checksum in the manifest: this backup is not complete"))
+            }
         }
     }
 
@@ -166,7 +181,11 @@ impl<'a> Copier<'a> {
     }
 
     fn attributes(&self, file: &FileEntry<'_>) -> Attributes {
-        Attributes { mode: file.mode, owner: self.shared.owners.of(file.user, file.group), modified_s: file.modified_s }
+        Attributes {
+            mode: file.mode,
+            owner: self.shared.owners.of(file.user, file.group),
+            modified_s: file.modified_s,
+        }
     }
 
     /// An empty file, or one of a database that is not wanted: its full size, all zeros, taking no space.
@@ -187,7 +206,10 @@ impl<'a> Copier<'a> {
     /// Where a file goes; `pg_control` first under its waiting name.
     fn target(&self, file: &FileEntry<'_>) -> Result<PathBuf> {
         let path = self.shared.layout.path_of(file.name).ok_or_else(|| {
-            Report::damaged(format!("the manifest's file '{}' belongs to no target", file.name.escape_debug()))
+            Report::damaged(format!(
+                "the manifest's file '{}' belongs to no target",
+                file.name.escape_debug()
+            ))
         })?;
         Ok(if file.name == CONTROL_NAME { path.with_file_name(CONTROL_TEMPORARY) } else { path })
     }
@@ -198,7 +220,9 @@ impl<'a> Copier<'a> {
             return Ok(false);
         }
         let Some(expected) = file.checksum else { return Ok(false) };
-        let Some(existing) = open_regular(path).map_err(|error| read_target_error(path, &error))? else { return Ok(false) };
+        let Some(existing) = open_regular(path).map_err(|error| read_target_error(path, &error))? else {
+            return Ok(false);
+        };
         let meta = existing.metadata().map_err(|error| read_target_error(path, &error))?;
         if meta.len() < file.size_bytes || std::os::unix::fs::MetadataExt::nlink(&meta) > 1 {
             return Ok(false);
@@ -242,7 +266,12 @@ pub(super) fn open_regular(path: &Path) -> io::Result<Option<File>> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => Ok(Some(File::from(file)).filter(|f| f.metadata().is_ok_and(|m| m.is_file()))),
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::LOOP | rustix::io::Errno::NXIO | rustix::io::Errno::ISDIR) => Ok(None),
+        Err(
+            rustix::io::Errno::NOENT
+            | rustix::io::Errno::LOOP
+            | rustix::io::Errno::NXIO
+            | rustix::io::Errno::ISDIR,
+        ) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -255,14 +284,23 @@ fn skip(source: &mut impl Read, bytes: u64) -> io::Result<()> {
 /// Damage in the repository, naming both the stored object and the file it stands for.
 pub(super) fn damaged(file: &FileEntry<'_>, stored: &StorePath, why: &str) -> Report {
     let place = file.bundle.map_or(String::new(), |(_, offset)| format!(" at offset {offset}"));
-    Report::damaged(format!("{stored}{place} in the repository is damaged: the stored form of {} {why}", file.name))
-        .hint("restore another backup set (--set), or the same one from another repository (--repo)")
+    Report::damaged(format!(
+        "{stored}{place} in the repository is damaged: the stored form of {} {why}",
+        file.name
+    ))
+    .hint("restore another backup set (--set), or the same one from another repository (--repo)")
 }
 
-pub(super) fn codec_report(file: &FileEntry<'_>, stored: &StorePath, error: crate::codec::CodecError) -> Report {
+pub(super) fn codec_report(
+    file: &FileEntry<'_>,
+    stored: &StorePath,
+    error: crate::codec::CodecError,
+) -> Report {
     match error {
-        crate::codec::CodecError::Io(cause) => Report::new(crate::base::Kind::Unreachable, format!("cannot read {stored}: {cause}"))
-            .hint("check the repository's storage, then run the same command again: it resumes"),
+        crate::codec::CodecError::Io(cause) => {
+            Report::new(crate::base::Kind::Unreachable, format!("cannot read {stored}: {cause}"))
+                .hint("check the repository's storage, then run the same command again: it resumes")
+        }
         other => damaged(file, stored, &other.to_string()),
     }
 }

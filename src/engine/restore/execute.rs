@@ -101,7 +101,8 @@ pub fn execute(plan: Plan, sink: &dyn Sink, cancel: &Cancel) -> Result<Outcome> 
     let marker = Marker::new(&plan.request.identity(), &plan.manifest.label, plan.repo_key);
     marker.write(&data_dir, owners.data())?;
     let removed = step(sink, "prepare the target", || {
-        let removed = if plan.reuse { prepare::clear(&plan.manifest, &plan.layout, plan.spared())? } else { 0 };
+        let removed =
+            if plan.reuse { prepare::clear(&plan.manifest, &plan.layout, plan.spared())? } else { 0 };
         prepare::build(&plan.manifest, &plan.layout, &owners)?;
         Ok((removed, format!("{removed} removed")))
     })?;
@@ -163,7 +164,8 @@ fn lock_target(data_dir: &Path) -> Result<File> {
 /// Between the plan and now a server may have been started.
 fn refuse_running(plan: &Plan, data_dir: &Path) -> Result<()> {
     let mut ignored = Vec::new();
-    plan.request.unless_accepted(super::guards::not_running(&running::look(data_dir)?, data_dir), &mut ignored)
+    plan.request
+        .unless_accepted(super::guards::not_running(&running::look(data_dir)?, data_dir), &mut ignored)
 }
 
 fn copy_all(plan: &Plan, owners: &Owners, counts: &Counts, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
@@ -218,7 +220,11 @@ fn copy_all(plan: &Plan, owners: &Owners, counts: &Counts, sink: &dyn Sink, canc
 fn open_filesystems(layout: &Layout) -> Result<Vec<(std::path::PathBuf, File)>> {
     let mut by_device = BTreeMap::new();
     for root in layout.roots() {
-        let folder = if root.path.is_dir() { root.path.as_path() } else { root.path.parent().unwrap_or(Path::new("/")) };
+        let folder = if root.path.is_dir() {
+            root.path.as_path()
+        } else {
+            root.path.parent().unwrap_or(Path::new("/"))
+        };
         let open = File::open(folder).and_then(|file| file.metadata().map(|meta| (meta.dev(), file)));
         let (device, file) = open.map_err(|error| write_error(folder, &error))?;
         by_device.entry(device).or_insert_with(|| (folder.to_owned(), file));

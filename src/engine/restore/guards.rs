@@ -39,13 +39,18 @@ pub(super) fn occupied(request: &Request, survey: &Survey, resumes: bool, data_d
             "restore into an empty folder; or, if what stands there is this cluster and may be overwritten, use --delta",
         ));
     }
-    let known = ["PG_VERSION", "backup.manifest", super::marker::MARKER_NAME].iter().any(|name| data_dir.join(name).exists());
+    let known = ["PG_VERSION", "backup.manifest", super::marker::MARKER_NAME]
+        .iter()
+        .any(|name| data_dir.join(name).exists());
     if known {
         return Ok(());
     }
     Err(Report::new(
         Kind::Refused(None),
-        format!("{} holds neither PG_VERSION nor backup.manifest: it is not a PostgreSQL data directory", data_dir.display()),
+        format!(
+            "{} holds neither PG_VERSION nor backup.manifest: it is not a PostgreSQL data directory",
+            data_dir.display()
+        ),
     )
     .hint("check --pg1-path: --delta and --force would remove everything in that folder"))
 }
@@ -75,7 +80,12 @@ pub(super) fn same_version(manifest: &Manifest, data_dir: &Path) -> Result<()> {
         Ok(version) if version == manifest.db.version => Ok(()),
         _ => Err(Report::refused(
             "other-version",
-            format!("{} holds PostgreSQL {}, the backup is of {}", data_dir.display(), text.trim().escape_debug(), manifest.db.version),
+            format!(
+                "{} holds PostgreSQL {}, the backup is of {}",
+                data_dir.display(),
+                text.trim().escape_debug(),
+                manifest.db.version
+            ),
         )
         .hint("check --set and --pg1-path; restore into an empty folder instead")),
     }

@@ -75,7 +75,8 @@ impl Layout {
             warnings: Vec::new(),
         };
         let chosen = TablespaceMap::new(manifest, maps)?;
-        let mut link_map: BTreeMap<&str, &str> = maps.links.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let mut link_map: BTreeMap<&str, &str> =
+            maps.links.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         for target in manifest.targets.iter().filter(|t| t.link) {
             match &target.tablespace {
                 Some((oid, name)) => layout.add_tablespace(&data_dir, target, *oid, name, &chosen)?,
@@ -127,7 +128,14 @@ impl Layout {
         Some(if rest.is_empty() { root.path.clone() } else { root.path.join(rest) })
     }
 
-    fn add_tablespace(&mut self, data_dir: &Path, target: &Target, oid: u32, name: &str, map: &TablespaceMap<'_>) -> Result<()> {
+    fn add_tablespace(
+        &mut self,
+        data_dir: &Path,
+        target: &Target,
+        oid: u32,
+        name: &str,
+        map: &TablespaceMap<'_>,
+    ) -> Result<()> {
         let wanted = map.path_for(oid, name).unwrap_or_else(|| target.path.clone());
         let path = absolute(Path::new(&wanted), Path::new("/"))
             .filter(|_| wanted.starts_with('/'))
@@ -145,7 +153,13 @@ impl Layout {
         Ok(())
     }
 
-    fn add_known_link(&mut self, data_dir: &Path, target: &Target, mapped: Option<&str>, link_all: bool) -> Result<()> {
+    fn add_known_link(
+        &mut self,
+        data_dir: &Path,
+        target: &Target,
+        mapped: Option<&str>,
+        link_all: bool,
+    ) -> Result<()> {
         let recorded = match &target.file {
             Some(file) => format!("{}/{file}", target.path),
             None => target.path.clone(),
@@ -162,15 +176,23 @@ impl Layout {
         self.add_link(data_dir, &target.name, mapped.unwrap_or(&recorded), kind)
     }
 
-    fn add_new_link(&mut self, manifest: &Manifest, data_dir: &Path, below: &str, destination: &str) -> Result<()> {
+    fn add_new_link(
+        &mut self,
+        manifest: &Manifest,
+        data_dir: &Path,
+        below: &str,
+        destination: &str,
+    ) -> Result<()> {
         let name = format!("pg_data/{below}");
         let kind = if manifest.paths.iter().any(|p| p.name == name) {
             RootKind::Folder
         } else if (0..manifest.files.len()).any(|i| manifest.files.get(i).name == name) {
             RootKind::File
         } else {
-            return Err(Report::usage(format!("--link-map={below}={destination}: the backup has no {below}"))
-                .hint("name a folder or file of the backup, relative to the data directory"));
+            return Err(Report::usage(format!(
+                "--link-map={below}={destination}: the backup has no {below}"
+            ))
+            .hint("name a folder or file of the backup, relative to the data directory"));
         };
         self.add_link(data_dir, &name, destination, kind)
     }
@@ -179,7 +201,8 @@ impl Layout {
         let below = name.strip_prefix("pg_data/").ok_or_else(|| bad_path(name, Path::new(destination)))?;
         let path = data_dir.join(below);
         let base = path.parent().unwrap_or(data_dir);
-        let resolved = absolute(Path::new(destination), base).ok_or_else(|| bad_path(name, Path::new(destination)))?;
+        let resolved =
+            absolute(Path::new(destination), base).ok_or_else(|| bad_path(name, Path::new(destination)))?;
         self.links.push(Link { name: name.to_owned(), path, destination: destination.to_owned() });
         self.roots.push(Root { prefix: name.to_owned(), path: resolved, kind });
         Ok(())
@@ -190,12 +213,20 @@ impl Layout {
     fn check_disjoint(&self) -> Result<()> {
         for (i, a) in self.roots.iter().enumerate() {
             for b in &self.roots[i + 1..] {
-                let nested = |inner: &Root, outer: &Root| inner.path.starts_with(&outer.path) && outer.kind != RootKind::File;
+                let nested = |inner: &Root, outer: &Root| {
+                    inner.path.starts_with(&outer.path) && outer.kind != RootKind::File
+                };
                 let both_files = a.kind == RootKind::File && b.kind == RootKind::File;
                 if a.path == b.path || (!both_files && (nested(a, b) || nested(b, a))) {
                     return Err(Report::new(
                         Kind::Refused(None),
-                        format!("{} ({}) and {} ({}) would be restored into each other", a.prefix, a.path.display(), b.prefix, b.path.display()),
+                        format!(
+                            "{} ({}) and {} ({}) would be restored into each other",
+                            a.prefix,
+                            a.path.display(),
+                            b.prefix,
+                            b.path.display()
+                        ),
                     )
                     .hint("give each its own place with --pg1-path, --tablespace-map or --link-map"));
                 }
@@ -221,7 +252,11 @@ impl<'a> TablespaceMap<'a> {
     fn new(manifest: &Manifest, maps: &'a Maps) -> Result<Self> {
         let by_key: BTreeMap<_, _> = maps.tablespaces.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let known = |key: &str| {
-            manifest.targets.iter().filter_map(|t| t.tablespace.as_ref()).any(|(oid, name)| name == key || oid.to_string() == key)
+            manifest
+                .targets
+                .iter()
+                .filter_map(|t| t.tablespace.as_ref())
+                .any(|(oid, name)| name == key || oid.to_string() == key)
         };
         for key in by_key.keys() {
             if !known(key) {
@@ -234,7 +269,9 @@ impl<'a> TablespaceMap<'a> {
             if let (Some(a), Some(b)) = (a, b)
                 && a != b
             {
-                return Err(Report::usage(format!("tablespace {name} is mapped to {a} by name and to {b} by its oid {oid}")));
+                return Err(Report::usage(format!(
+                    "tablespace {name} is mapped to {a} by name and to {b} by its oid {oid}"
+                )));
             }
         }
         Ok(Self { by_key, all: maps.tablespaces_all.as_deref() })
@@ -242,7 +279,9 @@ impl<'a> TablespaceMap<'a> {
 
     fn path_for(&self, oid: u32, name: &str) -> Option<String> {
         let mapped = self.by_key.get(name).or_else(|| self.by_key.get(oid.to_string().as_str()));
-        mapped.map(|p| (*p).to_owned()).or_else(|| self.all.map(|all| format!("{}/{name}", all.trim_end_matches('/'))))
+        mapped
+            .map(|p| (*p).to_owned())
+            .or_else(|| self.all.map(|all| format!("{}/{name}", all.trim_end_matches('/'))))
     }
 }
 
@@ -266,6 +305,9 @@ fn absolute(path: &Path, base: &Path) -> Option<PathBuf> {
 }
 
 fn bad_path(what: &str, path: &Path) -> Report {
-    Report::new(Kind::Refused(None), format!("{what} would be restored to '{}', which is not a usable absolute path", path.display()))
-        .hint("give it a place with --pg1-path, --tablespace-map or --link-map")
+    Report::new(
+        Kind::Refused(None),
+        format!("{what} would be restored to '{}', which is not a usable absolute path", path.display()),
+    )
+    .hint("give it a place with --pg1-path, --tablespace-map or --link-map")
 }

@@ -59,7 +59,9 @@ impl Marker {
         };
         match std::fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| bad(error.to_string())),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
             Err(error) => Err(bad(error.to_string())),
         }
     }
@@ -67,11 +69,14 @@ impl Marker {
     /// Writes the marker durably.
     pub fn write(&self, data_dir: &Path, owner: Option<(u32, u32)>) -> Result<()> {
         let path = path_in(data_dir);
-        let bad = |why: String| Report::failed(format!("cannot write the restore marker {}: {why}", path.display()));
+        let bad = |why: String| {
+            Report::failed(format!("cannot write the restore marker {}: {why}", path.display()))
+        };
         let text = serde_json::to_vec(self).map_err(|error| bad(error.to_string()))?;
         files::atomic_replace(&path, &text, 0o600).map_err(|error| bad(error.to_string()))?;
         if let Some((user, group)) = owner {
-            std::os::unix::fs::chown(&path, Some(user), Some(group)).map_err(|error| bad(error.to_string()))?;
+            std::os::unix::fs::chown(&path, Some(user), Some(group))
+                .map_err(|error| bad(error.to_string()))?;
         }
         Ok(())
     }
@@ -79,9 +84,9 @@ impl Marker {
     /// Removes the marker durably.
     pub fn remove(data_dir: &Path) -> Result<()> {
         let path = path_in(data_dir);
-        std::fs::remove_file(&path)
-            .and_then(|()| files::sync_folder(data_dir))
-            .map_err(|error| Report::failed(format!("cannot remove the restore marker {}: {error}", path.display())))
+        std::fs::remove_file(&path).and_then(|()| files::sync_folder(data_dir)).map_err(|error| {
+            Report::failed(format!("cannot remove the restore marker {}: {error}", path.display()))
+        })
     }
 }
 

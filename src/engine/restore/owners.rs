@@ -37,21 +37,25 @@ impl Owners {
             let warnings = if others.is_empty() {
                 Vec::new()
             } else {
-                vec![format!("files of {} will belong to {me}: only root can give them away", others.join(", "))]
+                vec![format!(
+                    "files of {} will belong to {me}: only root can give them away",
+                    others.join(", ")
+                )]
             };
             return Ok(Self { ids: None, warnings });
         }
         let mut unknown = Vec::new();
-        let mut look_up = |names: &BTreeSet<&str>, id_of: &dyn Fn(&str) -> Option<u32>| -> BTreeMap<String, u32> {
-            let mut ids = BTreeMap::new();
-            for name in names {
-                match id_of(name) {
-                    Some(id) => drop(ids.insert((*name).to_owned(), id)),
-                    None => unknown.push((*name).to_owned()),
+        let mut look_up =
+            |names: &BTreeSet<&str>, id_of: &dyn Fn(&str) -> Option<u32>| -> BTreeMap<String, u32> {
+                let mut ids = BTreeMap::new();
+                for name in names {
+                    match id_of(name) {
+                        Some(id) => drop(ids.insert((*name).to_owned(), id)),
+                        None => unknown.push((*name).to_owned()),
+                    }
                 }
-            }
-            ids
-        };
+                ids
+            };
         let users = look_up(&user_names, &|name| host.user_id(name));
         let groups = look_up(&group_names, &|name| host.group_id(name));
         let standing = owner::owner_of(data_dir, &host)?;
@@ -65,10 +69,14 @@ impl Owners {
         let mut warnings = Vec::new();
         if !unknown.is_empty() {
             let name = host.user_name(fallback.0).unwrap_or_else(|| fallback.0.to_string());
-            warnings.push(format!("this host does not know {}; their files go to {name}", unknown.join(", ")));
+            warnings
+                .push(format!("this host does not know {}; their files go to {name}", unknown.join(", ")));
         }
         if fallback.0 == 0 {
-            warnings.push("files will belong to root, as whom PostgreSQL refuses to run: chown them before the start".to_owned());
+            warnings.push(
+                "files will belong to root, as whom PostgreSQL refuses to run: chown them before the start"
+                    .to_owned(),
+            );
         }
         Ok(Self { ids: Some(Ids { users, groups, fallback }), warnings })
     }
@@ -85,7 +93,10 @@ impl Owners {
             Owner::Named(name) => map.get(name).copied(),
             Owner::Unnamed => None,
         };
-        Some((find(&ids.users, user).unwrap_or(ids.fallback.0), find(&ids.groups, group).unwrap_or(ids.fallback.1)))
+        Some((
+            find(&ids.users, user).unwrap_or(ids.fallback.0),
+            find(&ids.groups, group).unwrap_or(ids.fallback.1),
+        ))
     }
 
     /// Who gets what has no entry of its own: links, settings, the marker.

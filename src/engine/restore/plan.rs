@@ -14,9 +14,9 @@ use super::space::{self, Filesystem};
 use crate::base::{Report, Result};
 use crate::cluster::running;
 use crate::engine::proof::Proof;
-use crate::model::target::Recovery;
-use crate::model::op::Cancel;
 use crate::engine::repositories::Repositories;
+use crate::model::op::Cancel;
+use crate::model::target::Recovery;
 use crate::repo::Manifest;
 use crate::store::Storage;
 use std::sync::Arc;
@@ -59,7 +59,10 @@ impl Plan {
     pub fn build(request: Request, repositories: Repositories, cancel: &Cancel) -> Result<Self> {
         request.check()?;
         let mut warnings = Vec::new();
-        request.unless_accepted(guards::not_running(&running::look(&request.data_dir)?, &request.data_dir), &mut warnings)?;
+        request.unless_accepted(
+            guards::not_running(&running::look(&request.data_dir)?, &request.data_dir),
+            &mut warnings,
+        )?;
         let marker = Marker::read(&request.data_dir)?;
         let resumes = marker.as_ref().is_some_and(|m| m.is_of(&request.identity()));
         refuse_other_restore(&request, marker.as_ref(), resumes)?;
@@ -68,7 +71,12 @@ impl Plan {
         Self::from_choice(request, choice, resumes, warnings)
     }
 
-    fn from_choice(request: Request, choice: Choice, resumes: bool, mut warnings: Vec<String>) -> Result<Self> {
+    fn from_choice(
+        request: Request,
+        choice: Choice,
+        resumes: bool,
+        mut warnings: Vec<String>,
+    ) -> Result<Self> {
         let Choice { repository, manifest, proof, warnings: said } = choice;
         warnings.extend(said);
         let layout = Layout::build(&manifest, &request.data_dir, &request.maps)?;
@@ -124,8 +132,12 @@ impl Plan {
 }
 
 /// What `--type=preserve` keeps.
-const PRESERVED: [&str; 4] =
-    ["pg_data/recovery.signal", "pg_data/standby.signal", "pg_data/recovery.conf", "pg_data/postgresql.auto.conf"];
+const PRESERVED: [&str; 4] = [
+    "pg_data/recovery.signal",
+    "pg_data/standby.signal",
+    "pg_data/recovery.conf",
+    "pg_data/postgresql.auto.conf",
+];
 
 fn refuse_other_restore(request: &Request, marker: Option<&Marker>, resumes: bool) -> Result<()> {
     if marker.is_none() || resumes || request.delta || request.force {
@@ -143,8 +155,12 @@ fn total_bytes(manifest: &Manifest) -> Result<u64> {
         total = total
             .checked_add(manifest.files.get(number).size_bytes)
             .filter(|sum| i64::try_from(*sum).is_ok())
-            .ok_or_else(|| Report::damaged(format!("the sizes in the manifest of {} add up to more than any disk holds", manifest.label)))?;
+            .ok_or_else(|| {
+                Report::damaged(format!(
+                    "the sizes in the manifest of {} add up to more than any disk holds",
+                    manifest.label
+                ))
+            })?;
     }
     Ok(total)
 }
-

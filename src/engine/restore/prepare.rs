@@ -57,7 +57,11 @@ struct Names<'a> {
 impl<'a> Names<'a> {
     fn new(manifest: &'a Manifest, layout: &'a Layout) -> Self {
         let folders = manifest.paths.iter().map(|p| p.name.as_str()).collect();
-        Self { manifest, folders, links: layout.links().iter().map(|l| (l.path.as_path(), l.destination.as_str())).collect() }
+        Self {
+            manifest,
+            folders,
+            links: layout.links().iter().map(|l| (l.path.as_path(), l.destination.as_str())).collect(),
+        }
     }
 
     fn expected(&self, name: &str, path: &Path) -> Expected {
@@ -126,7 +130,11 @@ pub(super) fn build(manifest: &Manifest, layout: &Layout, owners: &Owners) -> Re
         let folder = if root.kind == RootKind::File { root.path.parent() } else { Some(root.path.as_path()) };
         let Some(folder) = folder else { continue };
         if !folder.exists() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| write_error(folder, &error))?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .map_err(|error| write_error(folder, &error))?;
             if root.kind != RootKind::File {
                 owners::give(folder, owners.data()).map_err(|error| write_error(folder, &error))?;
             }
@@ -135,7 +143,9 @@ pub(super) fn build(manifest: &Manifest, layout: &Layout, owners: &Owners) -> Re
     for entry in &manifest.paths {
         let Some(path) = layout.path_of(&entry.name) else { continue };
         match DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(write_error(&path, &error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(write_error(&path, &error));
+            }
             _ => {}
         }
         let set = || {
@@ -147,7 +157,8 @@ pub(super) fn build(manifest: &Manifest, layout: &Layout, owners: &Owners) -> Re
     for link in layout.links() {
         // One that stands here survived the clearing, so its text is right.
         if !link.path.is_symlink() {
-            std::os::unix::fs::symlink(&link.destination, &link.path).map_err(|error| write_error(&link.path, &error))?;
+            std::os::unix::fs::symlink(&link.destination, &link.path)
+                .map_err(|error| write_error(&link.path, &error))?;
         }
         owners::give_link(&link.path, owners.data()).map_err(|error| write_error(&link.path, &error))?;
     }
@@ -165,14 +176,24 @@ struct Met<'a> {
 }
 
 /// Visits every entry of every root; folders that do not belong are visited as one entry.
-fn walk(manifest: &Manifest, layout: &Layout, visit: &mut dyn FnMut(&Root, &Met<'_>) -> Result<()>) -> Result<()> {
+fn walk(
+    manifest: &Manifest,
+    layout: &Layout,
+    visit: &mut dyn FnMut(&Root, &Met<'_>) -> Result<()>,
+) -> Result<()> {
     let names = Names::new(manifest, layout);
     for root in layout.roots() {
         match &root.kind {
             RootKind::File => walk_file_root(root, visit)?,
             RootKind::Tablespace(..) => {
                 let version = format!("PG_{}_{}", manifest.db.version, manifest.db.catalog);
-                walk_folder(&names, root, root.path.join(&version), format!("{}/{version}", root.prefix), visit)?;
+                walk_folder(
+                    &names,
+                    root,
+                    root.path.join(&version),
+                    format!("{}/{version}", root.prefix),
+                    visit,
+                )?;
             }
             RootKind::Data | RootKind::Folder => {
                 walk_folder(&names, root, root.path.clone(), root.prefix.clone(), visit)?;
@@ -186,14 +207,30 @@ fn walk_file_root(root: &Root, visit: &mut dyn FnMut(&Root, &Met<'_>) -> Result<
     match std::fs::symlink_metadata(&root.path) {
         Ok(meta) => {
             let keep = meta.is_file();
-            visit(root, &Met { name: &root.prefix, manifest_name: &root.prefix, path: &root.path, kind: meta.file_type(), bytes: meta.len(), keep })
+            visit(
+                root,
+                &Met {
+                    name: &root.prefix,
+                    manifest_name: &root.prefix,
+                    path: &root.path,
+                    kind: meta.file_type(),
+                    bytes: meta.len(),
+                    keep,
+                },
+            )
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(look_error(&root.path, &error)),
     }
 }
 
-fn walk_folder(names: &Names<'_>, root: &Root, start: PathBuf, name: String, visit: &mut dyn FnMut(&Root, &Met<'_>) -> Result<()>) -> Result<()> {
+fn walk_folder(
+    names: &Names<'_>,
+    root: &Root,
+    start: PathBuf,
+    name: String,
+    visit: &mut dyn FnMut(&Root, &Met<'_>) -> Result<()>,
+) -> Result<()> {
     let mut pending = vec![(start, name)];
     while let Some((folder, folder_name)) = pending.pop() {
         let entries = match std::fs::read_dir(&folder) {
@@ -211,13 +248,17 @@ fn walk_folder(names: &Names<'_>, root: &Root, start: PathBuf, name: String, vis
             let keep = match expected {
                 Expected::Folder => kind.is_dir(),
                 Expected::File => kind.is_file(),
-                Expected::Link => std::fs::read_link(&path).is_ok_and(|text| names.links.get(path.as_path()).is_some_and(|d| text == Path::new(d))),
+                Expected::Link => std::fs::read_link(&path)
+                    .is_ok_and(|text| names.links.get(path.as_path()).is_some_and(|d| text == Path::new(d))),
                 Expected::Nothing => is_waiting_control(&folder_name, &file_name),
             };
             let bytes = if kind.is_file() { meta.len() } else { 0 };
             let shown = file_name.to_string_lossy();
             let manifest_name = manifest_name.unwrap_or_default();
-            visit(root, &Met { name: &shown, manifest_name: &manifest_name, path: &path, kind, bytes, keep })?;
+            visit(
+                root,
+                &Met { name: &shown, manifest_name: &manifest_name, path: &path, kind, bytes, keep },
+            )?;
             if keep && kind.is_dir() {
                 pending.push((path, manifest_name));
             }
@@ -232,7 +273,10 @@ fn is_waiting_control(folder_name: &str, file_name: &std::ffi::OsStr) -> bool {
 }
 
 fn remove_entry(path: &Path, folder: bool) -> Result<()> {
-    #[expect(clippy::disallowed_methods, reason = "the guarded home: a surplus folder inside a root of the plan; links are not followed")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the guarded home: a surplus folder inside a root of the plan; links are not followed"
+    )]
     let removed = if folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -253,5 +297,6 @@ fn unarchived_wal(data_dir: &Path) -> Vec<String> {
 }
 
 fn look_error(path: &Path, error: &io::Error) -> Report {
-    Report::failed(format!("cannot look at {}: {error}", path.display())).hint("run as root or as the owner of the data directory")
+    Report::failed(format!("cannot look at {}: {error}", path.display()))
+        .hint("run as root or as the owner of the data directory")
 }

@@ -43,7 +43,11 @@ pub(super) enum Job<'a> {
 
 impl Queue {
     /// Plans all files for which `wanted` is true; those for which `blank` is true need nothing from the repository.
-    pub(super) fn build(manifest: &Manifest, wanted: impl Fn(usize) -> bool, blank: impl Fn(usize) -> bool) -> Self {
+    pub(super) fn build(
+        manifest: &Manifest,
+        wanted: impl Fn(usize) -> bool,
+        blank: impl Fn(usize) -> bool,
+    ) -> Self {
         let files = &manifest.files;
         let (mut singles, mut bundled, mut empty) = (Vec::new(), Vec::new(), Vec::new());
         for number in (0..files.len()).filter(|n| wanted(*n)) {

@@ -78,16 +78,23 @@ impl Request {
         if let Recovery::To { target, exclusive, timeline, .. } = &self.recovery {
             let exact = matches!(target, Target::Time(_) | Target::Lsn(_) | Target::Xid(_));
             if *exclusive && !exact {
-                return Err(Report::usage(format!("--target-exclusive has no meaning for --type={}", target.type_name()))
-                    .hint("it goes with --type=time, lsn or xid"));
+                return Err(Report::usage(format!(
+                    "--target-exclusive has no meaning for --type={}",
+                    target.type_name()
+                ))
+                .hint("it goes with --type=time, lsn or xid"));
             }
             if let Target::Name(name) = target
                 && (name.is_empty() || name.len() > 63)
             {
                 return Err(Report::usage("a restore point's name has 1 to 63 bytes"));
             }
-            if matches!(target, Target::Immediate) && matches!(timeline, Some(crate::model::target::TimelineChoice::Number(_))) {
-                return Err(Report::usage("--target-timeline has no meaning for --type=immediate: the backup's own timeline is used"));
+            if matches!(target, Target::Immediate)
+                && matches!(timeline, Some(crate::model::target::TimelineChoice::Number(_)))
+            {
+                return Err(Report::usage(
+                    "--target-timeline has no meaning for --type=immediate: the backup's own timeline is used",
+                ));
             }
         }
         Ok(())
@@ -95,7 +102,18 @@ impl Request {
 
     /// Text that is the same exactly if the restored files are meant to be the same; for the marker's digest.
     pub fn identity(&self) -> String {
-        let Self { stanza, data_dir, set, recovery, recovery_options, archiving_off, maps, db_include, db_exclude, .. } = self;
+        let Self {
+            stanza,
+            data_dir,
+            set,
+            recovery,
+            recovery_options,
+            archiving_off,
+            maps,
+            db_include,
+            db_exclude,
+            ..
+        } = self;
         format!(
             "{stanza:?} {data_dir:?} {set:?} {recovery:?} {recovery_options:?} {archiving_off} {maps:?} {db_include:?} {db_exclude:?}"
         )

@@ -25,22 +25,32 @@ pub(super) struct Choice {
 }
 
 /// Asks the repositories in order; the first that can serve the request is taken.
-pub(super) fn choose(request: &Request, repositories: Repositories, resumed: Option<&Marker>, cancel: &Cancel) -> Result<Choice> {
+pub(super) fn choose(
+    request: &Request,
+    repositories: Repositories,
+    resumed: Option<&Marker>,
+    cancel: &Cancel,
+) -> Result<Choice> {
     let set = resumed.and_then(Marker::set).or_else(|| request.set.clone());
     let mut failures: Vec<Report> = Vec::new();
     for slot in repositories.slots {
         if resumed.is_some_and(|marker| marker.repo() != slot.key) {
             continue;
         }
-        let chosen = slot.repository.and_then(|repository| from_repository(request, set.as_ref(), &repository, cancel));
+        let chosen = slot
+            .repository
+            .and_then(|repository| from_repository(request, set.as_ref(), &repository, cancel));
         match chosen {
             Ok(mut choice) => {
-                let earlier = failures.iter().map(|f| format!("an earlier repository was passed over: {}", f.headline));
+                let earlier =
+                    failures.iter().map(|f| format!("an earlier repository was passed over: {}", f.headline));
                 choice.warnings.extend(earlier);
                 return Ok(choice);
             }
             Err(report) if report.kind == Kind::Cancelled => return Err(report),
-            Err(report) => failures.push(report.context(format!("looking for a backup set in repo{}", slot.key))),
+            Err(report) => {
+                failures.push(report.context(format!("looking for a backup set in repo{}", slot.key)))
+            }
         }
     }
     Err(most_telling(failures))
@@ -64,7 +74,12 @@ fn most_telling(failures: Vec<Report>) -> Report {
     failures.fold(first, |told, other| told.context(format!("also: {}", other.headline)))
 }
 
-fn from_repository(request: &Request, set: Option<&BackupLabel>, repository: &Repository, cancel: &Cancel) -> Result<Choice> {
+fn from_repository(
+    request: &Request,
+    set: Option<&BackupLabel>,
+    repository: &Repository,
+    cancel: &Cancel,
+) -> Result<Choice> {
     let stanza = repository.stanza(&request.stanza);
     let loaded = stanza.backup_info()?;
     let (info, mut warnings) = (loaded.value, loaded.warnings);
@@ -76,14 +91,23 @@ fn from_repository(request: &Request, set: Option<&BackupLabel>, repository: &Re
             let found = choose_reachable(request, &stanza, &question, newest, &mut warnings, cancel)?;
             (found.0, found.1)
         }
-        Recovery::To { target: Target::End, .. } | Recovery::Standby { .. } | Recovery::Preserve | Recovery::Nothing => (newest, None),
+        Recovery::To { target: Target::End, .. }
+        | Recovery::Standby { .. }
+        | Recovery::Preserve
+        | Recovery::Nothing => (newest, None),
         Recovery::To { target, .. } => return Err(offline(newest, target)),
     };
     if request.recovery == Recovery::Nothing && entry.online {
-        warnings.push("with --type=none nothing is replayed: the cluster will not start before its WAL is there".to_owned());
+        warnings.push(
+            "with --type=none nothing is replayed: the cluster will not start before its WAL is there"
+                .to_owned(),
+        );
     }
     if entry.page_error == Some(true) {
-        warnings.push(format!("backup {} was taken over pages with wrong checksums; prefer another set if one is old enough", entry.label));
+        warnings.push(format!(
+            "backup {} was taken over pages with wrong checksums; prefer another set if one is old enough",
+            entry.label
+        ));
     }
     let loaded = stanza.manifest(&info, &entry.label)?;
     warnings.extend(loaded.warnings);
@@ -91,7 +115,11 @@ fn from_repository(request: &Request, set: Option<&BackupLabel>, repository: &Re
 }
 
 /// The sets that may be used, oldest first.
-fn candidates<'a>(info: &'a BackupInfo, set: Option<&BackupLabel>, repository: &Repository) -> Result<Vec<&'a BackupEntry>> {
+fn candidates<'a>(
+    info: &'a BackupInfo,
+    set: Option<&BackupLabel>,
+    repository: &Repository,
+) -> Result<Vec<&'a BackupEntry>> {
     let Some(label) = set else {
         let mut entries: Vec<_> = info.backups.values().filter(|b| b.db_id == info.current_db_id).collect();
         entries.sort_by_key(|b| (b.stop, b.label.clone()));
@@ -116,7 +144,10 @@ fn choose_reachable<'a>(
     if !question.version.at_least(FIRST_PROVABLE_MAJOR) {
         let refusal = Report::refused(
             "unproven",
-            format!("PostgreSQL {} writes WAL this program does not read: whether {} can be reached is unknown", question.version, question.target),
+            format!(
+                "PostgreSQL {} writes WAL this program does not read: whether {} can be reached is unknown",
+                question.version, question.target
+            ),
         )
         .hint("check the target by hand, then accept; recovery itself will tell");
         request.unless_accepted(Err(refusal), warnings)?;
@@ -131,7 +162,8 @@ fn choose_reachable<'a>(
 }
 
 fn no_backup(stanza: &str, repository: &Repository, info: &BackupInfo) -> Report {
-    let report = Report::failed(format!("repo{} has no backup of stanza {stanza} that can be used", repository.key()));
+    let report =
+        Report::failed(format!("repo{} has no backup of stanza {stanza} that can be used", repository.key()));
     if info.backups.is_empty() {
         report.hint("make one, or name another repository with --repo")
     } else {
@@ -140,6 +172,12 @@ fn no_backup(stanza: &str, repository: &Repository, info: &BackupInfo) -> Report
 }
 
 fn offline(entry: &BackupEntry, target: &Target) -> Report {
-    Report::new(Kind::TargetUnreachable, format!("backup {} was taken offline and has no WAL: {target} cannot be reached from it", entry.label))
-        .hint("restore it as it is with --type=none")
+    Report::new(
+        Kind::TargetUnreachable,
+        format!(
+            "backup {} was taken offline and has no WAL: {target} cannot be reached from it",
+            entry.label
+        ),
+    )
+    .hint("restore it as it is with --type=none")
 }

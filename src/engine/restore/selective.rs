@@ -26,7 +26,8 @@ impl Selection {
         let oid_of = |wanted: &String| {
             let named = manifest.databases.iter().find(|d| d.name == *wanted).map(|d| d.oid);
             named.or_else(|| wanted.parse().ok()).filter(|oid| known.contains_key(oid)).ok_or_else(|| {
-                let names: Vec<_> = manifest.databases.iter().filter(|d| !is_system(d)).map(|d| d.name.as_str()).collect();
+                let names: Vec<_> =
+                    manifest.databases.iter().filter(|d| !is_system(d)).map(|d| d.name.as_str()).collect();
                 Report::usage(format!("this backup has no database {wanted}; it has {}", names.join(", ")))
             })
         };
@@ -34,14 +35,18 @@ impl Selection {
         let excluded = exclude.iter().map(oid_of).collect::<Result<BTreeSet<u32>>>()?;
         for oid in included.iter().chain(&excluded) {
             if known.get(oid) == Some(&true) {
-                return Err(Report::usage(format!("database {oid} is a system database; it is always restored")));
+                return Err(Report::usage(format!(
+                    "database {oid} is a system database; it is always restored"
+                )));
             }
         }
         if let Some(both) = included.intersection(&excluded).next() {
             return Err(Report::usage(format!("database {both} is both included and excluded")));
         }
         let users = known.iter().filter(|(_, system)| !**system).map(|(oid, _)| *oid);
-        let blank = users.filter(|oid| excluded.contains(oid) || (!included.is_empty() && !included.contains(oid))).collect();
+        let blank = users
+            .filter(|oid| excluded.contains(oid) || (!included.is_empty() && !included.contains(oid)))
+            .collect();
         Ok(Self { blank })
     }
 
@@ -64,7 +69,8 @@ impl Selection {
 }
 
 fn is_system(database: &Database) -> bool {
-    matches!(database.name.as_str(), "postgres" | "template0" | "template1") || database.oid < FIRST_NORMAL_OID
+    matches!(database.name.as_str(), "postgres" | "template0" | "template1")
+        || database.oid < FIRST_NORMAL_OID
 }
 
 /// Every database of the backup by oid, and whether it is a system database. One that the list of names lacks (made

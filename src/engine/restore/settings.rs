@@ -5,7 +5,9 @@ use super::owners::{self, Owners};
 use super::plan::Plan;
 use super::request::Request;
 use crate::base::{PgVersion, Result, Timestamp, files};
-use crate::cluster::recovery_settings::{AUTO_CONF, RecoverySettings, Target as Setting, TargetAction as Action};
+use crate::cluster::recovery_settings::{
+    AUTO_CONF, RecoverySettings, Target as Setting, TargetAction as Action,
+};
 use crate::model::target::{Recovery, Target, TargetAction, TimelineChoice};
 use std::io;
 use std::path::Path;

@@ -36,7 +36,13 @@ impl Filesystem {
 
 /// Sums the plan up per filesystem. `wal_bytes` is what replay will lay into `pg_wal`; `reclaimed_bytes` stands in the
 /// data directory already and is reused or removed.
-pub(super) fn filesystems(manifest: &Manifest, layout: &Layout, wal_bytes: u64, reclaimed_bytes: u64, blank: &dyn Fn(usize) -> bool) -> Result<Vec<Filesystem>> {
+pub(super) fn filesystems(
+    manifest: &Manifest,
+    layout: &Layout,
+    wal_bytes: u64,
+    reclaimed_bytes: u64,
+    blank: &dyn Fn(usize) -> bool,
+) -> Result<Vec<Filesystem>> {
     let mut per_root: BTreeMap<PathBuf, u64> = layout.roots().iter().map(|r| (r.path.clone(), 0)).collect();
     for number in 0..manifest.files.len() {
         if blank(number) {
@@ -89,7 +95,9 @@ pub(super) fn check(filesystems: &[Filesystem]) -> Result<()> {
 /// Device and free bytes of the filesystem a path is on, or will be on once it is made.
 fn look(path: &Path) -> Result<(u64, u64)> {
     let existing = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
-    let fail = |error: std::io::Error| Report::failed(format!("cannot look at the filesystem of {}: {error}", existing.display()));
+    let fail = |error: std::io::Error| {
+        Report::failed(format!("cannot look at the filesystem of {}: {error}", existing.display()))
+    };
     let device = std::fs::metadata(existing).map_err(fail)?.dev();
     let stat = rustix::fs::statvfs(existing).map_err(|error| fail(error.into()))?;
     // Root may use the reserved blocks, but the server runs as somebody else.

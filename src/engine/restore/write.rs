@@ -167,7 +167,10 @@ mod tests {
         std::fs::hard_link(&other, &path).unwrap();
         let mut file = TargetFile::create(&path, false).unwrap();
         file.append(b"new").unwrap();
-        assert_eq!((std::fs::read(&other).unwrap(), std::fs::read(&path).unwrap()), (b"mine".to_vec(), b"new".to_vec()));
+        assert_eq!(
+            (std::fs::read(&other).unwrap(), std::fs::read(&path).unwrap()),
+            (b"mine".to_vec(), b"new".to_vec())
+        );
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
         assert!(TargetFile::create(&path, false).is_err());
