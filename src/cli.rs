@@ -14,10 +14,12 @@ mod info;
 mod man;
 pub mod output;
 pub mod progress;
-mod repositories;
+mod repo_get;
+mod repo_ls;
 mod restore;
 mod tree;
 mod version;
+mod wal;
 
 use crate::base::{Report, Result};
 use crate::config::{CliOption, Config, Settings, Sources};

@@ -7,3 +7,4 @@ pub mod catalog;
 pub mod proof;
 pub mod repositories;
 pub mod restore;
+pub mod wal_ranges;

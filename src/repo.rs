@@ -6,6 +6,7 @@
 //! 5 as pgBackRest 2.36 to 2.60 write it.
 
 pub mod archive;
+pub mod archive_info;
 pub mod backup_info;
 pub mod blockmap;
 pub mod error;
@@ -13,8 +14,7 @@ mod ini;
 mod json;
 mod load;
 pub mod manifest;
-
-pub mod archive_info;
+mod passphrase;
 
 use crate::base::{BackupLabel, Secret};
 use crate::store::{EntryKind, Storage, StoreError, StoreErrorKind, StorePath};
@@ -26,6 +26,7 @@ pub use error::RepoError;
 pub use manifest::{
     BlockInfo, Database, FileEntry, FileTable, LinkEntry, Manifest, ManifestDb, Owner, PathEntry, Target,
 };
+pub use passphrase::passphrase_of;
 use std::sync::Arc;
 
 /// What was read, and what an operator should know about how.

@@ -7,12 +7,14 @@ mod fixtures;
 use fixtures::{ALL, Fixture};
 use pgmayday::base::{BackupLabel, WalSegmentSize};
 use pgmayday::codec::{Compression, Decoder, Framing, Sha1Hash, StreamSpec, decode_small};
-use pgmayday::repo::{BlockMap, FileEntry, Found, Manifest, Stanza, blockmap};
-use pgmayday::store::{Range, Storage};
+use pgmayday::repo::{BlockMap, FileEntry, Found, Manifest, Repository, Stanza, blockmap};
+use pgmayday::store::memory::Memory;
+use pgmayday::store::{Range, Storage, StorePath};
 use std::collections::HashMap;
 use std::io::Read as _;
+use std::sync::Arc;
 
-fn read(storage: &dyn Storage, path: &pgmayday::store::StorePath, range: Range) -> Vec<u8> {
+fn read(storage: &dyn Storage, path: &StorePath, range: Range) -> Vec<u8> {
     let mut bytes = Vec::new();
     storage.open(path, range).unwrap().read_to_end(&mut bytes).unwrap();
     bytes
@@ -180,4 +182,48 @@ fn odd_backups_are_named() {
     assert!(error.is_missing(), "{error}");
     let nowhere = fixture.repository().stanza("../main");
     assert!(nowhere.backup_info().unwrap_err().to_string().contains("not the name of a stanza"));
+}
+
+/// Every flipped bit of an info file is an error, and with a sound copy beside it a warning.
+#[test]
+fn no_flipped_bit_of_an_info_file_goes_unnoticed() {
+    for name in ["a1-plain-none", "a2-zst-aes-bundle"] {
+        let fixture = Fixture::open(name);
+        let real = fixture.repository();
+        let real_stanza = real.stanza(&fixture.stanza);
+        let files = [
+            real_stanza.archive_folder().unwrap().join("archive.info").unwrap(),
+            real_stanza.backup_folder().unwrap().join("backup.info").unwrap(),
+        ];
+        for path in files {
+            let sound = read(&**real.storage(), &path, Range::Whole);
+            let memory = Memory::default();
+            let copy = path.with_suffix(".copy");
+            let stanza =
+                Repository::new(Arc::new(memory.clone()), 1, real.cipher().cloned()).stanza(&fixture.stanza);
+            let warnings = |stanza: &Stanza| match path.file_name() {
+                "archive.info" => stanza.archive_info().map(|loaded| loaded.warnings),
+                _ => stanza.backup_info().map(|loaded| loaded.warnings),
+            };
+            for at in 0..sound.len() {
+                for bit in 0..8 {
+                    let mut bad = sound.clone();
+                    bad[at] ^= 1 << bit;
+                    memory.put(&path, &bad);
+                    memory.put(&copy, &bad);
+                    assert!(warnings(&stanza).is_err(), "{name} {path}: byte {at} bit {bit}");
+                }
+                memory.put(&copy, &sound);
+                let warned = warnings(&stanza).unwrap();
+                assert!(
+                    warned.len() == 1 && warned[0].contains("info.copy"),
+                    "{name} {path}: byte {at}: {warned:?}"
+                );
+                let cut = &sound[..at];
+                memory.put(&path, cut);
+                memory.put(&copy, cut);
+                assert!(warnings(&stanza).is_err(), "{name} {path}: cut at {at}");
+            }
+        }
+    }
 }

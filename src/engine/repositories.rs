@@ -39,16 +39,22 @@ impl Repositories {
         Self { slots, warnings }
     }
 
-    /// The repositories, all of them sound, or the first reason why not.
+    /// The repositories, at least one and all of them opened, or the first reason why not.
     pub fn all(self) -> Result<Vec<Repository>> {
+        if self.slots.is_empty() {
+            return Err(none_configured());
+        }
         self.slots.into_iter().map(|slot| slot.repository).collect()
     }
 
     /// The first repository, or the one `--repo` names.
     pub fn first(self) -> Result<Repository> {
-        let slot = self.slots.into_iter().next();
-        slot.ok_or_else(|| Report::usage("no repository is configured").hint("set repo1-path"))?.repository
+        self.slots.into_iter().next().ok_or_else(none_configured)?.repository
     }
+}
+
+fn none_configured() -> Report {
+    Report::usage("no repository is configured").hint("set repo1-path in the configuration")
 }
 
 fn open_one(settings: &Settings, repo: &RepoSettings, command: &str, warnings: &mut Vec<String>) -> Slot {

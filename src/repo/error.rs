@@ -117,6 +117,9 @@ pub enum RepoError {
         /// What was expected.
         why: &'static str,
     },
+    /// A place where the format keeps no files, so that no passphrase belongs to it.
+    #[error("{0} is encrypted with no passphrase the format knows of")]
+    NoPassphrase(Place),
     /// The backup is not listed.
     #[error("backup {label} is not in backup.info of stanza '{stanza}'")]
     NoSuchBackup {
@@ -167,6 +170,7 @@ impl RepoError {
             Self::Hostile { .. } => {
                 (Kind::Damaged, "do not restore from this repository before its origin is known")
             }
+            Self::NoPassphrase(_) => (Kind::Usage, "--raw hands out the bytes as they are stored"),
             Self::Unfinished { .. } | Self::NoSuchBackup { .. } => {
                 (Kind::Failed, "choose another backup; `info` lists them")
             }

@@ -115,6 +115,7 @@ const _: fn(&Fixture, &str) -> String = Fixture::expected;
 const _: fn(&Fixture) -> Vec<String> = Fixture::expected_names;
 const _: fn(&Fixture) -> Repository = Fixture::repository;
 const _: [&str; 9] = ALL;
+const _: fn(&Fixture) -> &String = |fixture| &fixture.stanza;
 
 /// Extracts a GNU tar archive of files, folders and symbolic links.
 fn untar(mut tar: &[u8], root: &Path) {

@@ -1,6 +1,6 @@
 //! The JSON form of `info`: pgBackRest's schema, keys in alphabetical order.
 
-use crate::base::WalSegment;
+use crate::base::{BackupLabel, WalSegment};
 use crate::engine::catalog::locks::Lock;
 use crate::engine::catalog::{BackupView, Catalog, Detail, RepoView, StanzaView, Status};
 use crate::repo::{BackupEntry, Target};
@@ -84,7 +84,7 @@ fn databases(repo: &RepoView) -> impl Iterator<Item = Value> {
 fn backup_object(backup: &BackupView) -> Value {
     let entry = &backup.entry;
     let text = |segment: Option<WalSegment>| segment.map(|segment| segment.to_string());
-    let references: Vec<&str> = entry.references.iter().map(crate::base::units::BackupLabel::as_str).collect();
+    let references: Vec<&str> = entry.references.iter().map(BackupLabel::as_str).collect();
     let mut object = json!({
         "archive": { "start": text(entry.archive_start), "stop": text(entry.archive_stop) },
         "backrest": { "format": entry.format, "version": entry.backrest_version },
@@ -95,7 +95,7 @@ fn backup_object(backup: &BackupView) -> Value {
             "size": entry.size_bytes,
         },
         "label": entry.label.as_str(),
-        "prior": entry.prior.as_ref().map(crate::base::units::BackupLabel::as_str),
+        "prior": entry.prior.as_ref().map(BackupLabel::as_str),
         "reference": (!references.is_empty()).then_some(references),
         "timestamp": { "start": entry.start.unix_s(), "stop": entry.stop.unix_s() },
         "type": entry.kind.to_string(),

@@ -1,6 +1,6 @@
 //! The text form of `info`: pgBackRest's layout.
 
-use crate::base::{BackupKind, PgVersion, SystemId, Timestamp, WalSegment};
+use crate::base::{BackupKind, BackupLabel, PgVersion, SystemId, Timestamp, WalSegment};
 use crate::engine::catalog::locks::{Lock, percent_hundredths};
 use crate::engine::catalog::{BackupView, Catalog, Detail, Query, StanzaView, Status};
 use crate::repo::Target;
@@ -229,7 +229,7 @@ fn write_references(out: &mut String, backup: &BackupView, one_set: bool) -> fmt
         return Ok(());
     }
     if one_set {
-        let labels: Vec<&str> = references.iter().map(crate::base::units::BackupLabel::as_str).collect();
+        let labels: Vec<&str> = references.iter().map(BackupLabel::as_str).collect();
         return writeln!(out, "            backup reference list: {}", labels.join(", "));
     }
     let count = |kind| references.iter().filter(|label| label.kind() == kind).count();
@@ -271,10 +271,11 @@ pub(super) fn link_parts(target: &Target) -> Option<(String, String)> {
     if target.tablespace.is_some() {
         return None;
     }
-    Some(if let Some(file) = &target.file { (file.clone(), format!("{}/{file}", target.path)) } else {
-        let name = target.name.strip_prefix("pg_data/").unwrap_or(&target.name);
-        (name.to_owned(), target.path.clone())
-    })
+    let name = target.name.strip_prefix("pg_data/").unwrap_or(&target.name);
+    Some(target.file.as_ref().map_or_else(
+        || (name.to_owned(), target.path.clone()),
+        |file| (file.clone(), format!("{}/{file}", target.path)),
+    ))
 }
 
 /// pgBackRest's sizes: powers of 1024 up to GB, one decimal, rounded, `.0` left out.

@@ -88,11 +88,11 @@ pub(super) fn catalog(slots: &[Slot], query: &Query<'_>, locks: &LockFolder) -> 
     Catalog { stanzas: stanzas.collect(), warnings }
 }
 
-/// A stanza that is asked for, and whether the repository has it.
-type Asked = (String, bool);
+/// Names of stanzas, each with whether its folder is there.
+type Names = Vec<(String, bool)>;
 
 /// The stanzas of a repository that are asked for, each with whether it is there; or why that is not known.
-fn names<'a>(slot: &'a Slot, query: &Query<'_>) -> Result<(&'a Repository, Vec<Asked>), String> {
+fn names<'a>(slot: &'a Slot, query: &Query<'_>) -> Result<(&'a Repository, Names), String> {
     let repository = slot.repository.as_ref().map_err(of_report)?;
     let present = repository.stanzas().map_err(|error| format!("[{}] {error}", error_name(&error)))?;
     let names = match query.stanza {
@@ -315,7 +315,10 @@ fn error_name(error: &RepoError) -> &'static str {
             ("FileMissingError", other) | (other, "FileMissingError") => other,
             _ => "FileOpenError",
         },
-        RepoError::NotEncrypted(_) | RepoError::Passphrase(_) | RepoError::Encrypted(_) => "CryptoError",
+        RepoError::NotEncrypted(_)
+        | RepoError::Passphrase(_)
+        | RepoError::Encrypted(_)
+        | RepoError::NoPassphrase(_) => "CryptoError",
         RepoError::Stream { .. } => "FileReadError",
         RepoError::Checksum { .. } => "ChecksumError",
         RepoError::NoSuchBackup { .. } => "BackupSetInvalidError",
