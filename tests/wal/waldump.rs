@@ -1,0 +1,259 @@
+//! What `pg_waldump` prints, compared with what this crate reads.
+
+use crate::server::Server;
+use pgmayday::base::{Lsn, Timeline, Timestamp, WalSegment, Xid};
+use pgmayday::wal::happening::{Completion, DatabaseMark, WalLevel};
+use pgmayday::wal::{Happening, Record};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+/// What was seen during a comparison.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    pub(crate) records: usize,
+    pub(crate) kinds: BTreeSet<&'static str>,
+}
+
+struct Line<'a> {
+    manager: &'a str,
+    total_bytes: u32,
+    xid: Xid,
+    lsn: Lsn,
+    prev: Lsn,
+    text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn parse(line: &'a str) -> Self {
+        let after =
+            |mark: &str| line.split_once(mark).unwrap_or_else(|| panic!("{mark} in {line}")).1.trim_start();
+        let until = |text: &'a str, end: char| text.split(end).next().unwrap().trim();
+        let lsn = |text: &str| {
+            let (high, low) = text.split_once('/').unwrap();
+            Lsn(u64::from_str_radix(high, 16).unwrap() << 32 | u64::from_str_radix(low, 16).unwrap())
+        };
+        Self {
+            manager: until(after("rmgr: "), ' '),
+            total_bytes: until(after("(rec/tot):").split_once('/').unwrap().1, ',').parse().unwrap(),
+            xid: Xid(until(after("tx:"), ',').parse().unwrap()),
+            lsn: lsn(until(after("lsn: "), ',')),
+            prev: lsn(until(after("prev "), ',')),
+            text: after("desc: "),
+        }
+    }
+}
+
+const MANAGERS: [&str; 22] = [
+    "XLOG",
+    "Transaction",
+    "Storage",
+    "CLOG",
+    "Database",
+    "Tablespace",
+    "MultiXact",
+    "RelMap",
+    "Standby",
+    "Heap2",
+    "Heap",
+    "Btree",
+    "Hash",
+    "Gin",
+    "Gist",
+    "Sequence",
+    "SPGist",
+    "BRIN",
+    "CommitTs",
+    "ReplicationOrigin",
+    "Generic",
+    "LogicalMessage",
+];
+
+/// Compares every record; `pg_waldump` knows no timelines, so it reads the newest file of every segment under one.
+pub(crate) fn compare(server: &Server, found: &[Record], from: Lsn, end: Lsn) -> Compared {
+    let folder = server.path("newest");
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir(&folder).unwrap();
+    let mut segments: Vec<WalSegment> = fs::read_dir(server.archive().path)
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .collect();
+    segments.sort_unstable();
+    for segment in segments {
+        let link = folder.join(WalSegment { timeline: Timeline(1), ..segment }.to_string());
+        drop(fs::remove_file(&link));
+        symlink(server.archive().path.join(segment.to_string()), link).unwrap();
+    }
+    let mut command = server.program("pg_waldump");
+    let out = command.args(["-s", &from.to_string(), "-p"]).arg(folder).output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    compare_text(&text, found, from, end)
+}
+
+/// Compares with text printed before.
+pub(crate) fn compare_text(text: &str, found: &[Record], from: Lsn, end: Lsn) -> Compared {
+    let lines: Vec<_> = text.lines().map(Line::parse).collect();
+    let mut compared = Compared { records: lines.len(), kinds: BTreeSet::new() };
+    assert_eq!(lines.first().map(|line| line.lsn >= from), Some(true));
+    for (record, line) in found.iter().zip(&lines) {
+        let read =
+            (record.lsn, record.prev, record.xid, record.total_bytes, MANAGERS[usize::from(record.manager)]);
+        assert_eq!(read, (line.lsn, line.prev, line.xid, line.total_bytes, line.manager), "{}", line.text);
+        compare_meaning(record, line.text, &mut compared.kinds);
+        if record.lsn.0 >> 20 != (record.end_lsn.0 - 1) >> 20 && record.happening != Happening::Switch {
+            compared.kinds.insert("across segments");
+        }
+    }
+    assert_eq!(found.len(), lines.len(), "records up to {end}");
+    compared
+}
+
+fn compare_meaning(record: &Record, text: &str, kinds: &mut BTreeSet<&'static str>) {
+    let (kind, parts) = match &record.happening {
+        Happening::Other => {
+            assert!(!must_matter(record.manager, text), "{record:?} {text}");
+            return;
+        }
+        Happening::Commit(done) => completion("commit", "commit prepared", done, record, kinds),
+        Happening::Abort(done) => completion("abort", "abort prepared", done, record, kinds),
+        Happening::Prepare(prepared) => {
+            let subs = if prepared.subs.is_empty() { String::new() } else { subs(&prepared.subs) };
+            ("prepare", vec![format!("PREPARE gid {}: {}", prepared.gid, moment(prepared.time)), subs])
+        }
+        Happening::Assignment { top, subs } => {
+            let list: Vec<_> = subs.iter().map(ToString::to_string).collect();
+            ("assignment", vec![format!("ASSIGNMENT xtop {top}: subxacts: {}", list.join(" "))])
+        }
+        Happening::RestorePoint { name, .. } => ("restore point", vec![format!("RESTORE_POINT {name}")]),
+        Happening::Parameters(p) => {
+            let level = match p.wal_level {
+                WalLevel::Minimal => "minimal",
+                WalLevel::Replica => "replica",
+                WalLevel::Logical => "logical",
+            };
+            let text = format!(
+                "PARAMETER_CHANGE max_connections={} max_worker_processes={} max_wal_senders={} \
+                 max_prepared_xacts={} max_locks_per_xact={} wal_level={level} ",
+                p.max_connections,
+                p.max_worker_processes,
+                p.max_wal_senders,
+                p.max_prepared_transactions,
+                p.max_locks_per_transaction
+            );
+            ("parameters", vec![text])
+        }
+        Happening::Checkpoint(c) => {
+            let end = if c.shutdown { "; shutdown" } else { "; online" };
+            let fpw = if c.full_page_writes { "fpw true" } else { "fpw false" };
+            let next = format!("xid {}:{};", c.next_xid >> 32, c.next_xid & 0xFFFF_FFFF);
+            let tli = format!("; tli {}; prev tli {};", c.timeline, c.prev_timeline);
+            let name = if c.shutdown { "CHECKPOINT_SHUTDOWN redo " } else { "CHECKPOINT_ONLINE redo " };
+            assert!(same_lsn(text.strip_prefix(name).unwrap(), c.redo), "{text}");
+            ("checkpoint", vec![tli, fpw.to_owned(), next, end.to_owned()])
+        }
+        Happening::CheckpointRedo { .. } => ("checkpoint redo", vec!["CHECKPOINT_REDO".to_owned()]),
+        Happening::EndOfRecovery { timeline, prev_timeline, time, .. } => (
+            "end of recovery",
+            vec![format!("END_OF_RECOVERY tli {timeline}; prev tli {prev_timeline}; time {}", moment(*time))],
+        ),
+        Happening::FullPageWrites(on) => ("full page writes", vec![format!("FPW_CHANGE {on}")]),
+        Happening::BackupEnd { start } => {
+            assert!(same_lsn(text.strip_prefix("BACKUP_END ").unwrap(), *start), "{text}");
+            ("backup end", Vec::new())
+        }
+        Happening::Switch => ("switch", vec!["SWITCH".to_owned()]),
+        Happening::Overwritten { time, .. } => {
+            ("overwritten", vec!["OVERWRITE_CONTRECORD lsn ".to_owned(), moment(*time)])
+        }
+        Happening::DatabaseCreated { database, tablespace, .. } => {
+            ("database created", vec!["CREATE".to_owned(), format!("{tablespace}/{database}")])
+        }
+        Happening::DatabaseMoved { database, from, to } => {
+            ("database moved", vec![format!("copy dir {from}/{database} to {to}/{database}")])
+        }
+        Happening::DatabaseDropped { database, tablespaces } => {
+            let dirs = tablespaces.iter().map(|space| format!(" {space}/{database}"));
+            ("database dropped", [Some("DROP dir".to_owned())].into_iter().flatten().chain(dirs).collect())
+        }
+        Happening::DatabaseInPlace(mark) => {
+            assert!(*mark != DatabaseMark::Unreadable, "{text}");
+            let marked = matches!(mark, DatabaseMark::Invalid { .. });
+            (if marked { "database marked" } else { "database in place" }, vec!["INPLACE".to_owned()])
+        }
+        Happening::TablespaceCreated { tablespace, path } => {
+            ("tablespace created", vec![format!("CREATE {tablespace} \"{path}\"")])
+        }
+        Happening::TablespaceDropped { tablespace } => {
+            ("tablespace dropped", vec![format!("DROP {tablespace}")])
+        }
+    };
+    kinds.insert(kind);
+    for part in parts {
+        assert!(text.contains(&part), "'{part}' is not in '{text}'");
+    }
+}
+
+fn completion(
+    own: &'static str,
+    prepared: &'static str,
+    done: &Completion,
+    record: &Record,
+    kinds: &mut BTreeSet<&'static str>,
+) -> (&'static str, Vec<String>) {
+    let mut parts = vec![moment(done.time)];
+    let details = done.details.as_deref();
+    if !done.subs().is_empty() {
+        kinds.insert("savepoint");
+        parts.push(subs(done.subs()));
+    }
+    for file in details.map_or(&[][..], |details| &details.dropped_files) {
+        parts.push(format!("/{}/{}", file.database, file.relation));
+    }
+    if details.is_some_and(|details| details.prepared) {
+        parts.push(format!("_PREPARED {}: ", done.xid));
+        return (prepared, parts);
+    }
+    assert_eq!(done.xid, record.xid);
+    (own, parts)
+}
+
+fn subs(subs: &[Xid]) -> String {
+    let list: Vec<_> = subs.iter().map(ToString::to_string).collect();
+    format!("subxacts: {}", list.join(" "))
+}
+
+/// As `pg_waldump` prints it: six digits and the zone's name.
+fn moment(time: Timestamp) -> String {
+    time.to_utc().format("%Y-%m-%d %H:%M:%S%.6f UTC").to_string()
+}
+
+fn same_lsn(text: &str, lsn: Lsn) -> bool {
+    let digits = text.split([';', ' ']).next().unwrap();
+    let (high, low) = digits.split_once('/').unwrap();
+    u64::from_str_radix(high, 16).unwrap() == lsn.0 >> 32
+        && u64::from_str_radix(low, 16).unwrap() == lsn.0 & 0xFFFF_FFFF
+}
+
+/// What must never be passed over as meaningless.
+fn must_matter(manager: u8, text: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "COMMIT",
+        "ABORT",
+        "PREPARE",
+        "ASSIGNMENT",
+        "RESTORE_POINT",
+        "PARAMETER_CHANGE",
+        "CHECKPOINT",
+        "END_OF_RECOVERY",
+        "FPW_CHANGE",
+        "SWITCH",
+        "BACKUP_END",
+        "OVERWRITE",
+    ];
+    match manager {
+        0 | 1 => NAMES.iter().any(|name| text.starts_with(name)),
+        4 | 5 => true,
+        10 => text.starts_with("INPLACE") && text.contains("rel 1664/0/"),
+        _ => false,
+    }
+}
