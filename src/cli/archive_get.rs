@@ -142,7 +142,7 @@ fn launch(call: &Call, spool: &Spool) -> std::io::Result<()> {
 fn attend(call: &Call, job: &Job, folder: &Path) -> Result<()> {
     let failed = |error: std::io::Error| Report::failed(format!("{}: {error}", folder.display()));
     // The leader of a process group cannot begin a session; then it already is its own.
-    let _already_leader = rustix::process::setsid();
+    rustix::process::setsid().ok();
     // The data directory must not look used by this process.
     std::env::set_current_dir("/").map_err(failed)?;
     let spool = Spool::open(folder.to_owned()).map_err(failed)?;

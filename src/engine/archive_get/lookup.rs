@@ -277,7 +277,8 @@ impl Copy<'_> {
         format!("{} in {}", self.file_name(), self.from())
     }
 
-    fn open(&self) -> Result<Decoder<'static>, GetError> {
+    /// The content, for reading.
+    pub(super) fn open(&self) -> Result<Decoder<'static>, GetError> {
         if !self.partial {
             return self.shelf.archive.open(&self.id, &self.stored).map_err(|error| self.shelf.error(error));
         }

@@ -11,8 +11,10 @@ use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often the request log is looked at.
+/// How often the request log is looked at while segments are asked for.
 const POLL: Duration = Duration::from_millis(5);
+/// The same once nothing was asked for in the last second.
+const QUIET_POLL: Duration = Duration::from_millis(50);
 /// How long after the end of the archive was met it is looked at again.
 const END_PAUSE: Duration = Duration::from_secs(1);
 /// Spools of other restores that nobody used for so long are removed.
@@ -136,7 +138,8 @@ impl Desk {
             }
             // Also wakes those who wait for the end of the archive to move.
             self.changed.notify_all();
-            std::thread::sleep(POLL);
+            let quiet = last.elapsed() > Duration::from_secs(1);
+            std::thread::sleep(if quiet { QUIET_POLL } else { POLL });
         }
     }
 
