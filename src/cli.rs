@@ -14,7 +14,6 @@ mod info;
 mod man;
 pub mod output;
 pub mod progress;
-mod repositories;
 mod restore;
 mod tree;
 mod version;

@@ -3,14 +3,15 @@
 //! Exit codes are the command's own: 0 delivered, 1 absent, 130 anything else. After a segment was delivered it sees
 //! to it that a prefetcher attends the spool: this program again, in a session of its own, with null streams.
 
+use super::Call;
 use super::command::{CommandSpec, Run};
 use super::output::{self, Level};
-use super::{Call, repositories};
 use crate::base::{Report, Result};
 use crate::config::{Origin, Settings};
 use crate::engine::archive_get::prefetch::{self, Limits};
 use crate::engine::archive_get::spool::Spool;
 use crate::engine::archive_get::{self, Job, Patience, RepositorySupply, exits};
+use crate::engine::repositories::Repositories;
 use clap::{Arg, ArgAction};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -105,7 +106,7 @@ fn job(call: &Call) -> Result<Job> {
     Ok(Job {
         data_dir,
         stanza: stanza.to_owned(),
-        repositories: repositories::open(settings, call.command)?,
+        repositories: Repositories::open(settings, call.command).slots,
         spool_path: fetches_ahead(settings).then(|| settings.text("spool-path").map(PathBuf::from)).flatten(),
         salvage: salvage(call),
         patience: Patience::new(patience),

@@ -65,7 +65,7 @@ pub fn run(
     limits: Limits,
 ) -> Result<Ended, Report> {
     let failed = |error: std::io::Error| Report::failed(format!("{}: {error}", spool.folder().display()));
-    let Some(lock) = spool.lock().map_err(failed)? else { return Ok(Ended::Attended) };
+    let Some(lock) = take_lock(spool).map_err(failed)? else { return Ok(Ended::Attended) };
     let ready = spool.sweep().map_err(failed)?.into_iter().collect();
     // Old spools are only untidy; what cannot be removed is no reason not to work.
     drop(super::spool::remove_abandoned(spool, Timestamp::now(), ABANDONED_S));
@@ -91,6 +91,17 @@ pub fn run(
     }
     drop(lock);
     Ok(ended)
+}
+
+/// Takes the spool's lock. Foreground calls hold it for an instant to see whether it is taken: that is waited out.
+fn take_lock(spool: &Spool) -> std::io::Result<Option<std::fs::File>> {
+    for _ in 0..5 {
+        if let Some(lock) = spool.lock()? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(None)
 }
 
 /// What the threads of a prefetcher share.

@@ -145,6 +145,10 @@ struct Recovery {
     job: Job,
 }
 
+fn slot(key: u32, store: Arc<dyn Storage>) -> Slot {
+    Slot { key, cipher: "none", repository: Ok(Repository::new(store, key, None)) }
+}
+
 impl Recovery {
     fn from_stores(stores: Vec<Arc<dyn Storage>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -154,7 +158,7 @@ impl Recovery {
         std::fs::write(data_dir.join("global/pg_control"), control::tests::file(control::tests::PG15))
             .unwrap();
         std::fs::write(data_dir.join("recovery.signal"), "").unwrap();
-        let repositories = (1..).zip(stores).map(|(key, store)| Repository::new(store, key, None)).collect();
+        let repositories = (1..).zip(stores).map(|(key, store)| slot(key, store)).collect();
         let patience = Patience {
             store: Duration::from_millis(300),
             upload: Duration::from_millis(20),
@@ -388,6 +392,12 @@ fn names_no_archive_holds_and_missing_archives_are_errors() {
         recovery.expect(name, 130, "is not the name of");
     }
     Recovery::of(&[&Shelf::default()]).expect(FIVE, 130, "archive.info");
+    // A repository on another host may have what this one has not.
+    let mut recovery = Recovery::of(&[&Shelf::new().with(&[FIVE])]);
+    let repository = Err(Report::usage("repository 2 is on host backup"));
+    recovery.job.repositories.push(Slot { key: 2, cipher: "none", repository });
+    recovery.expect(FIVE, 0, "but: repo2: repository 2 is on host backup");
+    recovery.expect(SIX, 130, "repo2: repository 2 is on host backup");
 }
 
 #[test]
@@ -441,7 +451,7 @@ fn prefetched_and_fetched_are_the_same_and_a_spoilt_spool_is_never_delivered() {
     let reply = recovery.get(FIVE);
     let spool = reply.spool.expect("a delivered segment may be followed by others");
     let (supply, size) = RepositorySupply::open(&recovery.job).unwrap();
-    let fill = |name: &str| {
+    let fetch_ahead = |name: &str| {
         let segment = name.parse().unwrap();
         let mut incoming = spool.begin(segment).unwrap();
         let seal = prefetch::Supply::supply(&supply, segment, &mut incoming).unwrap().unwrap();
@@ -449,24 +459,24 @@ fn prefetched_and_fetched_are_the_same_and_a_spoilt_spool_is_never_delivered() {
         spool.folder().join(name)
     };
     assert_eq!(size.bytes() as usize, SIZE);
-    fill(SIX);
+    fetch_ahead(SIX);
     recovery.expect(SIX, 0, "from spool (repo1 15-1)");
-    fill(SIX);
+    fetch_ahead(SIX);
     recovery.expect_content(SIX, &segment_of(SIX, 0));
     std::fs::remove_file(recovery.destination()).unwrap();
     for at in [0, 40, SIZE / 3, SIZE - 1, SIZE + 20, SIZE + 60] {
-        let file = fill(SEVEN);
+        let file = fetch_ahead(SEVEN);
         let mut bytes = std::fs::read(&file).unwrap();
         bytes[at] ^= 0x10;
         std::fs::write(&file, bytes).unwrap();
         recovery.expect(SEVEN, 0, "warning: 000000010000000000000007 delivered from repo1 15-1");
         assert!(!file.exists());
     }
-    let file = fill(SEVEN);
+    let file = fetch_ahead(SEVEN);
     std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(4096).unwrap();
     recovery.expect(SEVEN, 0, "from repo1 15-1");
     // A whole segment under another's name.
-    std::fs::rename(fill(SIX), spool.folder().join(SEVEN)).unwrap();
+    std::fs::rename(fetch_ahead(SIX), spool.folder().join(SEVEN)).unwrap();
     recovery.expect(SEVEN, 0, "thrown away");
     let log: Vec<Request> = spool.requests().next_requests().unwrap();
     assert_eq!(log.first().unwrap().name, FIVE);

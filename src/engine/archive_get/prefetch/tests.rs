@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::codec::quick::QuickHasher;
-use crate::engine::archive_get::spool::{Request, Taken};
+use crate::engine::archive_get::spool::Taken;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 

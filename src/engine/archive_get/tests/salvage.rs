@@ -80,7 +80,7 @@ fn a_saved_copy_replaces_a_damaged_one_only_if_it_is_the_same() {
     };
     for (content, exit_code) in [(segment_of(TEN, 7), 0), (segment_of(TEN, 8), 130)] {
         let mut recovery = with_saved(&shelf, &[(TEN, content)]);
-        recovery.job.repositories = vec![Repository::new(broken(), 1, None)];
+        recovery.job.repositories = vec![slot(1, broken())];
         recovery.expect(TEN, exit_code, "is not what its name says");
     }
 }
