@@ -25,11 +25,11 @@ pub(super) const SMALL_FILE_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     /// The major version that wrote it.
-    pub version: PgVersion,
+    pub(super) version: PgVersion,
     /// The cluster.
-    pub system_id: SystemId,
+    pub(super) system_id: SystemId,
     /// The size of a segment.
-    pub segment_size: WalSegmentSize,
+    pub(super) segment_size: WalSegmentSize,
 }
 
 impl Identity {

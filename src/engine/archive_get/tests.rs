@@ -23,7 +23,7 @@ const SIZE: usize = 1 << 20;
 fn segment_of(name: &str, seed: u8) -> Vec<u8> {
     let segment: WalSegment = name.parse().unwrap();
     let size = WalSegmentSize::new(1 << 20).unwrap();
-    let mut bytes: Vec<u8> = (0..SIZE).map(|at| (at % 251) as u8 ^ seed).collect();
+    let mut bytes: Vec<u8> = (0..=250_u8).cycle().map(|byte| byte ^ seed).take(SIZE).collect();
     let mut header = Vec::new();
     header.extend(0xD110_u16.to_le_bytes());
     header.extend(2_u16.to_le_bytes());

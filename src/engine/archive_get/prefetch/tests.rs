@@ -6,7 +6,7 @@ use crate::engine::archive_get::spool::Taken;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const BYTES: u64 = 1 << 20;
+const BYTES: usize = 1 << 20;
 
 fn size() -> WalSegmentSize {
     WalSegmentSize::new(1 << 20).unwrap()
@@ -38,7 +38,7 @@ impl Supply for Shelf {
         if number >= self.end.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let content = vec![number as u8; BYTES as usize];
+        let content = vec![u8::try_from(number).unwrap(); BYTES];
         into.write_all(&content).unwrap();
         let mut quick = QuickHasher::new();
         quick.update(&content);
@@ -48,7 +48,7 @@ impl Supply for Shelf {
 }
 
 fn limits(segments: u64) -> Limits {
-    Limits { queue_bytes: segments * BYTES, threads: 2, idle: Duration::from_millis(400) }
+    Limits { queue_bytes: segments * BYTES as u64, threads: 2, idle: Duration::from_millis(400) }
 }
 
 fn deliver(spool: &Spool, number: u64) {
@@ -81,9 +81,9 @@ fn runs_ahead_by_its_queue_and_clears_up_when_nobody_asks() {
         until(|| (11..=14).all(|number| spool.has(segment(number))));
         assert!(spool.is_attended() && !spool.has(segment(15)));
         assert_eq!(run(&spool, &shelf, size(), limits(4)).unwrap(), Ended::Attended);
-        let taken = spool.take(segment(11), BYTES, &dir.path().join("out")).unwrap();
+        let taken = spool.take(segment(11), BYTES as u64, &dir.path().join("out")).unwrap();
         assert_eq!(taken, Taken::Delivered("repo1 15-1".to_owned()));
-        assert_eq!(std::fs::read(dir.path().join("out")).unwrap(), vec![11; BYTES as usize]);
+        assert_eq!(std::fs::read(dir.path().join("out")).unwrap(), vec![11; BYTES]);
         // A jump ahead: what was passed over goes, what is next comes.
         deliver(&spool, 13);
         until(|| (14..=17).all(|number| spool.has(segment(number))) && !spool.has(segment(12)));
@@ -108,7 +108,8 @@ fn leaves_alone_what_it_cannot_fetch_and_looks_again_at_the_end() {
         shelf.end.store(16, Ordering::Release);
         until(|| spool.has(segment(14)) && spool.has(segment(15)));
         assert!(!spool.has(segment(12)));
-        std::fs::remove_dir_all(spool.folder()).unwrap();
+        // As a restore of pgBackRest does with everything below the stanza's spool.
+        std::fs::rename(spool.folder(), dir.path().join("gone")).unwrap();
         assert_eq!(prefetcher.join().unwrap(), Ended::SpoolGone);
     });
 }

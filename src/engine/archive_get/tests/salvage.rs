@@ -92,6 +92,7 @@ fn a_salvage_folder_that_is_gone_is_an_error_and_a_saved_history_is_used() {
     let recovery = with_saved(&shelf, &[("00000002.history", history.as_bytes().to_vec())]);
     recovery.expect_content("00000002.history", history.as_bytes());
     std::fs::remove_file(recovery.destination()).unwrap();
-    std::fs::remove_dir_all(recovery.folder.path().join("salvage")).unwrap();
+    let folder = recovery.folder.path();
+    std::fs::rename(folder.join("salvage"), folder.join("gone")).unwrap();
     recovery.expect(TEN, 130, "salvage");
 }
