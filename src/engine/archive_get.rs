@@ -66,7 +66,7 @@ pub struct Patience {
 impl Patience {
     /// The patience of the program: `store` comes from the configuration's `archive-timeout`.
     pub fn new(store: Duration) -> Self {
-        Self { store, upload: Duration::from_secs(2), standby: Duration::from_secs(3) }
+        Self { store, upload: Duration::from_secs(2), standby: Duration::from_secs(1) }
     }
 }
 
