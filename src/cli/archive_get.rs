@@ -106,7 +106,7 @@ fn job(call: &Call) -> Result<Job> {
     Ok(Job {
         data_dir,
         stanza: stanza.to_owned(),
-        repositories: Repositories::open(settings, call.command).all()?,
+        repositories: Repositories::open(settings, call.command).slots,
         spool_path: fetches_ahead(settings).then(|| settings.text("spool-path").map(PathBuf::from)).flatten(),
         salvage: salvage(call),
         patience: Patience::new(patience),
@@ -143,7 +143,7 @@ fn launch(call: &Call, spool: &Spool) -> std::io::Result<()> {
 fn attend(call: &Call, job: &Job, folder: &Path) -> Result<()> {
     let failed = |error: std::io::Error| Report::failed(format!("{}: {error}", folder.display()));
     // The leader of a process group cannot begin a session; then it already is its own.
-    let _already_leader = rustix::process::setsid();
+    rustix::process::setsid().ok();
     // The data directory must not look used by this process.
     std::env::set_current_dir("/").map_err(failed)?;
     let spool = Spool::open(folder.to_owned()).map_err(failed)?;

@@ -19,7 +19,7 @@ mod wanted;
 
 use crate::base::{Report, Timestamp, WalSegment};
 use crate::cluster::control::ControlFile;
-use crate::repo::Repository;
+use crate::engine::repositories::Slot;
 use call::Call;
 use deliver::Identity;
 pub use error::GetError;
@@ -42,8 +42,8 @@ pub struct Job {
     pub data_dir: PathBuf,
     /// The stanza.
     pub stanza: String,
-    /// The repositories, in the order in which they are asked.
-    pub repositories: Vec<Repository>,
+    /// The repositories, in the order in which they are asked; one that could not be opened counts as failing.
+    pub repositories: Vec<Slot>,
     /// Where spools are made; nothing switches fetching ahead off.
     pub spool_path: Option<PathBuf>,
     /// The saved `pg_wal` of the damaged cluster, if there is one.
@@ -66,7 +66,7 @@ pub struct Patience {
 impl Patience {
     /// The patience of the program: `store` comes from the configuration's `archive-timeout`.
     pub fn new(store: Duration) -> Self {
-        Self { store, upload: Duration::from_secs(2), standby: Duration::from_secs(3) }
+        Self { store, upload: Duration::from_secs(2), standby: Duration::from_secs(1) }
     }
 }
 

@@ -40,14 +40,19 @@ impl SegmentHeader {
     /// Refuses a page that PostgreSQL 13 to 18 would not have written as the first of a segment: unknown magic,
     /// impossible sizes, an address that is no segment's beginning.
     pub fn parse(first_bytes: &[u8]) -> Result<Self, Fault> {
+        let header = Self::parse_any_version(first_bytes)?;
+        let magic = header.version.numbers().map_or(0, |numbers| numbers.wal_magic);
+        if header.version.at_least(13) { Ok(header) } else { Err(Fault::UnknownMagic(magic)) }
+    }
+
+    /// The same for every version from 9.5 on, whose headers look alike though their records do not.
+    pub fn parse_any_version(first_bytes: &[u8]) -> Result<Self, Fault> {
         let short = || Fault::Short(first_bytes.len() as u64);
         let page = PageHeader::parse(first_bytes).ok_or_else(short)?;
         if page.magic == 0 && first_bytes[..SHORT_HEADER_BYTES].iter().all(|byte| *byte == 0) {
             return Err(Fault::Zeros);
         }
-        let version = PgVersion::from_wal_magic(page.magic)
-            .filter(|version| version.at_least(13))
-            .ok_or(Fault::UnknownMagic(page.magic))?;
+        let version = PgVersion::from_wal_magic(page.magic).ok_or(Fault::UnknownMagic(page.magic))?;
         if page.flags & LONG == 0 || page.flags & !ALL_FLAGS != 0 {
             return Err(Fault::PageFlags(page.flags));
         }

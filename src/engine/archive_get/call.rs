@@ -7,6 +7,7 @@ use super::spool::{self, Spool, Taken};
 use super::{Answer, GetError, Job, Wanted};
 use crate::base::WalSegment;
 use crate::cluster::control::ControlFile;
+use crate::engine::repositories::Slot;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,11 +33,11 @@ impl<'a> Call<'a> {
         }
         let identity = Identity::of(&control);
         let spool = job.spool_path.as_ref().and_then(|path| {
-            let places: Vec<String> = job
-                .repositories
-                .iter()
-                .map(|repository| format!("{} {}", repository.key(), repository.storage().describe()))
-                .collect();
+            let describe = |slot: &Slot| match &slot.repository {
+                Ok(repository) => format!("{} {}", slot.key, repository.storage().describe()),
+                Err(_) => format!("{} -", slot.key),
+            };
+            let places: Vec<String> = job.repositories.iter().map(describe).collect();
             let folder = spool::folder_for(path, &job.stanza, &job.data_dir, &control, &places).ok()?;
             Spool::open(folder).ok()
         });

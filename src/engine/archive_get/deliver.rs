@@ -25,11 +25,11 @@ pub(super) const SMALL_FILE_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     /// The major version that wrote it.
-    pub version: PgVersion,
+    pub(super) version: PgVersion,
     /// The cluster.
-    pub system_id: SystemId,
+    pub(super) system_id: SystemId,
     /// The size of a segment.
-    pub segment_size: WalSegmentSize,
+    pub(super) segment_size: WalSegmentSize,
 }
 
 impl Identity {
@@ -91,7 +91,7 @@ impl Drop for Temporary {
 
 /// Checks a segment's first page against its name and its cluster.
 pub(super) fn check_header(first: &[u8], wanted: WalSegment, identity: &Identity) -> Result<(), String> {
-    let header = SegmentHeader::parse(first).map_err(|error| error.to_string())?;
+    let header = SegmentHeader::parse_any_version(first).map_err(|error| error.to_string())?;
     let Identity { version, system_id, segment_size } = *identity;
     if header.version != version {
         return Err(format!("it was written by PostgreSQL {}, this cluster is {version}", header.version));

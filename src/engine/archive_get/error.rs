@@ -23,6 +23,14 @@ pub enum GetError {
     /// The restored control file is there, but `backup_label` is gone.
     #[error("{}: its checkpoint is the mark of a restored backup, but backup_label is missing", .0.display())]
     LabelGone(PathBuf),
+    /// A repository that cannot be opened on this host.
+    #[error("repo{key}: {}", report.headline)]
+    Unusable {
+        /// The repository's number.
+        key: u32,
+        /// Why.
+        report: Report,
+    },
     /// The archive of a repository could not be read.
     #[error("repo{key}: {source}")]
     Repo {
@@ -157,6 +165,8 @@ impl From<GetError> for Report {
         match error {
             GetError::Name(_) => Self::usage(text).hint("restore_command passes %f as the name: archive-get %f \"%p\""),
             GetError::Cluster(inner) => inner.into(),
+            GetError::Unusable { key, report } => Self { headline: text, ..report }
+                .hint(format!("leave repository {key} out by --repo=N, if the others have everything")),
             GetError::Repo { key, source } => {
                 let mut report = Self::from(source);
                 report.headline = format!("repo{key}: {}", report.headline);

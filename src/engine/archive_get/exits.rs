@@ -85,7 +85,7 @@ impl Answer {
             }
             Self::Delivered { from, warnings } => {
                 format!(
-                    "WARN: {wanted} delivered from {from} in {ms} ms, but: {}",
+                    "warning: {wanted} delivered from {from} in {ms} ms, but: {}",
                     one_line(&warnings.join("; "))
                 )
             }

@@ -6,14 +6,16 @@
 
 use super::Answer;
 use super::call::{Call, with_failures};
-use super::deliver::put_small;
+use super::deliver::{Identity, put_small};
 use super::error::GetError;
 use super::lookup::Archives;
 use super::salvage::Salvage;
 use super::wanted::Wanted;
-use crate::base::{Timeline, WalSegment};
-use crate::wal::TimelineHistory;
-use crate::wal::history::HistoryEntry;
+use crate::base::{Report, Timeline, WalSegment};
+use crate::codec::Decoder;
+use crate::wal::{Expected, SegmentSource, TimelineHistory, WalError, prove_history};
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 
 /// A history file that is what PostgreSQL writes.
 #[derive(Debug)]
@@ -84,49 +86,80 @@ impl Call<'_> {
         let Some(found) = archives.history(timeline, salvage.as_ref(), failures)? else {
             return self.absent(archives, Vec::new());
         };
-        self.continues_its_parent(&found, archives)?;
-        warnings.extend(self.begins_as_it_says(&found, archives)?);
+        warnings.extend(self.prove(&found, archives)?);
         put_small(&found.content, self.destination)?;
         let warnings = with_failures(warnings, &found.failures);
         Ok(Answer::Delivered { from: found.from, warnings })
     }
 
-    /// Refuses a history whose older entries are not those of the timeline it came from.
-    fn continues_its_parent(&self, found: &FoundHistory, archives: &Archives) -> Result<(), GetError> {
-        let Some((HistoryEntry { timeline: parent, .. }, older)) = found.history.entries.split_last() else {
-            return Ok(());
-        };
-        let salvage = self.salvage();
-        let theirs = archives.history(*parent, salvage.as_ref(), Vec::new())?;
-        // The first timeline has no history file, and older ones may have expired.
-        match theirs.map(|theirs| theirs.history.entries) {
-            Some(entries) if entries != older => {
-                Err(found
-                    .wrong(format!("it differs from {}, which it must begin with", parent.history_file())))
+    /// Refuses a history that its ancestors' files or the log contradict; says what could not be proven.
+    fn prove(&self, found: &FoundHistory, archives: &Archives) -> Result<Vec<String>, GetError> {
+        let timeline = found.history.timeline;
+        let Identity { version, system_id, segment_size } = self.identity;
+        let source =
+            ProofSource { archives, salvage: self.salvage(), subject: found, failure: Mutex::default() };
+        let expected = Expected { version: Some(version), system_id: Some(system_id) };
+        let unproven = |why: String| format!("{} is not proven: {why}", timeline.history_file());
+        match prove_history(&source, timeline, segment_size, expected) {
+            Ok(proof) => {
+                Ok(proof.open_questions.iter().map(|question| unproven(question.to_string())).collect())
             }
-            _ => Ok(()),
+            Err(error @ WalError::History { .. }) => Err(found.wrong(error.to_string())),
+            Err(error) => match source.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                Some(failure) => Err(failure),
+                // Damage elsewhere in that segment is told when the segment itself is asked for.
+                None => Ok(vec![unproven(error.to_string())]),
+            },
         }
     }
+}
 
-    /// Refuses a history whose last fork is not where the log of its timeline begins; a warning if no log tells.
-    fn begins_as_it_says(
-        &self,
-        found: &FoundHistory,
-        archives: &Archives,
-    ) -> Result<Option<String>, GetError> {
-        let timeline = found.history.timeline;
-        let Some(begin) = found.history.begin() else { return Ok(None) };
-        let stated = WalSegment::containing(timeline, begin, self.identity.segment_size);
-        let lowest =
-            archives.first_from(WalSegment { timeline, log: 0, seg: 0 })?.map(|(segment, _)| segment);
-        match lowest {
-            Some(lowest) if lowest < stated => Err(found.wrong(format!(
-                "it says that timeline {timeline} begins at {begin}, but {lowest} is archived"
-            ))),
-            Some(lowest) if lowest == stated => Ok(None),
-            _ => Ok(Some(format!(
-                "the beginning of timeline {timeline} at {begin} could not be proven: {stated} is not archived"
-            ))),
+/// The files a history is proven with; keeps the first failure, which says more than the proof can.
+struct ProofSource<'a> {
+    archives: &'a Archives,
+    salvage: Option<Salvage<'a>>,
+    subject: &'a FoundHistory,
+    failure: Mutex<Option<GetError>>,
+}
+
+impl ProofSource<'_> {
+    fn kept<T>(&self, result: Result<T, GetError>) -> crate::base::Result<T> {
+        result.map_err(|error| {
+            let report = Report::failed(error.to_string());
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            report
+        })
+    }
+
+    fn opened(&self, segment: WalSegment) -> Result<Option<Decoder<'static>>, GetError> {
+        let search = self.archives.search(Wanted::Segment(segment))?;
+        if let Some(copy) = search.copies.first() {
+            return copy.open().map(Some);
         }
+        match (GetError::all(search.failures), &self.salvage) {
+            (Some(error), _) => Err(error),
+            (None, Some(salvage)) => salvage.segment(segment),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl SegmentSource for ProofSource<'_> {
+    fn open(&self, segment: WalSegment) -> crate::base::Result<Option<Box<dyn Read + Send>>> {
+        let opened = self.kept(self.opened(segment))?;
+        Ok(opened.map(|decoder| -> Box<dyn Read + Send> { Box::new(decoder) }))
+    }
+
+    fn history(&self, timeline: Timeline) -> crate::base::Result<Option<Vec<u8>>> {
+        if timeline == self.subject.history.timeline {
+            return Ok(Some(self.subject.content.clone()));
+        }
+        let found = self.kept(self.archives.history(timeline, self.salvage.as_ref(), Vec::new()))?;
+        Ok(found.map(|found| found.content))
+    }
+
+    fn oldest_segment(&self, timeline: Timeline) -> crate::base::Result<Option<WalSegment>> {
+        let first = self.kept(self.archives.first_from(WalSegment { timeline, log: 0, seg: 0 }))?;
+        Ok(first.map(|(segment, _)| segment))
     }
 }

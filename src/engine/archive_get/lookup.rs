@@ -8,6 +8,7 @@ use super::error::GetError;
 use super::wanted::Wanted;
 use crate::base::{Secret, WalSegment};
 use crate::codec::{Compression, Decoder, StreamSpec};
+use crate::engine::repositories::Slot;
 use crate::repo::{Archive, ArchiveId, Found, RepoError, Repository, StoredSegment};
 use crate::store::{EntryKind, Range, StoreError, StorePath};
 use std::io::Write;
@@ -53,14 +54,17 @@ pub(super) struct Search<'a> {
 
 impl Archives {
     /// Opens the archive of the cluster in each repository; those that cannot be opened are among the failures.
-    pub(super) fn open(
-        repositories: &[Repository],
-        stanza: &str,
-        identity: Identity,
-    ) -> (Self, Vec<GetError>) {
+    pub(super) fn open(slots: &[Slot], stanza: &str, identity: Identity) -> (Self, Vec<GetError>) {
         let mut archives = Self { shelves: Vec::new(), identity, warnings: Vec::new() };
         let mut failures = Vec::new();
-        for repository in repositories {
+        for slot in slots {
+            let repository = match &slot.repository {
+                Ok(repository) => repository,
+                Err(report) => {
+                    failures.push(GetError::Unusable { key: slot.key, report: report.clone() });
+                    continue;
+                }
+            };
             match Shelf::open(repository, stanza, &identity, &mut archives.warnings) {
                 Ok(shelf) => archives.shelves.push(shelf),
                 Err(error) => failures.push(error),
@@ -277,7 +281,8 @@ impl Copy<'_> {
         format!("{} in {}", self.file_name(), self.from())
     }
 
-    fn open(&self) -> Result<Decoder<'static>, GetError> {
+    /// The content, for reading.
+    pub(super) fn open(&self) -> Result<Decoder<'static>, GetError> {
         if !self.partial {
             return self.shelf.archive.open(&self.id, &self.stored).map_err(|error| self.shelf.error(error));
         }

@@ -11,8 +11,10 @@ use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often the request log is looked at.
+/// How often the request log is looked at while segments are asked for.
 const POLL: Duration = Duration::from_millis(5);
+/// The same once nothing was asked for in the last second.
+const QUIET_POLL: Duration = Duration::from_millis(50);
 /// How long after the end of the archive was met it is looked at again.
 const END_PAUSE: Duration = Duration::from_secs(1);
 /// Spools of other restores that nobody used for so long are removed.
@@ -63,7 +65,7 @@ pub fn run(
     limits: Limits,
 ) -> Result<Ended, Report> {
     let failed = |error: std::io::Error| Report::failed(format!("{}: {error}", spool.folder().display()));
-    let Some(lock) = spool.lock().map_err(failed)? else { return Ok(Ended::Attended) };
+    let Some(lock) = take_lock(spool).map_err(failed)? else { return Ok(Ended::Attended) };
     let ready = spool.sweep().map_err(failed)?.into_iter().collect();
     // Old spools are only untidy; what cannot be removed is no reason not to work.
     drop(super::spool::remove_abandoned(spool, Timestamp::now(), ABANDONED_S));
@@ -89,6 +91,17 @@ pub fn run(
     }
     drop(lock);
     Ok(ended)
+}
+
+/// Takes the spool's lock. Foreground calls hold it for an instant to see whether it is taken: that is waited out.
+fn take_lock(spool: &Spool) -> std::io::Result<Option<std::fs::File>> {
+    for _ in 0..5 {
+        if let Some(lock) = spool.lock()? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(None)
 }
 
 /// What the threads of a prefetcher share.
@@ -136,7 +149,8 @@ impl Desk {
             }
             // Also wakes those who wait for the end of the archive to move.
             self.changed.notify_all();
-            std::thread::sleep(POLL);
+            let quiet = last.elapsed() > Duration::from_secs(1);
+            std::thread::sleep(if quiet { QUIET_POLL } else { POLL });
         }
     }
 

@@ -50,7 +50,7 @@ impl Salvage<'_> {
         };
         let mut first = Vec::new();
         (&mut file).take(8192).read_to_end(&mut first).map_err(|source| self.failed(&name, source))?;
-        match SegmentHeader::parse(&first) {
+        match SegmentHeader::parse_any_version(&first) {
             Err(Fault::Zeros) => return Ok(None),
             Ok(header) if header.page_lsn != segment.start_lsn(self.identity.segment_size) => {
                 return Ok(None);

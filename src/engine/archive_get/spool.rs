@@ -28,7 +28,7 @@ pub const REQUEST_LOG: &str = "requests.log";
 /// What follows the content of a ready segment.
 const SEAL_BYTES: usize = 128;
 /// How much is read at a time.
-const CHUNK_BYTES: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The folder for what is fetched ahead for one restore; nothing is made yet.
 pub fn folder_for(

@@ -49,7 +49,7 @@ pub(super) fn choose(
             }
             Err(report) if report.kind == Kind::Cancelled => return Err(report),
             Err(report) => {
-                failures.push(report.context(format!("looking for a backup set in repo{}", slot.key)));
+                failures.push(report.context(format!("looking for a backup set in repo{}", slot.key)))
             }
         }
     }
