@@ -3,7 +3,7 @@
 //! A target hands the bytes to the reader and walks everything the reader made of them; it tells whether they were taken. Any answer
 //! is right, but it must come: no panic, no hang, no memory beyond what the bytes justify.
 
-use pgmayday::base::{BackupLabel, Secret};
+use pgmayday::base::{self, BackupLabel, Lsn, Secret, Timeline, WalSegment, Xid};
 use pgmayday::cluster::control::{ControlFile, mark_unusable_checkpoint};
 use pgmayday::cluster::lock_file::LockFile;
 use pgmayday::codec::{Compression, Framing, StreamSpec, decode_small};
@@ -11,6 +11,9 @@ use pgmayday::config::{CliOption, Config, Sources};
 use pgmayday::repo::{Repository, Stanza, blockmap};
 use pgmayday::store::StorePath;
 use pgmayday::store::memory::Memory;
+use pgmayday::wal::{ScanRequest, SegmentHeader, SegmentSource, Simulation, Target, TimelineHistory, scan};
+use std::io::Read;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// A small object is never longer than this once decoded.
@@ -128,4 +131,67 @@ pub(crate) fn config(bytes: &[u8]) -> bool {
         }
     }
     true
+}
+
+/// A log of one segment.
+struct OneSegment<'a> {
+    segment: WalSegment,
+    bytes: &'a [u8],
+}
+
+impl SegmentSource for OneSegment<'_> {
+    fn open(&self, segment: WalSegment) -> base::Result<Option<Box<dyn Read + Send>>> {
+        // The seeds lack the zeros at the end of their segments of 1 MiB.
+        let zeros = std::io::repeat(0).take((1u64 << 20).saturating_sub(self.bytes.len() as u64));
+        let bytes = std::io::Cursor::new(self.bytes.to_vec()).chain(zeros);
+        Ok((segment == self.segment).then(|| Box::new(bytes) as Box<dyn Read + Send>))
+    }
+
+    fn history(&self, _: Timeline) -> base::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+}
+
+/// A WAL segment: every record, and where recoveries to several targets would stop.
+pub(crate) fn wal(bytes: &[u8]) -> bool {
+    let Ok(header) = SegmentHeader::parse(bytes) else { return false };
+    let from = header.page_lsn;
+    let segment = WalSegment::containing(header.timeline, from, header.segment_size);
+    let path = TimelineHistory::root(header.timeline).path();
+    let mut request = ScanRequest::new(path, from, header.segment_size);
+    request.every_record = true;
+    let mut records = 0;
+    let targets = [Target::Latest, Target::Immediate, Target::Xid { xid: Xid(730), inclusive: true }];
+    for target in targets {
+        let mut simulation = Simulation::new(target, Lsn(from.0 + 1000));
+        request.watch = simulation.watch();
+        let mut last = from;
+        let ended = scan(&OneSegment { segment, bytes }, &request, &mut |record| {
+            records += 1;
+            last = record.end_lsn;
+            simulation.feed(record)
+        });
+        assert!(!format!("{ended:?} {:?}", simulation.finish(last)).is_empty());
+    }
+    let mut stopped = 0;
+    let early = scan(&OneSegment { segment, bytes }, &request, &mut |_| {
+        stopped += 1;
+        ControlFlow::Break(())
+    });
+    assert!(stopped <= 1, "a visitor that broke off was called again: {early:?}");
+    records > 0
+}
+
+/// A timeline history file, as that of timelines 2 to 4.
+pub(crate) fn history(bytes: &[u8]) -> bool {
+    let mut taken = false;
+    for timeline in [2, 3, 4] {
+        if let Ok(history) = TimelineHistory::parse(bytes, Timeline(timeline)) {
+            let path = history.path();
+            assert_eq!(path.target(), Timeline(timeline));
+            assert_eq!(path.stretches().len(), path.forks().count() + 1);
+            taken = true;
+        }
+    }
+    taken
 }

@@ -187,3 +187,13 @@ fn block_maps() {
 fn configurations() {
     fuzz("config", unchanged, targets::config);
 }
+
+#[test]
+fn wal_segments() {
+    fuzz("wal", repair::wal, targets::wal);
+}
+
+#[test]
+fn timeline_histories() {
+    fuzz("history", unchanged, targets::history);
+}

@@ -60,7 +60,7 @@ impl<'a> Server<'a> {
             if began.elapsed().as_secs() > 300 {
                 return Err(format!("no server on {} after 300 s; see postgres.log", data.display()));
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(std::time::Duration::from_millis(100));
         }
         Ok(server)
     }
