@@ -19,6 +19,7 @@ pub mod monitor;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+pub mod rehearsal;
 pub mod status;
 pub mod truth;
 pub mod up;

@@ -75,8 +75,9 @@ pub fn inject(lab: &Lab, disaster: Disaster) -> Result<(), LabError> {
         Disaster::DropTable => by_statement(lab, ledger::DATABASE, "DROP TABLE orders")?,
         Disaster::DropDatabase => drop_database(lab)?,
         Disaster::KillPrimary | Disaster::WipeDatadir => {
-            if !postgres::kill(lab, &lab.primary())? {
-                return Err(LabError::Wrong("the primary does not run; nothing was done".to_owned()));
+            // A dead primary's directory can still be wiped.
+            if !postgres::kill(lab, &lab.primary())? && disaster == Disaster::KillPrimary {
+                return Err(LabError::NotRunning("primary"));
             }
             Damage { at: Timestamp::now(), xid: None, lsn_before: None, lsn_after: None }
         }

@@ -41,6 +41,9 @@ pub enum LabError {
         /// What to do instead.
         hint: String,
     },
+    /// What was asked needs a server that does not run.
+    #[error("the {0} does not run; nothing was done")]
+    NotRunning(&'static str),
     /// A program the lab needs is not installed.
     #[error("the program '{program}' is not installed ({looked})")]
     Missing {
@@ -125,7 +128,7 @@ impl From<LabError> for Report {
             LabError::Outside { .. } | LabError::NotOurs { .. } => Self::new(Kind::Refused(None), text),
             LabError::Place { hint, .. } => Self::usage(text).hint(hint),
             LabError::Missing { .. } => Self::failed(text).hint("`make setup` installs what the lab needs"),
-            LabError::Sql { .. } | LabError::Timeout { .. } => Self::new(Kind::Unreachable, text),
+            LabError::Sql { .. } | LabError::Timeout { .. } | LabError::NotRunning(_) => Self::new(Kind::Unreachable, text),
             LabError::Damaged { .. } => Self::damaged(text),
             LabError::Program { .. } | LabError::Wrong(_) | LabError::Io { .. } => Self::failed(text),
         }

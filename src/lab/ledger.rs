@@ -78,7 +78,7 @@ pub fn schema() -> String {
          CREATE TABLE orders (id bigint PRIMARY KEY, item text NOT NULL, quantity bigint NOT NULL);
          INSERT INTO accounts SELECT n, {OPENING_BALANCE}, 0 FROM generate_series(1, {ACCOUNTS}) n;
          INSERT INTO orders SELECT n, substr(md5(n::text), 1, 8), n % 90 + 1 FROM generate_series(1, {OLD_ORDERS}) n;
-         ANALYZE;"
+         ANALYZE accounts, orders;"
     )
 }
 

@@ -75,29 +75,30 @@ pub fn check(shop: &Db, crm: &Db) -> Result<Seen, LabError> {
     Ok(Seen { at_us, right: why.is_empty(), why })
 }
 
-/// The moments at which the check was right, in order, up to the first wrong one after `since`.
+/// The moments at which the check was right, in order, before it became wrong for good (or until now).
 ///
 /// The last of them is the latest moment known to be good; those before are for a verification that fails.
-pub fn last_right(path: &Path, since: Timestamp) -> Result<Vec<Timestamp>, LabError> {
+pub fn last_right(path: &Path) -> Result<Vec<Timestamp>, LabError> {
+    Ok(read(path)?.into_iter().filter(|seen| seen.right).map(|seen| Timestamp(seen.at_us)).collect())
+}
+
+/// The first moment after `since` at which the check was wrong.
+pub fn first_wrong(path: &Path, since: Timestamp) -> Result<Option<Timestamp>, LabError> {
+    let wrong = read(path)?.into_iter().find(|seen| !seen.right && Timestamp(seen.at_us) > since);
+    Ok(wrong.map(|seen| Timestamp(seen.at_us)))
+}
+
+/// Everything seen so far; a line still being written is left out.
+fn read(path: &Path) -> Result<Vec<Seen>, LabError> {
     let text = std::fs::read_to_string(path).map_err(LabError::io("read", path))?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let mut right = Vec::new();
-    for (number, line) in whole.lines().enumerate() {
-        let seen: Seen = serde_json::from_str(line).map_err(|e| LabError::Damaged {
+    let seen = whole.lines().enumerate().map(|(number, line)| {
+        serde_json::from_str(line).map_err(|e| LabError::Damaged {
             path: path.to_owned(),
             why: format!("line {}: {e}", number + 1),
-        })?;
-        let at = Timestamp(seen.at_us);
-        if seen.right {
-            right.push(at);
-        } else if at > since {
-            break;
-        } else {
-            // Wrong before the incident, for example while the lab came up: what was right then is of no use.
-            right.clear();
-        }
-    }
-    Ok(right)
+        })
+    });
+    seen.collect()
 }
 
 #[cfg(test)]
@@ -109,9 +110,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("monitor");
         let line = |at: i64, right: bool| format!("{{\"at_us\":{at},\"right\":{right}}}\n");
-        let text = [(1, false), (2, true), (3, true), (4, false), (5, true)].map(|(at, r)| line(at, r)).concat();
+        let text = [(1, false), (2, true), (3, true), (4, false), (5, false)].map(|(at, r)| line(at, r)).concat();
         std::fs::write(&path, text + "{\"at_us\":6,").unwrap();
-        assert_eq!(last_right(&path, Timestamp(1)).unwrap(), [Timestamp(2), Timestamp(3)]);
-        assert_eq!(last_right(&path, Timestamp(4)).unwrap(), [Timestamp(5)]);
+        assert_eq!(last_right(&path).unwrap(), [Timestamp(2), Timestamp(3)]);
+        assert_eq!(first_wrong(&path, Timestamp(1)).unwrap(), Some(Timestamp(4)));
+        assert_eq!(first_wrong(&path, Timestamp(4)).unwrap(), Some(Timestamp(5)));
     }
 }

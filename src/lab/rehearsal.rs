@@ -1,0 +1,199 @@
+//! The lab as a recovery sees it: its repository as the source, its application as the service.
+//!
+//! The verification knows what an operator could know (the application's check) and, beyond that, the truth: a
+//! recovered database that passes the check but is not what was committed ends the rehearsal as a failure.
+
+use super::LabError;
+use super::db::Db;
+use super::layout::{Lab, STANZA, SUPERUSER};
+use super::ledger;
+use super::monitor;
+use super::process;
+use super::programs;
+use super::truth::Truth;
+use super::verify::{Verdict, verify};
+use super::workload::{self, Order};
+use crate::base::Report;
+use crate::model::op::{Cancel, Sink};
+use crate::recovery::closed::Closed;
+use crate::recovery::in_place::{Finding, Service, Source, Spec, Target};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// What the recovery of the lab's primary needs to know.
+pub fn spec(lab: &Lab, operation: &str) -> Spec {
+    let settings = lab.settings();
+    Spec {
+        operation: operation.to_owned(),
+        data_dir: lab.primary(),
+        bin_dir: settings.pg_bin.clone(),
+        sockets: lab.sockets(),
+        port: settings.primary_port,
+        superuser: SUPERUSER.to_owned(),
+        log: lab.logs().join("primary.log"),
+        standbys: vec![lab.standby()],
+        work_dir: lab.dir().join("recoveries").join(operation),
+        closed_sockets: lab.sockets().join("closed"),
+    }
+}
+
+/// The lab's repository.
+#[derive(Debug)]
+pub struct LabSource<'a>(pub &'a Lab);
+
+impl LabSource<'_> {
+    fn pgbackrest(&self, args: &[String]) -> Result<String, LabError> {
+        let mut all = vec![format!("--config={}", self.0.config().display()), format!("--stanza={STANZA}")];
+        all.extend_from_slice(args);
+        programs::run(&self.0.settings().pgbackrest, &all)
+    }
+}
+
+impl Source for LabSource<'_> {
+    fn prove(&self, _target: &Target) -> Result<String, Report> {
+        Ok(String::new())
+    }
+
+    fn restore(&self, into: &Path, target: &Target, again: bool, _: &dyn Sink, _: &Cancel) -> Result<String, Report> {
+        let mut args = vec![
+            format!("--pg1-path={}", into.display()),
+            "--type=time".to_owned(),
+            format!("--target={}", target.time.text),
+            format!("--target-timeline={}", target.timeline),
+            "--target-action=pause".to_owned(),
+        ];
+        if again {
+            args.push("--delta".to_owned());
+        }
+        args.push("restore".to_owned());
+        Ok(self.pgbackrest(&args).map(|_| String::new())?)
+    }
+
+    fn restore_command(&self, data_dir: &Path) -> Result<String, Report> {
+        Ok(format!(
+            "{} --config={} --stanza={STANZA} --pg1-path={} archive-get %f \"%p\"",
+            self.0.settings().pgbackrest.display(),
+            self.0.config().display(),
+            data_dir.display()
+        ))
+    }
+
+    fn archived(&self, file: &str) -> Result<bool, Report> {
+        let folder = self.0.dir().join("repo/archive").join(STANZA);
+        let mut stack: Vec<PathBuf> = vec![folder];
+        while let Some(folder) = stack.pop() {
+            for entry in std::fs::read_dir(&folder).map_err(LabError::io("list", &folder))? {
+                let entry = entry.map_err(LabError::io("list", &folder))?;
+                if entry.path().is_dir() {
+                    stack.push(entry.path());
+                } else if entry.file_name().to_string_lossy().starts_with(file)
+                    && !entry.file_name().to_string_lossy().contains(".pgbackrest.tmp")
+                {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The lab's application.
+#[derive(Debug)]
+pub struct LabService<'a> {
+    lab: &'a Lab,
+    verdict: Mutex<Option<Verdict>>,
+}
+
+impl<'a> LabService<'a> {
+    /// The application of this lab.
+    pub fn new(lab: &'a Lab) -> Self {
+        Self { lab, verdict: Mutex::new(None) }
+    }
+
+    /// What the last verification compared.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.verdict.lock().ok()?.clone()
+    }
+}
+
+impl Service for LabService<'_> {
+    fn stop_writers(&self) -> Result<String, Report> {
+        workload::order_and_wait(self.lab, Order::Hold, Duration::from_secs(30))?;
+        let last = workload::state(self.lab).map_or(0, |state| state.last);
+        Ok(format!("{last} transactions committed"))
+    }
+
+    fn verify(&self, closed: &Closed, target: &Target) -> Result<Finding, Report> {
+        let connect = |database| Db::as_superuser(&closed.sockets, closed.port, database);
+        let shop = connect(ledger::DATABASE)?;
+        let crm = match connect(ledger::SECOND_DATABASE) {
+            Ok(crm) => crm,
+            Err(error) => return Ok(Finding::Damaged(error.to_string())),
+        };
+        match monitor::check(&shop, &crm) {
+            Ok(seen) if seen.right => {}
+            Ok(seen) => return Ok(Finding::Damaged(seen.why)),
+            Err(error) => return Ok(Finding::Damaged(error.to_string())),
+        }
+        let truth = Truth::load(&self.lab.truth_file())?;
+        let mut rows = truth.rows_at(target.time.at);
+        let found = shop.value("SELECT count(*) FROM ledger")?;
+        if rows == truth.last() && found == (rows + 1).to_string() && truth.may_end_with(rows + 1) {
+            // The answer to this commit was lost; it may be there.
+            rows += 1;
+        }
+        let verdict = verify(&shop, &crm, rows)?;
+        let right = verdict.right();
+        let text = verdict.differences.join("; ");
+        if let Ok(mut kept) = self.verdict.lock() {
+            *kept = Some(verdict);
+        }
+        if right {
+            Ok(Finding::Right(format!("{rows} ledger rows, accounts and orders are as committed")))
+        } else {
+            Err(LabError::Wrong(text).into())
+        }
+    }
+
+    fn first_write(&self) -> Result<String, Report> {
+        let before = Truth::load(&self.lab.truth_file())?;
+        let begun = Instant::now();
+        workload::order(self.lab, Order::Run)?;
+        let limit = Duration::from_secs(30);
+        while begun.elapsed() < limit {
+            let state = workload::state(self.lab);
+            let writes = |state: &workload::State| {
+                state.order == Order::Run
+                    && state.trouble.is_empty()
+                    && before.commits.last().is_none_or(|last| state.last_at_us > last.at.0)
+            };
+            if let Some(state) = state.filter(writes) {
+                return Ok(format!("transaction {} through the application's address", state.last));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let what = "a commit of the application".to_owned();
+        Err(LabError::Timeout { what, seconds: limit.as_secs() }.into())
+    }
+
+    fn first_backup(&self) -> Result<String, Report> {
+        LabSource(self.lab).pgbackrest(&["--type=full".to_owned(), "backup".to_owned()])?;
+        Ok("full".to_owned())
+    }
+}
+
+/// Compares what the live database holds, with its writer held, to everything committed so far; lets it run again.
+pub fn verify_live(lab: &Lab) -> Result<Verdict, LabError> {
+    workload::order_and_wait(lab, Order::Hold, Duration::from_secs(30))?;
+    let truth = Truth::load(&lab.truth_file())?;
+    let connect = |database| Db::as_superuser(&lab.sockets(), lab.settings().primary_port, database);
+    let verdict = verify(&connect(ledger::DATABASE)?, &connect(ledger::SECOND_DATABASE)?, truth.last())?;
+    workload::order_and_wait(lab, Order::Run, Duration::from_secs(30))?;
+    Ok(verdict)
+}
+
+/// True if the primary runs.
+pub fn primary_runs(lab: &Lab) -> bool {
+    process::postmaster(&lab.primary()).is_some()
+}
