@@ -8,10 +8,10 @@ pub mod closed;
 pub mod exchange;
 pub mod in_place;
 pub mod salvage;
-pub mod settings;
-pub mod standin;
 
 use crate::base::{Kind, Report};
+use crate::cluster::ClusterError;
+use crate::cluster::sql::SqlError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +48,9 @@ pub enum RecoveryError {
         /// How long.
         seconds: u64,
     },
+    /// The cluster could not be seen, started, stopped or asked.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// A part of the recovery that somebody else does failed.
     #[error(transparent)]
     Part(#[from] Report),
@@ -75,11 +78,18 @@ impl RecoveryError {
     }
 }
 
+impl From<SqlError> for RecoveryError {
+    fn from(error: SqlError) -> Self {
+        Self::Cluster(error.into())
+    }
+}
+
 impl From<RecoveryError> for Report {
     fn from(error: RecoveryError) -> Self {
         let text = error.to_string();
         match error {
             RecoveryError::Part(report) => report,
+            RecoveryError::Cluster(error) => error.into(),
             RecoveryError::Layout { .. } => {
                 Self::new(Kind::Refused(None), text).hint("restore to another directory and move it by hand")
             }

@@ -11,6 +11,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::restore::SPEC,
     super::archive_get::SPEC,
     super::doctor::SPEC,
+    super::lab::SPEC,
     super::help::SPEC,
     super::version::SPEC,
     super::completions::SPEC,

@@ -3,21 +3,74 @@
 //! PostgreSQL refuses root, so as root the work is done by the same program run as the account `postgres`; root
 //! itself only makes and removes the empty directory.
 
-use crate::base::{Context as _, Kind, Report, Result};
+use super::Call;
+use super::command::{CommandSpec, Run};
+use super::output::{self, Output};
+use crate::base::files::open_folder;
+use crate::base::{Report, Result};
+use crate::cluster::binaries::Search;
 use crate::cluster::owner::{Account, Users, check_executable_by, is_root, run_as};
+use crate::config::EVERY_COMMAND;
 use crate::lab::{Disaster, Lab, demo, disaster, down, status, up, workload};
 use crate::model::op::{Event, Progress, Sink};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, Command};
+use serde::Serialize;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+
+pub(super) const SPEC: CommandSpec = CommandSpec {
+    name: "lab",
+    about: "Make a disposable PostgreSQL, break it, recover it",
+    long_about: "Under one marked directory, on a private socket and free loopback ports: a primary with a workload \
+                 whose every commit is written down, a streaming standby, and an encrypted repository with full, \
+                 differential and incremental backup. `lab break` lets a disaster happen to it; `lab demo` does \
+                 everything unattended, recovers to just before the damage and compares the result to the row. \
+                 Nothing outside the directory is ever touched.",
+    options_of: EVERY_COMMAND,
+    reads_configuration: false,
+    own,
+    run: Run::Coded(run),
+    failure_exit: None,
+};
 
 /// Where the lab is when nothing else was said.
 const DEFAULT_DIR: &str = ".lab";
+/// Where demonstrations make their own directories: every account may enter it.
+const DEMO_FOLDER: &str = "/var/tmp";
 /// The account that runs servers when root asks for a lab.
+const ACCOUNT: &str = "postgres";
 /// The demonstration's evidence inside the lab.
 const EVIDENCE: &str = "evidence.json";
-const ACCOUNT: &str = "postgres";
+
+fn own(command: Command) -> Command {
+    let names: Vec<&str> = Disaster::ALL.iter().map(|(name, _)| *name).collect();
+    let what = Arg::new("disaster")
+        .required(true)
+        .value_parser(PossibleValuesParser::new(names))
+        .help("what goes wrong");
+    let part = |name: &'static str, about: &'static str| Command::new(name).about(about);
+    command
+        .subcommand_required(true)
+        .arg(Arg::new("dir").long("dir").global(true).value_name("PATH").help(
+            "the lab's directory [default: $PGMAYDAY_LAB, then ./.lab; for demo a new one in /var/tmp]",
+        ))
+        .arg(
+            Arg::new("evidence")
+                .long("evidence")
+                .global(true)
+                .value_name("FILE")
+                .help("demo: where the evidence is kept as JSON"),
+        )
+        .arg(Arg::new("quiet").long("quiet").global(true).hide(true).action(ArgAction::SetTrue))
+        .subcommand(part("up", "make a lab and leave it running"))
+        .subcommand(part("break", "let a disaster happen, without saying what it did").arg(what))
+        .subcommand(part("status", "show processes, positions, backups and what was injected"))
+        .subcommand(part("down", "stop everything and remove the lab"))
+        .subcommand(part("demo", "up, damage, recovery to just before it, comparison to the row, down"))
+        .subcommand(part("__rehearse", "the middle of demo").hide(true))
+        .subcommand(part("__workload", "the workload's own process").hide(true))
+}
 
 /// What is to be done with a lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,195 +80,232 @@ enum Verb {
     Status,
     Down,
     Demo,
-    /// The middle of the demonstration, inside a lab that is up; not for people.
     Rehearse,
-    /// The workload's own process; not for people.
     Workload,
 }
 
-/// What the command line said.
+/// One thing to do with one lab.
 #[derive(Debug, Clone)]
-pub struct LabCall {
-    /// The words after `lab`.
-    pub words: Vec<String>,
-    /// The lab's directory, if given.
-    pub dir: Option<PathBuf>,
-    /// Where the demonstration's evidence is to be kept, as JSON.
-    pub evidence: Option<PathBuf>,
-    /// True if JSON is wanted.
-    pub json: bool,
+struct Act {
+    verb: Verb,
+    dir: PathBuf,
+    output: Output,
+    quiet: bool,
 }
 
-impl LabCall {
-    fn verb(&self) -> Result<Verb> {
-        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        match words.as_slice() {
-            ["up"] => Ok(Verb::Up),
-            ["status"] => Ok(Verb::Status),
-            ["down"] => Ok(Verb::Down),
-            ["demo"] => Ok(Verb::Demo),
-            ["__rehearse"] => Ok(Verb::Rehearse),
-            ["__workload"] => Ok(Verb::Workload),
-            ["break", what] => what.parse().map(Verb::Break).map_err(Report::usage),
-            ["break"] => Err(Report::usage("lab break: which disaster?").hint(disasters())),
-            _ => Err(Report::usage(format!("lab: '{}' is not a thing to do", words.join(" ")))
-                .hint("lab up | break NAME | status | down | demo")),
+fn run(call: &Call) -> Result<u8> {
+    let verb = match call.args.subcommand() {
+        Some(("up", _)) => Verb::Up,
+        Some(("break", args)) => {
+            let name = args.get_one::<String>("disaster").map_or("", String::as_str);
+            Verb::Break(name.parse().map_err(Report::usage)?)
         }
-    }
-
-    fn arguments(&self, dir: &Path) -> Vec<String> {
-        let mut all = vec!["lab".to_owned()];
-        all.extend(self.words.iter().cloned());
-        all.push(format!("--dir={}", dir.display()));
-        if self.json {
-            all.push("--output=json".to_owned());
-        }
-        all
-    }
-}
-
-fn disasters() -> String {
-    let names: Vec<&str> = Disaster::ALL.iter().map(|(name, _)| *name).collect();
-    names.join(", ")
-}
-
-/// Does it.
-pub fn run_lab(call: &LabCall) -> Result<()> {
-    let verb = call.verb()?;
-    let dir = std::path::absolute(call.dir.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DIR)))
-        .map_err(|e| Report::failed(format!("cannot tell where the lab is: {e}")))?;
+        Some(("status", _)) => Verb::Status,
+        Some(("down", _)) => Verb::Down,
+        Some(("__rehearse", _)) => Verb::Rehearse,
+        Some(("__workload", _)) => Verb::Workload,
+        _ => Verb::Demo,
+    };
+    let act =
+        Act { verb, dir: directory(call, verb)?, output: call.output, quiet: call.args.get_flag("quiet") };
     match verb {
-        Verb::Demo => demonstrate(call, &dir),
-        verb if is_root() => as_account(call, verb, &dir),
-        verb => act(call, verb, &dir),
+        Verb::Demo => demonstrate(&act, call.args.get_one::<String>("evidence").map(Path::new)),
+        _ => act.run(),
     }
+}
+
+fn directory(call: &Call, verb: Verb) -> Result<PathBuf> {
+    let given = call.args.get_one::<String>("dir").map(PathBuf::from);
+    let dir = given.or_else(|| std::env::var_os("PGMAYDAY_LAB").map(PathBuf::from)).unwrap_or_else(|| {
+        let demo = || Path::new(DEMO_FOLDER).join(format!("pgmayday-demo-{}", std::process::id()));
+        if verb == Verb::Demo { demo() } else { PathBuf::from(DEFAULT_DIR) }
+    });
+    std::path::absolute(dir).map_err(|e| Report::failed(format!("cannot tell where the lab is: {e}")))
 }
 
 /// Up, rehearsal, down; the evidence is taken out of the lab before that goes away.
-fn demonstrate(call: &LabCall, dir: &Path) -> Result<()> {
-    let part = |word: &str| run_lab(&LabCall { words: vec![word.to_owned()], dir: Some(dir.to_owned()), ..call.clone() });
-    part("up")?;
-    let rehearsed = part("__rehearse");
-    let kept = match (&rehearsed, &call.evidence) {
-        (Ok(()), Some(to)) => std::fs::copy(dir.join(EVIDENCE), to)
-            .map(drop)
-            .map_err(|e| Report::failed(format!("cannot keep the evidence in {}: {e}", to.display()))),
-        _ => Ok(()),
-    };
-    if rehearsed.is_err() {
-        // The lab stays for whoever wants to know why.
-        return rehearsed.map_err(|report| report.hint(format!("the lab is still up in {}", dir.display())));
+fn demonstrate(demo: &Act, keep: Option<&Path>) -> Result<u8> {
+    let part = |verb| Act { verb, quiet: true, ..demo.clone() }.run();
+    Steps(demo.output).line(&format!("a lab is made in {}", demo.dir.display()));
+    let up = part(Verb::Up)?;
+    if up != 0 {
+        return Ok(up);
     }
-    part("down").and(kept)
+    let still_up = |report: Report| report.hint(format!("the lab is still up in {}", demo.dir.display()));
+    let rehearsed = part(Verb::Rehearse).map_err(still_up)?;
+    if rehearsed != 0 {
+        // It stays for whoever wants to know why.
+        Steps(demo.output).line(&format!("the lab is still up in {}", demo.dir.display()));
+        return Ok(rehearsed);
+    }
+    let kept = keep.map_or(Ok(0), |to| std::fs::copy(demo.dir.join(EVIDENCE), to));
+    let down = part(Verb::Down)?;
+    if let (Err(error), Some(to)) = (kept, keep) {
+        return Err(Report::failed(format!("cannot keep the evidence in {}: {error}", to.display())));
+    }
+    Ok(down)
 }
 
-fn act(call: &LabCall, verb: Verb, dir: &Path) -> Result<()> {
-    match verb {
-        Verb::Up => {
-            let program = own_program()?;
-            let lab = up::up(dir, program, &Lines { show: !call.json })?;
-            show_status(&lab, call.json)
+impl Act {
+    fn run(&self) -> Result<u8> {
+        if is_root() { self.as_account() } else { self.as_myself().map(|()| 0) }
+    }
+
+    fn as_myself(&self) -> Result<()> {
+        let dir = &self.dir;
+        match self.verb {
+            Verb::Up => {
+                let named = std::env::var_os("PGMAYDAY_PG_BIN");
+                let search = Search::new(named.as_deref(), std::env::var_os("PATH").as_deref());
+                let lab = up::up(dir, own_program()?, &search, &Steps(self.output))?;
+                if self.quiet { Ok(()) } else { self.show_status(&lab) }
+            }
+            Verb::Break(what) => {
+                disaster::inject(&Lab::open(dir)?, what)?;
+                self.say(
+                    "lab-break",
+                    &Done { dir },
+                    "something has gone wrong; when, what and how much is for you to find out",
+                )
+            }
+            Verb::Status => self.show_status(&Lab::open(dir)?),
+            Verb::Down => {
+                down::down(&Lab::open(dir)?)?;
+                if self.quiet {
+                    return Ok(());
+                }
+                self.say("lab-down", &Done { dir }, &format!("the lab in {} is gone", dir.display()))
+            }
+            Verb::Rehearse => self.rehearse(&Lab::open(dir)?),
+            Verb::Workload => workload::run(&Lab::open(dir)?).map_err(Report::from),
+            Verb::Demo => Err(Report::failed("a demonstration is made of the other parts")),
         }
-        Verb::Break(what) => {
-            disaster::inject(&Lab::open(dir)?, what)?;
-            say(if call.json {
-                "{\"schema\":\"pgmayday.lab-break/1\",\"injected\":true}"
-            } else {
-                "Something has gone wrong. When, what and how many rows is for you to find out."
-            })
+    }
+
+    fn rehearse(&self, lab: &Lab) -> Result<()> {
+        let evidence = demo::rehearse(lab, &Steps(self.output))?;
+        let path = lab.dir().join(EVIDENCE);
+        serde_json::to_vec_pretty(&evidence)
+            .map_err(std::io::Error::from)
+            .and_then(|text| std::fs::write(&path, text))
+            .map_err(|e| Report::failed(format!("cannot write {}: {e}", path.display())))?;
+        self.say("lab-demo", &evidence, &evidence.text())?;
+        if evidence.right {
+            Ok(())
+        } else {
+            Err(Report::failed("the recovered rows are not what was committed"))
         }
-        Verb::Status => show_status(&Lab::open(dir)?, call.json),
-        Verb::Down => {
-            down::down(&Lab::open(dir)?)?;
-            say(&if call.json {
-                serde_json::json!({"schema": "pgmayday.lab-down/1", "removed": dir}).to_string()
-            } else {
-                format!("the lab in {} is gone", dir.display())
-            })
+    }
+
+    fn show_status(&self, lab: &Lab) -> Result<()> {
+        let status = status::look(lab)?;
+        self.say("lab-status", &status, &status.text())
+    }
+
+    fn say(&self, name: &str, body: &impl Serialize, text: &str) -> Result<()> {
+        match self.output {
+            Output::Text => output::text(text),
+            Output::Json => output::json(name, body),
         }
-        Verb::Rehearse => {
-            let evidence = demo::rehearse(&Lab::open(dir)?, &Lines { show: !call.json })?;
-            let text = serde_json::to_string_pretty(&evidence).map_err(|e| Report::failed(e.to_string()))?;
-            std::fs::write(dir.join(EVIDENCE), &text)
-                .map_err(|e| Report::failed(format!("cannot write the evidence: {e}")))?;
-            say(&if call.json { text } else { evidence.text() })?;
-            if evidence.right { Ok(()) } else { Err(Report::failed("the recovered rows are not right")) }
+    }
+
+    /// Does it as the account that owns the lab; root's part is only the directory itself.
+    fn as_account(&self) -> Result<u8> {
+        let dir = &self.dir;
+        let account = Users::new().account(ACCOUNT).ok_or_else(|| {
+            Report::failed(format!("there is no account '{ACCOUNT}' to run PostgreSQL as; root cannot"))
+                .hint("install PostgreSQL (`make setup`), or run the lab as another user than root")
+        })?;
+        if self.verb == Verb::Up {
+            make_dir(dir, &account)?;
         }
-        Verb::Demo => Err(Report::failed("the demonstration is not a part of itself")),
-        Verb::Workload => workload::run(&Lab::open(dir)?).map_err(Report::from),
+        let program = self.program_for(&account)?;
+        let mut command = run_as(&account, &program)?;
+        command.args(self.arguments());
+        let ended =
+            command.status().map_err(|e| Report::failed(format!("cannot run the lab as {ACCOUNT}: {e}")))?;
+        if ended.success() && self.verb == Verb::Down && dir.exists() {
+            // Emptied by the account, which may not remove it from a folder of root's.
+            std::fs::remove_dir(dir)
+                .map_err(|e| Report::failed(format!("cannot remove {}: {e}", dir.display())))?;
+        }
+        Ok(ended.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut all = vec!["lab".to_owned()];
+        let verb = match self.verb {
+            Verb::Up => "up",
+            Verb::Break(what) => {
+                all.push("break".to_owned());
+                what.name()
+            }
+            Verb::Status => "status",
+            Verb::Down => "down",
+            Verb::Demo => "demo",
+            Verb::Rehearse => "__rehearse",
+            Verb::Workload => "__workload",
+        };
+        all.push(verb.to_owned());
+        all.push(format!("--dir={}", self.dir.display()));
+        if self.output == Output::Json {
+            all.push("--output=json".to_owned());
+        }
+        if self.quiet {
+            all.push("--quiet".to_owned());
+        }
+        all
+    }
+
+    /// Our own program where the account can run it; a copy inside the lab where it cannot reach ours.
+    fn program_for(&self, account: &Account) -> Result<PathBuf> {
+        let own = own_program()?;
+        if check_executable_by(account, &own).is_ok() {
+            return Ok(own);
+        }
+        let folder = self.dir.join(up::PROGRAM_FOLDER);
+        let copy = folder.join("pgmayday");
+        if self.verb == Verb::Up {
+            let failed = |e: std::io::Error| {
+                Report::failed(format!("cannot copy our program to {}: {e}", copy.display()))
+            };
+            std::fs::create_dir(&folder).map_err(failed)?;
+            std::fs::copy(&own, &copy).map_err(failed)?;
+            for path in [&folder, &copy] {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
+                lchown(path, Some(account.uid), Some(account.gid)).map_err(failed)?;
+            }
+        }
+        Ok(copy)
     }
 }
 
-fn show_status(lab: &Lab, json: bool) -> Result<()> {
-    let status = status::look(lab)?;
-    if json {
-        let text = serde_json::to_string(&status).map_err(|e| Report::failed(e.to_string()))?;
-        say(&text)
-    } else {
-        say(status.text().trim_end())
-    }
-}
-
-/// Does it as the account that owns the lab, whose only root part is the directory itself.
-fn as_account(call: &LabCall, verb: Verb, dir: &Path) -> Result<()> {
-    let account = Users::new().account(ACCOUNT).ok_or_else(|| {
-        Report::failed(format!("there is no account '{ACCOUNT}' to run PostgreSQL as; root cannot"))
-            .hint("install PostgreSQL (`make setup`), or run the lab as another user than root")
-    })?;
-    if verb == Verb::Up {
-        make_dir(dir, &account)?;
-    }
-    let program = program_for(&account, dir, verb)?;
-    let mut command = run_as(&account, &program)?;
-    command.args(call.arguments(dir)).current_dir("/").stderr(Stdio::piped());
-    let doing = || format!("running the lab as {ACCOUNT}");
-    let failed = |e: std::io::Error| Report::failed(e.to_string());
-    let mut child = command.spawn().map_err(failed).while_doing(doing)?;
-    let mut said = String::new();
-    if let Some(mut stderr) = child.stderr.take() {
-        stderr.read_to_string(&mut said).map_err(failed).while_doing(doing)?;
-    }
-    let ended = child.wait().map_err(failed).while_doing(doing)?;
-    if !ended.success() {
-        return Err(Report::new(kind_of(ended.code()), said.trim().trim_start_matches("error: ")));
-    }
-    if verb == Verb::Down && dir.exists() {
-        // Emptied by the account, which may not remove it from a folder of root's.
-        std::fs::remove_dir(dir).map_err(|e| Report::failed(format!("cannot remove {}: {e}", dir.display())))?;
-    }
-    Ok(())
-}
-
-fn kind_of(code: Option<i32>) -> Kind {
-    match code {
-        Some(2) => Kind::Usage,
-        Some(3) => Kind::Refused(None),
-        Some(4) => Kind::Damaged,
-        Some(5) => Kind::Unreachable,
-        Some(6) => Kind::Cancelled,
-        Some(7) => Kind::TargetUnreachable,
-        _ => Kind::Failed,
-    }
+#[derive(Serialize)]
+struct Done<'a> {
+    dir: &'a Path,
 }
 
 /// Makes the lab's directory and gives it to the account; an existing one must be empty.
 fn make_dir(dir: &Path, account: &Account) -> Result<()> {
-    let failed = |doing: &str, e: &std::io::Error| Report::failed(format!("cannot {doing} {}: {e}", dir.display()));
+    let failed =
+        |doing: &str, e: &std::io::Error| Report::failed(format!("cannot {doing} {}: {e}", dir.display()));
     if let Some(parent) = dir.parent() {
-        std::fs::create_dir_all(parent).map_err(|e| failed("make the parent of", &e))?;
+        std::fs::create_dir_all(parent).map_err(|e| failed("make the folder of", &e))?;
     }
     match std::fs::DirBuilder::new().mode(0o700).create(dir) {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            let handle = crate::base::files::open_folder(dir).map_err(|e| failed("open", &e))?;
-            drop(handle);
+            drop(open_folder(dir).map_err(|e| failed("open", &e))?);
             if std::fs::read_dir(dir).map_err(|e| failed("list", &e))?.next().is_some() {
-                return Err(Report::usage(format!("cannot make a lab in {}: it is not empty", dir.display()))
-                    .hint("give a new directory by --dir, or take the old lab down first"));
+                return Err(Report::usage(format!(
+                    "cannot make a lab in {}: it is not empty",
+                    dir.display()
+                ))
+                .hint("give a new directory by --dir, or take the old lab down first"));
             }
         }
         made => made.map_err(|e| failed("make", &e))?,
     }
-    std::os::unix::fs::lchown(dir, Some(account.uid), Some(account.gid)).map_err(|e| failed("give away", &e))?;
+    lchown(dir, Some(account.uid), Some(account.gid)).map_err(|e| failed("give away", &e))?;
     let mut test = run_as(account, Path::new("test"))?;
     let reachable = test.arg("-x").arg(dir).status().map_err(|e| failed("look at", &e))?;
     if reachable.success() {
@@ -226,50 +316,30 @@ fn make_dir(dir: &Path, account: &Account) -> Result<()> {
         .hint("give a directory that every user may enter, for example --dir=/var/tmp/lab"))
 }
 
-/// Our own program where the account can run it; a copy inside the lab where it cannot reach ours.
-fn program_for(account: &Account, dir: &Path, verb: Verb) -> Result<PathBuf> {
-    let own = own_program()?;
-    if check_executable_by(account, &own).is_ok() {
-        return Ok(own);
-    }
-    let folder = dir.join(up::PROGRAM_FOLDER);
-    let copy = folder.join("pgmayday");
-    if verb == Verb::Up {
-        let failed = |e: std::io::Error| Report::failed(format!("cannot copy our program to {}: {e}", copy.display()));
-        std::fs::create_dir(&folder).map_err(failed)?;
-        std::fs::copy(&own, &copy).map_err(failed)?;
-        for path in [&folder, &copy] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
-            std::os::unix::fs::lchown(path, Some(account.uid), Some(account.gid)).map_err(failed)?;
-        }
-    }
-    Ok(copy)
-}
-
 fn own_program() -> Result<PathBuf> {
     std::env::current_exe().map_err(|e| Report::failed(format!("cannot tell where this program is: {e}")))
 }
 
-fn say(text: &str) -> Result<()> {
-    let written = writeln!(std::io::stdout().lock(), "{text}");
-    written.map_err(|e| Report::failed(format!("cannot write the answer: {e}")))
+/// Shows steps on standard error as they end; nothing where the result is for programs.
+struct Steps(Output);
+
+impl Steps {
+    fn line(&self, text: &str) {
+        if self.0 == Output::Text {
+            output::to_stderr(text);
+        }
+    }
 }
 
-/// Shows steps as lines while they happen.
-struct Lines {
-    show: bool,
-}
-
-impl Sink for Lines {
+impl Sink for Steps {
     fn event(&self, event: Event) {
-        let line = match event {
-            Event::StepDone { step, took_ms, detail } => format!("{:>7} ms  {step} {detail}", took_ms),
-            Event::Warning { text } => format!("warning: {text}"),
-            Event::StepStarted { .. } => return,
-        };
-        if self.show {
-            // A reader who went away does not stop the work.
-            drop(say(line.trim_end()));
+        match event {
+            Event::StepStarted { .. } => {}
+            Event::StepDone { step, took_ms, detail } => {
+                let (s, ms) = (took_ms / 1000, took_ms % 1000);
+                self.line(format!("{s:>4}.{ms:03} s  {step:<20} {detail}").trim_end());
+            }
+            Event::Warning { text } => self.line(&format!("warning: {text}")),
         }
     }
 

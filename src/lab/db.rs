@@ -3,53 +3,54 @@
 use super::LabError;
 use super::layout::{Lab, SUPERUSER};
 use super::ledger;
-use crate::recovery::standin::{Address, Session};
+use crate::cluster::sql::{Address, Host, Sql, SqlError};
 use std::path::Path;
 
 /// One connection; each call waits for its answer.
 #[derive(Debug)]
-pub struct Db(Session);
+pub struct Db(Sql);
 
 impl Db {
     /// Connects as the application does.
     pub fn as_application(lab: &Lab, database: &str) -> Result<Self, LabError> {
-        Self::connect(&Address {
-            host: "127.0.0.1".to_owned(),
-            port: lab.settings().primary_port,
-            user: ledger::ROLE.to_owned(),
-            password: Some(lab.password()?),
-            database: database.to_owned(),
-        })
+        let mut address = Address::socket("", lab.settings().primary_port, ledger::ROLE, database);
+        address.host = Host::Tcp("127.0.0.1".to_owned());
+        address.password = Some(lab.password()?);
+        Ok(Self(Sql::connect(&address, None)?))
     }
 
     /// Connects as superuser through a private socket.
     pub fn as_superuser(sockets: &Path, port: u16, database: &str) -> Result<Self, LabError> {
-        Self::connect(&Address {
-            host: sockets.display().to_string(),
-            port,
-            user: SUPERUSER.to_owned(),
-            password: None,
-            database: database.to_owned(),
-        })
-    }
-
-    fn connect(address: &Address) -> Result<Self, LabError> {
-        Session::connect(address).map(Self).map_err(|e| LabError::sql("connecting", e.headline))
+        Ok(Self(Sql::connect(&Address::socket(sockets, port, SUPERUSER, database), None)?))
     }
 
     /// Runs statements; every row of every result as text, NULL as the empty text.
-    pub fn rows(&self, sql: &str) -> Result<Vec<Vec<String>>, LabError> {
-        self.0.rows(sql).map_err(|e| LabError::sql("a query", e.headline))
+    pub fn rows(&mut self, sql: &str) -> Result<Vec<Vec<String>>, SqlError> {
+        let rows = self.0.rows(sql)?.into_iter();
+        Ok(rows.map(|row| row.into_iter().map(Option::unwrap_or_default).collect()).collect())
     }
 
-    /// The last row of what `rows` gives, with at least `columns` columns.
-    pub fn last_row(&self, sql: &str, columns: usize) -> Result<Vec<String>, LabError> {
+    /// The last row of what `rows` gives, which must have exactly `N` columns.
+    pub fn last_row<const N: usize>(&mut self, sql: &str) -> Result<[String; N], SqlError> {
         let row = self.rows(sql)?.pop().unwrap_or_default();
-        if row.len() < columns { Err(LabError::sql("a query", "fewer columns than asked for")) } else { Ok(row) }
+        let columns = row.len();
+        <[String; N]>::try_from(row).map_err(|_| SqlError::Failed {
+            code: String::new(),
+            why: format!("an answer of {columns} columns where {N} were asked for"),
+        })
     }
 
-    /// The first column of the last row.
-    pub fn value(&self, sql: &str) -> Result<String, LabError> {
-        Ok(self.last_row(sql, 1)?.swap_remove(0))
+    /// The only column of the last row.
+    pub fn value(&mut self, sql: &str) -> Result<String, SqlError> {
+        let [value] = self.last_row(sql)?;
+        Ok(value)
     }
+}
+
+/// A number in an answer.
+pub fn number<T: std::str::FromStr>(text: &str) -> Result<T, SqlError> {
+    text.parse().map_err(|_| SqlError::Failed {
+        code: String::new(),
+        why: format!("'{text}' where a number was expected"),
+    })
 }

@@ -18,8 +18,6 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Form of the evidence.
-const SCHEMA: &str = "pgmayday.lab-demo/1";
 /// Load before and after the damage.
 const LOAD: Duration = Duration::from_secs(4);
 /// How many moments before the damage are tried.
@@ -28,8 +26,6 @@ const TRIES: usize = 5;
 /// What a demonstration proves.
 #[derive(Debug, Clone, Serialize)]
 pub struct Evidence {
-    /// Form of this document.
-    pub schema: &'static str,
     /// True if every row was right, before and after promotion.
     pub right: bool,
     /// When the monitor first saw a wrong check.
@@ -64,21 +60,28 @@ pub struct Evidence {
 
 /// Lets the disaster happen in a running lab and recovers from it.
 pub fn rehearse(lab: &Lab, sink: &dyn Sink) -> Result<Evidence, LabError> {
-    up::step(sink, "load", || Ok(std::thread::sleep(LOAD)))?;
+    up::step(sink, "load", load)?;
     disaster::inject(lab, Disaster::BadUpdate)?;
-    let truth = disaster::happened(lab)?.pop().ok_or_else(|| LabError::Wrong("nothing was injected".to_owned()))?;
+    let truth =
+        disaster::happened(lab)?.pop().ok_or_else(|| LabError::Wrong("nothing was injected".to_owned()))?;
     let detected = up::step(sink, "monitor notices", || wait_noticed(lab, Timestamp(truth.at_us)))?;
-    up::step(sink, "load goes on", || Ok(std::thread::sleep(LOAD)))?;
+    up::step(sink, "load goes on", load)?;
     let clock = Instant::now();
     let targets = up::step(sink, "decide target", || targets(lab))?;
     let decided_ms = ms(clock.elapsed());
     let before = Truth::load(&lab.truth_file())?;
     let operation = format!("{}-recover", compact(Timestamp::now()));
     let service = LabService::new(lab);
-    let recovered = recover(&spec(lab, &operation), &targets, &LabSource(lab), &service, sink, &Cancel::default())?;
+    let recovered =
+        recover(&spec(lab, &operation)?, &targets, &LabSource(lab), &service, sink, &Cancel::default())?;
     let at_target = service.verdict().ok_or_else(|| LabError::Wrong("nothing was compared".to_owned()))?;
     let after_service = up::step(sink, "verify in service", || verify_live(lab))?;
     Ok(evidence(detected, decided_ms, truth, &before, recovered, at_target, after_service))
+}
+
+fn load() -> Result<(), LabError> {
+    std::thread::sleep(LOAD);
+    Ok(())
 }
 
 fn evidence(
@@ -98,7 +101,6 @@ fn evidence(
     let kept = before.rows_at(target);
     let good = before.rows_at(damage).saturating_sub(kept);
     Evidence {
-        schema: SCHEMA,
         right: at_target.right() && after_service.right(),
         detected_at: detected.to_string(),
         target: recovered.target.time.text,
@@ -134,7 +136,7 @@ fn wait_noticed(lab: &Lab, since: Timestamp) -> Result<Timestamp, LabError> {
 /// The last one may lie a hair after the damage's commit: a commit is timed before others see it. Then the check
 /// on the recovered data says so, and the moment before is taken.
 fn targets(lab: &Lab) -> Result<Vec<Target>, LabError> {
-    let control = ControlFile::read(&lab.primary()).map_err(crate::base::Report::from)?;
+    let control = ControlFile::read(&lab.primary())?;
     let right = monitor::last_right(&lab.monitor_file())?;
     if right.is_empty() {
         return Err(LabError::Wrong("the monitor never saw the application right".to_owned()));
@@ -159,7 +161,11 @@ impl Evidence {
     pub fn text(&self) -> String {
         let mut lines = vec![String::new(), "  phase              time    what".to_owned()];
         for Phase { name, took_ms, detail } in &self.phases {
-            lines.push(format!("  {name:<16}{:>4}.{:03} s  {detail}", took_ms / 1000, took_ms % 1000).trim_end().to_owned());
+            lines.push(
+                format!("  {name:<16}{:>4}.{:03} s  {detail}", took_ms / 1000, took_ms % 1000)
+                    .trim_end()
+                    .to_owned(),
+            );
             if *name == "first write" {
                 let rto = format!("{}.{:03} s", self.rto_ms / 1000, self.rto_ms % 1000);
                 lines.push(format!("  {:-<16}{rto:->11}  service back (RTO from decision on)", ""));

@@ -2,7 +2,7 @@
 //!
 //! Every disaster happens under load where there is a server left to load.
 
-use super::db::Db;
+use super::db::{Db, number};
 use super::layout::Lab;
 use super::truth::Truth;
 use super::{LabError, ledger, postgres};
@@ -36,6 +36,11 @@ impl Disaster {
         ("kill-primary", Self::KillPrimary),
         ("wipe-datadir", Self::WipeDatadir),
     ];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, disaster)| *disaster == self).map_or("", |(name, _)| name)
+    }
 }
 
 impl FromStr for Disaster {
@@ -71,7 +76,9 @@ pub struct Happened {
 /// Lets a disaster happen.
 pub fn inject(lab: &Lab, disaster: Disaster) -> Result<(), LabError> {
     let damage = match disaster {
-        Disaster::BadUpdate => by_statement(lab, ledger::DATABASE, "UPDATE ledger SET amount = amount * 100")?,
+        Disaster::BadUpdate => {
+            by_statement(lab, ledger::DATABASE, "UPDATE ledger SET amount = amount * 100")?
+        }
         Disaster::DropTable => by_statement(lab, ledger::DATABASE, "DROP TABLE orders")?,
         Disaster::DropDatabase => drop_database(lab)?,
         Disaster::KillPrimary | Disaster::WipeDatadir => {
@@ -109,7 +116,7 @@ pub fn happened(lab: &Lab) -> Result<Vec<Happened>, LabError> {
         Err(e) => return Err(LabError::io("read", &path)(e)),
     };
     text.lines()
-        .map(|line| serde_json::from_str(line))
+        .map(serde_json::from_str)
         .collect::<Result<_, _>>()
         .map_err(|e| LabError::Damaged { path, why: e.to_string() })
 }
@@ -122,34 +129,46 @@ struct Damage {
 }
 
 fn by_statement(lab: &Lab, database: &str, statement: &str) -> Result<Damage, LabError> {
-    let db = Db::as_superuser(&lab.sockets(), lab.settings().primary_port, database)?;
+    let mut db = Db::as_superuser(&lab.sockets(), lab.settings().primary_port, database)?;
     let lsn_before = db.value("SELECT pg_current_wal_insert_lsn()")?;
     let xid = db.value(&format!("BEGIN; {statement}; SELECT pg_current_xact_id(); COMMIT"))?;
-    let row = db.last_row(
-        &format!(
-            "SELECT (extract(epoch FROM pg_xact_commit_timestamp('{xid}'::xid)) * 1000000)::bigint,
-               pg_current_wal_insert_lsn()"
-        ),
-        2,
-    )?;
-    let number = |text: &str| text.parse::<i64>().map_err(|_| LabError::sql("the damage's data", text));
+    let [at_us, lsn_after] = db.last_row(&format!(
+        "SELECT (extract(epoch FROM pg_xact_commit_timestamp('{xid}'::xid)) * 1000000)::bigint,
+           pg_current_wal_insert_lsn()"
+    ))?;
     Ok(Damage {
-        at: Timestamp(number(&row[0])?),
-        xid: Some(number(&xid)?.unsigned_abs()),
+        at: Timestamp(number(&at_us)?),
+        xid: Some(number(&xid)?),
         lsn_before: Some(lsn_before),
-        lsn_after: Some(row[1].clone()),
+        lsn_after: Some(lsn_after),
     })
 }
 
-/// DROP DATABASE takes no transaction block, so its transaction is the last one the cluster knows by time.
+/// DROP DATABASE takes no transaction block: its transaction is the one of those meanwhile that is not the writer's.
 fn drop_database(lab: &Lab) -> Result<Damage, LabError> {
-    let db = Db::as_superuser(&lab.sockets(), lab.settings().primary_port, "postgres")?;
-    let lsn_before = db.value("SELECT pg_current_wal_insert_lsn()")?;
-    let at = db.value("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")?;
+    let mut db = Db::as_superuser(&lab.sockets(), lab.settings().primary_port, "postgres")?;
+    let next = "SELECT pg_snapshot_xmax(pg_current_snapshot()), pg_current_wal_insert_lsn()";
+    let [first, lsn_before] = db.last_row(next)?;
     db.rows(&format!("DROP DATABASE {} WITH (FORCE)", ledger::SECOND_DATABASE))?;
-    let lsn_after = db.value("SELECT pg_current_wal_insert_lsn()")?;
-    let at = at.parse().map(Timestamp).map_err(|_| LabError::sql("the server's clock", &at))?;
-    Ok(Damage { at, xid: None, lsn_before: Some(lsn_before), lsn_after: Some(lsn_after) })
+    let [end, lsn_after] = db.last_row(next)?;
+    let rows = db.rows(&format!(
+        "SELECT n, (extract(epoch FROM at) * 1000000)::bigint
+           FROM generate_series({first}::bigint, {end}::bigint - 1) n, pg_xact_commit_timestamp(n::text::xid) AS at
+          WHERE at IS NOT NULL ORDER BY n"
+    ))?;
+    let mut commits = Vec::new();
+    for row in &rows {
+        let [xid, at_us] = row.as_slice() else { continue };
+        commits.push((number::<u64>(xid)?, Timestamp(number(at_us)?)));
+    }
+    let until = commits.last().map_or(Timestamp(0), |(_, at)| *at);
+    let truth = settled_truth(lab, until)?;
+    let writers = |xid: u64| truth.commits.iter().rev().any(|commit| commit.xid == xid);
+    let (xid, at) = commits
+        .into_iter()
+        .find(|(xid, _)| !writers(*xid))
+        .ok_or_else(|| LabError::Wrong("the transaction of DROP DATABASE was not found".to_owned()))?;
+    Ok(Damage { at, xid: Some(xid), lsn_before: Some(lsn_before), lsn_after: Some(lsn_after) })
 }
 
 /// Empties the primary's data directory, as a hand in the wrong window would.

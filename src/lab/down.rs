@@ -48,11 +48,13 @@ fn data_dirs(lab: &Lab) -> Result<Vec<PathBuf>, LabError> {
 /// working inside the lab. Anybody else's shell in there is named and left alone.
 fn end_the_rest(lab: &Lab) -> Result<(), LabError> {
     let own = rustix::process::geteuid().as_raw();
-    let programs = [&lab.settings().pgbackrest, &lab.settings().program, &lab.settings().pg_bin.join("postgres")];
+    let programs =
+        [&lab.settings().pgbackrest, &lab.settings().program, &lab.settings().pg_bin.join("postgres")];
     for left in process::working_inside(lab.dir()) {
         let proc = format!("/proc/{}", left.pid);
         let executable = std::fs::read_link(format!("{proc}/exe")).ok();
-        let of_ours = executable.is_some_and(|exe| programs.iter().any(|p| p.canonicalize().is_ok_and(|p| p == exe)));
+        let of_ours =
+            executable.is_some_and(|exe| programs.iter().any(|p| p.canonicalize().is_ok_and(|p| p == exe)));
         let same_user = std::fs::metadata(&proc).is_ok_and(|meta| meta.uid() == own);
         if of_ours && same_user {
             left.signal(lab.dir(), Signal::TERM)?;

@@ -1,6 +1,8 @@
 //! Why the lab could not do something, typed by what the caller can do about it.
 
 use crate::base::{Kind, Report};
+use crate::cluster::ClusterError;
+use crate::cluster::sql::SqlError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -63,13 +65,11 @@ pub enum LabError {
         output: String,
     },
     /// A server answered with an error or not at all.
-    #[error("{doing}: {why}")]
-    Sql {
-        /// What was being done.
-        doing: String,
-        /// The server's message.
-        why: String,
-    },
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// A cluster could not be seen or acted on.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// A step of the recovery failed.
     #[error(transparent)]
     Recovery(#[from] Report),
@@ -111,11 +111,6 @@ impl LabError {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
     }
-
-    /// Wraps a server's error.
-    pub fn sql(doing: impl Into<String>, why: impl std::fmt::Display) -> Self {
-        Self::Sql { doing: doing.into(), why: why.to_string() }
-    }
 }
 
 impl From<LabError> for Report {
@@ -123,12 +118,14 @@ impl From<LabError> for Report {
         let text = error.to_string();
         match error {
             LabError::Recovery(report) => report,
+            LabError::Sql(error) => error.into(),
+            LabError::Cluster(error) => error.into(),
             LabError::NotALab { .. } => Self::new(Kind::Refused(None), text)
                 .hint("give the directory that `pgmayday lab up` printed, by --dir or PGMAYDAY_LAB"),
             LabError::Outside { .. } | LabError::NotOurs { .. } => Self::new(Kind::Refused(None), text),
             LabError::Place { hint, .. } => Self::usage(text).hint(hint),
             LabError::Missing { .. } => Self::failed(text).hint("`make setup` installs what the lab needs"),
-            LabError::Sql { .. } | LabError::Timeout { .. } | LabError::NotRunning(_) => Self::new(Kind::Unreachable, text),
+            LabError::Timeout { .. } | LabError::NotRunning(_) => Self::new(Kind::Unreachable, text),
             LabError::Damaged { .. } => Self::damaged(text),
             LabError::Program { .. } | LabError::Wrong(_) | LabError::Io { .. } => Self::failed(text),
         }

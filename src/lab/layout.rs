@@ -6,6 +6,7 @@ use super::LabError;
 use super::marker::Root;
 use crate::base::Secret;
 use crate::base::files::atomic_replace;
+use crate::cluster::binaries::Binaries;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,8 @@ pub struct Settings {
     pub id: String,
     /// Folder of PostgreSQL's programs.
     pub pg_bin: PathBuf,
+    /// PostgreSQL's major version, as text.
+    pub pg_version: String,
     /// pgBackRest's program.
     pub pgbackrest: PathBuf,
     /// Our own program, as the server calls it.
@@ -78,6 +81,14 @@ impl Lab {
     /// What `up` decided.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// PostgreSQL's programs.
+    pub fn binaries(&self) -> Result<Binaries, LabError> {
+        let Settings { pg_bin, pg_version, .. } = &self.settings;
+        let version =
+            pg_version.parse().map_err(|why| LabError::Damaged { path: self.dir().join("lab.json"), why })?;
+        Ok(Binaries { folder: pg_bin.clone(), version })
     }
 
     /// The lab's directory.

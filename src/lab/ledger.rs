@@ -43,9 +43,9 @@ impl Entry {
         let first = small(pair % accounts);
         let second = (first + 1 + small((pair >> 16) % (accounts - 1))) % ACCOUNTS;
         let amount = 1 + i64::from(small((pair >> 40) % 500));
-        let (payer, payee) = if id.is_multiple_of(2) { (first, second) } else { (second, first) };
+        let (from, to) = if id.is_multiple_of(2) { (first, second) } else { (second, first) };
         let note = format!("{:016x}{:016x}{:016x}", mix(id), mix(id ^ 0x5555), mix(id ^ 0xAAAA));
-        Self { id, payer: payer + 1, payee: payee + 1, amount, note }
+        Self { id, payer: from + 1, payee: to + 1, amount, note }
     }
 
     /// The transaction as one query string; its last result row is the transaction's id.
@@ -186,7 +186,7 @@ fn small(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(0)
 }
 
-/// SplitMix64's finalizer: a fixed scramble of the number.
+/// The finalizer of `SplitMix64`: a fixed scramble of the number.
 fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -48,7 +48,8 @@ impl Root {
             owner: meta.uid(),
         };
         let text = serde_json::to_vec_pretty(&mark).map_err(|e| damaged(&path, &e.to_string()))?;
-        atomic_replace(&path.join(MARKER), &text, 0o600).map_err(LabError::io("write the marker of", &path))?;
+        atomic_replace(&path.join(MARKER), &text, 0o600)
+            .map_err(LabError::io("write the marker of", &path))?;
         Ok(Self { path, id: mark.id })
     }
 
@@ -68,7 +69,11 @@ impl Root {
             return Err(no("its marker was made for another directory of this name".to_owned()));
         }
         if mark.owner != meta.uid() {
-            return Err(no(format!("the marker says owner {}, the directory has {}", mark.owner, meta.uid())));
+            return Err(no(format!(
+                "the marker says owner {}, the directory has {}",
+                mark.owner,
+                meta.uid()
+            )));
         }
         Ok(Self { path, id: mark.id })
     }

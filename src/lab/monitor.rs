@@ -3,7 +3,7 @@
 //! It knows nothing of the truth; the target of a recovery is taken from here, as it would be at night.
 
 use super::LabError;
-use super::db::Db;
+use super::db::{Db, number};
 use super::layout::Lab;
 use super::ledger;
 use crate::base::Timestamp;
@@ -63,11 +63,11 @@ fn look(lab: &Lab, connections: &mut Option<(Db, Db)>) -> Result<Seen, LabError>
 }
 
 /// Runs the application's check once.
-pub fn check(shop: &Db, crm: &Db) -> Result<Seen, LabError> {
-    let row = shop.last_row(&ledger::check_query(), 2)?;
+pub fn check(shop: &mut Db, crm: &mut Db) -> Result<Seen, LabError> {
+    let [at_us, right] = shop.last_row(&ledger::check_query())?;
     let second = crm.value(&ledger::second_check_query())?;
-    let at_us = row[0].parse().map_err(|_| LabError::sql("the check", "no time in the answer"))?;
-    let why = match (row[1].as_str(), second.as_str()) {
+    let at_us = number(&at_us)?;
+    let why = match (right.as_str(), second.as_str()) {
         ("t", "t") => String::new(),
         ("t", _) => "customers are missing".to_owned(),
         _ => "the books do not agree".to_owned(),
@@ -110,7 +110,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("monitor");
         let line = |at: i64, right: bool| format!("{{\"at_us\":{at},\"right\":{right}}}\n");
-        let text = [(1, false), (2, true), (3, true), (4, false), (5, false)].map(|(at, r)| line(at, r)).concat();
+        let text =
+            [(1, false), (2, true), (3, true), (4, false), (5, false)].map(|(at, r)| line(at, r)).concat();
         std::fs::write(&path, text + "{\"at_us\":6,").unwrap();
         assert_eq!(last_right(&path).unwrap(), [Timestamp(2), Timestamp(3)]);
         assert_eq!(first_wrong(&path, Timestamp(1)).unwrap(), Some(Timestamp(4)));

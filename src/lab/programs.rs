@@ -3,6 +3,8 @@
 //! An inherited variable of PostgreSQL or pgBackRest would send a command to another cluster or repository.
 
 use super::LabError;
+use crate::base::PgVersion;
+use crate::cluster::binaries::{Binaries, Search};
 use crate::cluster::process::{command, run_limited};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,9 +13,9 @@ use std::time::Duration;
 
 /// The longest any one program of the lab may take.
 const LIMIT: Duration = Duration::from_secs(120);
-const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/usr/local/pgsql/bin"];
+const PLACES: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
 /// PostgreSQL's major versions that this program can run.
-const MAJORS: std::ops::RangeInclusive<u32> = 13..=18;
+const MAJORS: std::ops::RangeInclusive<u16> = 13..=18;
 
 /// A command with an empty environment.
 pub fn clean(program: &Path) -> Command {
@@ -38,20 +40,19 @@ pub fn run<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> Result<String, LabErr
     Err(failed(status, said[from..].trim().to_owned()))
 }
 
-/// The folder of the newest PostgreSQL installed whose programs this program knows.
-pub fn find_postgres() -> Result<PathBuf, LabError> {
-    let mut looked = Vec::new();
-    for pattern in ["/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin"] {
-        for major in MAJORS.rev() {
-            looked.push(PathBuf::from(pattern.replace("{}", &major.to_string())));
+/// The newest PostgreSQL installed that this program can run.
+pub fn find_postgres(search: &Search) -> Result<Binaries, LabError> {
+    let mut missing = None;
+    for major in MAJORS.rev() {
+        match search.find(PgVersion::major(major)) {
+            Ok(found) => return Ok(found),
+            Err(error) => missing = Some(error),
         }
     }
-    looked.extend(PLACES.map(PathBuf::from));
-    let whole = |dir: &&PathBuf| ["initdb", "pg_ctl", "postgres"].iter().all(|p| dir.join(p).is_file());
-    looked.iter().find(whole).cloned().ok_or_else(|| LabError::Missing {
-        program: "postgres".to_owned(),
-        looked: "looked in /usr/lib/postgresql, /usr/pgsql-* and /usr/local for 13 to 18".to_owned(),
-    })
+    Err(missing.map_or_else(
+        || LabError::Missing { program: "postgres".to_owned(), looked: "nowhere".to_owned() },
+        LabError::from,
+    ))
 }
 
 /// A program by name in the usual places.

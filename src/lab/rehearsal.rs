@@ -8,12 +8,13 @@ use super::db::Db;
 use super::layout::{Lab, STANZA, SUPERUSER};
 use super::ledger;
 use super::monitor;
-use super::process;
+use super::postgres;
 use super::programs;
 use super::truth::Truth;
 use super::verify::{Verdict, verify};
 use super::workload::{self, Order};
 use crate::base::Report;
+use crate::cluster::recovery_settings::ConfLine;
 use crate::model::op::{Cancel, Sink};
 use crate::recovery::closed::Closed;
 use crate::recovery::in_place::{Finding, Service, Source, Spec, Target};
@@ -22,20 +23,19 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// What the recovery of the lab's primary needs to know.
-pub fn spec(lab: &Lab, operation: &str) -> Spec {
+pub fn spec(lab: &Lab, operation: &str) -> Result<Spec, LabError> {
     let settings = lab.settings();
-    Spec {
+    Ok(Spec {
         operation: operation.to_owned(),
         data_dir: lab.primary(),
-        bin_dir: settings.pg_bin.clone(),
+        binaries: lab.binaries()?,
         sockets: lab.sockets(),
         port: settings.primary_port,
         superuser: SUPERUSER.to_owned(),
-        log: lab.logs().join("primary.log"),
         standbys: vec![lab.standby()],
         work_dir: lab.dir().join("recoveries").join(operation),
         closed_sockets: lab.sockets().join("closed"),
-    }
+    })
 }
 
 /// The lab's repository.
@@ -55,7 +55,14 @@ impl Source for LabSource<'_> {
         Ok(String::new())
     }
 
-    fn restore(&self, into: &Path, target: &Target, again: bool, _: &dyn Sink, _: &Cancel) -> Result<String, Report> {
+    fn restore(
+        &self,
+        into: &Path,
+        target: &Target,
+        again: bool,
+        _: &dyn Sink,
+        _: &Cancel,
+    ) -> Result<Vec<ConfLine>, Report> {
         let mut args = vec![
             format!("--pg1-path={}", into.display()),
             "--type=time".to_owned(),
@@ -67,7 +74,18 @@ impl Source for LabSource<'_> {
             args.push("--delta".to_owned());
         }
         args.push("restore".to_owned());
-        Ok(self.pgbackrest(&args).map(|_| String::new())?)
+        self.pgbackrest(&args)?;
+        let text = std::fs::read_to_string(into.join("postgresql.auto.conf"))
+            .map_err(|e| Report::failed(e.to_string()))?;
+        let ours = text.rsplit("# Recovery settings generated").next().unwrap_or_default();
+        Ok(ours
+            .lines()
+            .filter_map(|line| line.split_once(" = '"))
+            .map(|(name, value)| ConfLine {
+                name: name.to_owned(),
+                value: value.trim_end_matches('\'').replace("''", "'"),
+            })
+            .collect())
     }
 
     fn restore_command(&self, data_dir: &Path) -> Result<String, Report> {
@@ -126,24 +144,24 @@ impl Service for LabService<'_> {
 
     fn verify(&self, closed: &Closed, target: &Target) -> Result<Finding, Report> {
         let connect = |database| Db::as_superuser(&closed.sockets, closed.port, database);
-        let shop = connect(ledger::DATABASE)?;
-        let crm = match connect(ledger::SECOND_DATABASE) {
+        let mut shop = connect(ledger::DATABASE)?;
+        let mut crm = match connect(ledger::SECOND_DATABASE) {
             Ok(crm) => crm,
             Err(error) => return Ok(Finding::Damaged(error.to_string())),
         };
-        match monitor::check(&shop, &crm) {
+        match monitor::check(&mut shop, &mut crm) {
             Ok(seen) if seen.right => {}
             Ok(seen) => return Ok(Finding::Damaged(seen.why)),
             Err(error) => return Ok(Finding::Damaged(error.to_string())),
         }
         let truth = Truth::load(&self.lab.truth_file())?;
         let mut rows = truth.rows_at(target.time.at);
-        let found = shop.value("SELECT count(*) FROM ledger")?;
+        let found = shop.value("SELECT count(*) FROM ledger").map_err(LabError::from)?;
         if rows == truth.last() && found == (rows + 1).to_string() && truth.may_end_with(rows + 1) {
             // The answer to this commit was lost; it may be there.
             rows += 1;
         }
-        let verdict = verify(&shop, &crm, rows)?;
+        let verdict = verify(&mut shop, &mut crm, rows)?;
         let right = verdict.right();
         let text = verdict.differences.join("; ");
         if let Ok(mut kept) = self.verdict.lock() {
@@ -154,6 +172,11 @@ impl Service for LabService<'_> {
         } else {
             Err(LabError::Wrong(text).into())
         }
+    }
+
+    fn open(&self) -> Result<String, Report> {
+        postgres::start(self.lab, &self.lab.primary(), "primary.log")?;
+        Ok(String::new())
     }
 
     fn first_write(&self) -> Result<String, Report> {
@@ -188,12 +211,8 @@ pub fn verify_live(lab: &Lab) -> Result<Verdict, LabError> {
     workload::order_and_wait(lab, Order::Hold, Duration::from_secs(30))?;
     let truth = Truth::load(&lab.truth_file())?;
     let connect = |database| Db::as_superuser(&lab.sockets(), lab.settings().primary_port, database);
-    let verdict = verify(&connect(ledger::DATABASE)?, &connect(ledger::SECOND_DATABASE)?, truth.last())?;
+    let verdict =
+        verify(&mut connect(ledger::DATABASE)?, &mut connect(ledger::SECOND_DATABASE)?, truth.last())?;
     workload::order_and_wait(lab, Order::Run, Duration::from_secs(30))?;
     Ok(verdict)
-}
-
-/// True if the primary runs.
-pub fn primary_runs(lab: &Lab) -> bool {
-    process::postmaster(&lab.primary()).is_some()
 }

@@ -2,7 +2,7 @@
 //!
 //! Looks only; what cannot be seen is said.
 
-use super::db::Db;
+use super::db::{Db, number};
 use super::disaster::{self, Happened};
 use super::layout::{Lab, STANZA};
 use super::truth::Truth;
@@ -12,14 +12,9 @@ use crate::base::Timestamp;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Form of the JSON.
-const SCHEMA: &str = "pgmayday.lab-status/1";
-
 /// How a lab stands.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
-    /// Form of this document.
-    pub schema: &'static str,
     /// The lab's directory.
     pub dir: PathBuf,
     /// The lab's id.
@@ -94,7 +89,6 @@ pub fn look(lab: &Lab) -> Result<Status, LabError> {
         server(lab, "standby", lab.standby(), settings.standby_port),
     ];
     Ok(Status {
-        schema: SCHEMA,
         dir: lab.dir().to_owned(),
         id: lab.root().id().to_owned(),
         config: lab.config(),
@@ -128,20 +122,17 @@ fn server(lab: &Lab, name: &'static str, data_dir: PathBuf, port: u16) -> Server
 }
 
 fn ask(sockets: &Path, port: u16) -> Result<[String; 3], LabError> {
-    let row = Db::as_superuser(sockets, port, "postgres")?.last_row(
+    Ok(Db::as_superuser(sockets, port, "postgres")?.last_row(
         "SELECT pg_is_in_recovery(),
            CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,
            (SELECT timeline_id FROM pg_control_checkpoint())",
-        3,
-    )?;
-    Ok(<[String; 3]>::try_from(row).unwrap_or_default())
+    )?)
 }
 
 fn archive(lab: &Lab) -> Result<ArchiveStatus, LabError> {
-    let row = Db::as_superuser(&lab.sockets(), lab.settings().primary_port, "postgres")?
-        .last_row("SELECT last_archived_wal, archived_count, failed_count FROM pg_stat_archiver", 3)?;
-    let number = |text: &str| text.parse().unwrap_or(0);
-    Ok(ArchiveStatus { last: row[0].clone(), archived: number(&row[1]), failed: number(&row[2]) })
+    let [last, archived, failed] = Db::as_superuser(&lab.sockets(), lab.settings().primary_port, "postgres")?
+        .last_row("SELECT last_archived_wal, archived_count, failed_count FROM pg_stat_archiver")?;
+    Ok(ArchiveStatus { last, archived: number(&archived)?, failed: number(&failed)? })
 }
 
 fn backups(lab: &Lab) -> Result<Vec<String>, LabError> {
@@ -154,9 +145,10 @@ fn backups(lab: &Lab) -> Result<Vec<String>, LabError> {
     let text = programs::run(&lab.settings().pgbackrest, &args)?;
     let bad = |why: String| LabError::Damaged { path: lab.dir().join("repo"), why };
     let info: serde_json::Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
-    let labels = info.pointer("/0/backup").and_then(serde_json::Value::as_array).ok_or_else(|| {
-        bad("pgBackRest's answer has no list of backups".to_owned())
-    })?;
+    let labels = info
+        .pointer("/0/backup")
+        .and_then(serde_json::Value::as_array)
+        .ok_or_else(|| bad("pgBackRest's answer has no list of backups".to_owned()))?;
     Ok(labels.iter().filter_map(|backup| backup.get("label")?.as_str().map(str::to_owned)).collect())
 }
 
@@ -189,10 +181,13 @@ impl Status {
         lines.push(format!("  backups   {backups}"));
         lines.push(format!("  truth     {} commits, last at {}", self.truth.committed, self.truth.last_at));
         for happened in &self.disasters {
-            let name = super::Disaster::ALL.iter().find(|(_, d)| *d == happened.disaster).map_or("", |(n, _)| n);
-            lines.push(format!("  disaster  {name} at {}", Timestamp(happened.at_us)));
+            lines.push(format!("  disaster  {} at {}", happened.disaster.name(), Timestamp(happened.at_us)));
         }
-        lines.push(format!("  use       pgmayday --config={} --stanza={} info", self.config.display(), self.stanza));
+        lines.push(format!(
+            "  use       pgmayday --config={} --stanza={} info",
+            self.config.display(),
+            self.stanza
+        ));
         lines.join("\n") + "\n"
     }
 }

@@ -85,7 +85,10 @@ impl Truth {
                 return Ok(truth);
             }
             number += 1;
-            let bad = |why: String| LabError::Damaged { path: path.to_owned(), why: format!("line {number}: {why}") };
+            let bad = |why: String| LabError::Damaged {
+                path: path.to_owned(),
+                why: format!("line {number}: {why}"),
+            };
             let fact = serde_json::from_slice(&line).map_err(|e| bad(e.to_string()))?;
             truth.apply(&fact).map_err(bad)?;
         }
@@ -161,9 +164,7 @@ impl Pen {
 
     /// Writes one fact down.
     pub fn write(&mut self, fact: &Fact) -> Result<(), LabError> {
-        self.truth
-            .apply(fact)
-            .map_err(|why| LabError::Damaged { path: self.path.clone(), why })?;
+        self.truth.apply(fact).map_err(|why| LabError::Damaged { path: self.path.clone(), why })?;
         let mut line = serde_json::to_vec(fact)
             .map_err(|e| LabError::Damaged { path: self.path.clone(), why: e.to_string() })?;
         line.push(b'\n');

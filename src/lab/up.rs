@@ -7,6 +7,7 @@ use super::layout::{Lab, STANZA, SUPERUSER, Settings};
 use super::marker::{Root, random_id};
 use super::workload::{self, Order};
 use super::{LabError, ledger, postgres, programs};
+use crate::cluster::binaries::Search;
 use crate::model::op::{Event, Sink};
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -23,16 +24,17 @@ const FIRST_COMMITS: u64 = 50;
 
 /// Makes a lab in `dir` and leaves it running.
 ///
-/// `program` is our own executable, as the servers will call it.
-pub fn up(dir: &Path, program: PathBuf, sink: &dyn Sink) -> Result<Lab, LabError> {
-    let pg_bin = programs::find_postgres()?;
+/// `program` is our own executable, as the servers will call it; `search` finds PostgreSQL's.
+pub fn up(dir: &Path, program: PathBuf, search: &Search, sink: &dyn Sink) -> Result<Lab, LabError> {
+    let binaries = programs::find_postgres(search)?;
     let pgbackrest = programs::find("pgbackrest")?;
     let dir = prepare(dir)?;
     let [primary_port, standby_port] = free_ports()?;
     let settings = Settings {
         schema: String::new(),
         id: String::new(),
-        pg_bin,
+        pg_bin: binaries.folder,
+        pg_version: binaries.version.to_string(),
         pgbackrest,
         program,
         primary_port,
@@ -95,7 +97,8 @@ fn prepare(dir: &Path) -> Result<PathBuf, LabError> {
         let why = "its path is too long for a socket in it".to_owned();
         return Err(place(why, "give a shorter path by --dir, for example /var/tmp/lab"));
     }
-    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).map_err(LabError::io("close", &dir))?;
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))
+        .map_err(LabError::io("close", &dir))?;
     Ok(dir)
 }
 
@@ -125,7 +128,8 @@ fn make_primary(lab: &Lab) -> Result<(), LabError> {
     secret(&lab.config(), &backrest_config(lab, &random()?))?;
     workload::order(lab, Order::Hold)?;
     let data = lab.primary();
-    let args = ["--data-checksums", "--wal-segsize=1", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
+    let args =
+        ["--data-checksums", "--wal-segsize=1", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
     let mut all: Vec<&std::ffi::OsStr> = args.iter().map(AsRef::as_ref).collect();
     all.extend::<[&std::ffi::OsStr; 4]>(["-U".as_ref(), SUPERUSER.as_ref(), "-D".as_ref(), data.as_ref()]);
     programs::run(&lab.settings().pg_bin.join("initdb"), &all)?;
@@ -203,7 +207,7 @@ fn append(path: &Path, text: &str) -> Result<(), LabError> {
 fn make_databases(lab: &Lab) -> Result<(), LabError> {
     let port = lab.settings().primary_port;
     let role = ledger::ROLE;
-    let admin = Db::as_superuser(&lab.sockets(), port, "postgres")?;
+    let mut admin = Db::as_superuser(&lab.sockets(), port, "postgres")?;
     let password = lab.password()?;
     // The statement is never logged: log_statement is off and it does not fail.
     admin.rows(&format!("CREATE ROLE {role} LOGIN PASSWORD '{}'", password.expose()))?;
@@ -211,7 +215,8 @@ fn make_databases(lab: &Lab) -> Result<(), LabError> {
         admin.rows(&format!("CREATE DATABASE {database} OWNER {role}"))?;
     }
     Db::as_application(lab, ledger::DATABASE)?.rows(&ledger::schema())?;
-    Db::as_application(lab, ledger::SECOND_DATABASE)?.rows(&ledger::second_schema()).map(drop)
+    Db::as_application(lab, ledger::SECOND_DATABASE)?.rows(&ledger::second_schema())?;
+    Ok(())
 }
 
 fn start_workload(lab: &Lab) -> Result<(), LabError> {
@@ -263,6 +268,9 @@ fn make_standby(lab: &Lab) -> Result<(), LabError> {
         format!("host={sockets} port={primary_port} user={SUPERUSER} application_name=standby"),
     ];
     programs::run(&pg_bin.join("pg_basebackup"), &args)?;
-    append(&data.join("postgresql.conf"), &format!("port = {standby_port}\ncluster_name = 'pgmayday-lab-standby'\n"))?;
+    append(
+        &data.join("postgresql.conf"),
+        &format!("port = {standby_port}\ncluster_name = 'pgmayday-lab-standby'\n"),
+    )?;
     postgres::start(lab, &data, "standby.log")
 }

@@ -35,12 +35,12 @@ impl Verdict {
 }
 
 /// Compares both databases with what they held after exactly `rows` transactions.
-pub fn verify(shop: &Db, crm: &Db, rows: u64) -> Result<Verdict, LabError> {
+pub fn verify(shop: &mut Db, crm: &mut Db, rows: u64) -> Result<Verdict, LabError> {
     let expected = Expected::after(rows);
-    let found = shop.last_row(ledger::LEDGER_DIGEST_QUERY, 3)?;
+    let found: [String; 3] = shop.last_row(ledger::LEDGER_DIGEST_QUERY)?;
     let mut differences = Vec::new();
     let ledger = [expected.rows.to_string(), expected.amount_sum.to_string(), expected.ledger_sha256.clone()];
-    if found[..3] != ledger {
+    if found != ledger {
         differences.push(format!(
             "the ledger has {} rows with sum {}, expected {} with sum {}",
             found[0], found[1], ledger[0], ledger[1]
@@ -57,7 +57,7 @@ pub fn verify(shop: &Db, crm: &Db, rows: u64) -> Result<Verdict, LabError> {
     if !check.right {
         differences.push(format!("the application's check: {}", check.why));
     }
-    let [count, _, digest] = <[String; 3]>::try_from(found).unwrap_or_default();
+    let [count, _, digest] = found;
     Ok(Verdict {
         rows_expected: rows,
         rows_found: count.parse().unwrap_or(0),
@@ -67,7 +67,7 @@ pub fn verify(shop: &Db, crm: &Db, rows: u64) -> Result<Verdict, LabError> {
     })
 }
 
-fn different_rows(shop: &Db, rows: u64) -> Result<Vec<String>, LabError> {
+fn different_rows(shop: &mut Db, rows: u64) -> Result<Vec<String>, LabError> {
     let found = shop.rows("SELECT id, payer, payee, amount, note FROM ledger ORDER BY id")?;
     let mut differences = Vec::new();
     let mut found = found.iter().peekable();
@@ -77,7 +77,11 @@ fn different_rows(shop: &Db, rows: u64) -> Result<Vec<String>, LabError> {
         match found.peek() {
             Some(row) if row[0] == wanted[0] => {
                 if row[..] != wanted {
-                    differences.push(format!("row {id} is {}, committed was {}", row.join(" "), wanted.join(" ")));
+                    differences.push(format!(
+                        "row {id} is {}, committed was {}",
+                        row.join(" "),
+                        wanted.join(" ")
+                    ));
                 }
                 found.next();
             }

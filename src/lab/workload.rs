@@ -4,13 +4,14 @@
 //! writes to the application's database and to its own files in the lab.
 
 use super::LabError;
-use super::db::Db;
+use super::db::{Db, number};
 use super::layout::Lab;
 use super::ledger::{self, Entry};
 use super::monitor;
 use super::process::Identity;
 use super::truth::{Fact, Pen};
 use crate::base::Timestamp;
+use crate::cluster::sql::SqlError;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -69,7 +70,8 @@ pub fn order_and_wait(lab: &Lab, wanted: Order, limit: Duration) -> Result<(), L
     while begun.elapsed() < limit {
         match state(lab) {
             Some(state) if state.process.alive() => {
-                if wanted != Order::Stop && state.order == wanted {
+                let follows = wanted != Order::Stop && state.order == wanted;
+                if follows {
                     return Ok(());
                 }
             }
@@ -99,7 +101,7 @@ pub fn run(lab: &Lab) -> Result<(), LabError> {
             order(lab, Order::Stop)?;
         }
         match watcher.join() {
-            Ok(watched) => written.and(watched),
+            Ok(seen) => written.and(seen),
             Err(_) => Err(LabError::Wrong("the monitor ended by a panic".to_owned())),
         }
     })
@@ -137,9 +139,9 @@ impl<'a> Writer<'a> {
                     self.state.last_at_us = self.pen.truth.commits.last().map_or(0, |commit| commit.at.0);
                     match result {
                         Ok(()) => self.state.trouble.clear(),
-                        Err(LabError::Sql { why, .. }) => {
+                        Err(LabError::Sql(error)) => {
                             self.db = None;
-                            self.state.trouble = why;
+                            self.state.trouble = error.to_string();
                             std::thread::sleep(RETRY);
                         }
                         Err(other) => return Err(other),
@@ -152,70 +154,25 @@ impl<'a> Writer<'a> {
     }
 
     fn one_transaction(&mut self) -> Result<(), LabError> {
-        if self.db.is_none() {
-            let db = Db::as_application(self.lab, ledger::DATABASE)?;
-            self.settle(&db)?;
-            self.db = Some(db);
-        }
-        let Some(db) = &self.db else { return Ok(()) };
-        let id = self.pen.truth.last() + 1;
-        let xid = match db.value(&Entry::of(id).statement()) {
-            Ok(xid) => xid,
-            Err(error) => {
-                // An answer that is an error of the server's own is no commit; a lost connection may hide one.
-                if self.pen.truth.in_doubt.is_none() && db.value("ROLLBACK; SELECT 1").is_err() {
-                    self.pen.write(&Fact::InDoubt { id })?;
-                }
-                return Err(error);
+        let db = match &mut self.db {
+            Some(db) => db,
+            none => {
+                let mut db = Db::as_application(self.lab, ledger::DATABASE)?;
+                settle(&mut self.pen, &mut db)?;
+                none.insert(db)
             }
         };
-        self.note_commit(id, &xid)
-    }
-
-    fn note_commit(&mut self, id: u64, xid: &str) -> Result<(), LabError> {
-        let Some(db) = &self.db else { return Ok(()) };
-        let query = format!(
-            "SELECT (extract(epoch FROM pg_xact_commit_timestamp('{xid}'::xid)) * 1000000)::bigint,
-               pg_current_wal_insert_lsn()"
-        );
-        match db.last_row(&query, 2) {
-            Ok(row) => self.write_commit(id, xid, &row[0], &row[1]),
+        let id = self.pen.truth.last() + 1;
+        match commit(db, id) {
+            Ok(fact) => self.pen.write(&fact),
             Err(error) => {
-                self.pen.write(&Fact::InDoubt { id })?;
-                Err(error)
+                // An error of the server's own is no commit; a lost session may hide one.
+                if matches!(error, SqlError::Lost { .. }) {
+                    self.pen.write(&Fact::InDoubt { id })?;
+                }
+                Err(error.into())
             }
         }
-    }
-
-    fn write_commit(&mut self, id: u64, xid: &str, at_us: &str, lsn: &str) -> Result<(), LabError> {
-        let number = |text: &str| text.parse::<i64>().map_err(|_| LabError::sql("a commit's data", text));
-        let (xid, at_us) = (number(xid)?.unsigned_abs(), number(at_us)?);
-        self.pen.write(&Fact::Commit { id, xid, at_us, lsn: lsn.to_owned() })
-    }
-
-    /// Compares the truth with what a newly reached database holds: a lost answer is settled, a recovery noticed.
-    fn settle(&mut self, db: &Db) -> Result<(), LabError> {
-        let found = db.value("SELECT coalesce(max(id), 0) FROM ledger")?;
-        let found: u64 = found.parse().map_err(|_| LabError::sql("the last transaction", &found))?;
-        let last = self.pen.truth.last();
-        if found < last {
-            return self.pen.write(&Fact::Rewound { to: found });
-        }
-        if found == last {
-            return Ok(());
-        }
-        if self.pen.truth.in_doubt != Some(found) {
-            self.pen.write(&Fact::Foreign { found })?;
-            return Err(LabError::Wrong(format!("row {found} stands in the ledger, {last} was the last written")));
-        }
-        let row = db.last_row(
-            &format!(
-                "SELECT xmin, (extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000000)::bigint,
-                   pg_current_wal_insert_lsn() FROM ledger WHERE id = {found}"
-            ),
-            3,
-        )?;
-        self.write_commit(found, &row[0], &row[1], &row[2])
     }
 
     /// Publishes the state: at once when order or trouble changed, else a few times a second.
@@ -235,6 +192,40 @@ impl<'a> Writer<'a> {
         }
         Ok(())
     }
+}
+
+/// The server's record of a commit: its time, and a position not before it.
+const RECORD: &str =
+    "(extract(epoch FROM pg_xact_commit_timestamp(x)) * 1000000)::bigint, pg_current_wal_insert_lsn()";
+
+fn commit(db: &mut Db, id: u64) -> Result<Fact, SqlError> {
+    let xid = db.value(&Entry::of(id).statement())?;
+    let asked = db.last_row(&format!("SELECT {RECORD} FROM (SELECT '{xid}'::xid) AS t(x)"));
+    // Committed, but when is not known: to be settled like a lost answer.
+    let [at_us, lsn] =
+        asked.map_err(|error| SqlError::Lost { at: "the commit".to_owned(), why: error.to_string() })?;
+    Ok(Fact::Commit { id, xid: number(&xid)?, at_us: number(&at_us)?, lsn })
+}
+
+/// Compares the truth with what a newly reached database holds: a lost answer is settled, a recovery noticed.
+fn settle(pen: &mut Pen, db: &mut Db) -> Result<(), LabError> {
+    let found = number(&db.value("SELECT coalesce(max(id), 0) FROM ledger")?)?;
+    let last = pen.truth.last();
+    if found < last {
+        return pen.write(&Fact::Rewound { to: found });
+    }
+    if found == last {
+        return Ok(());
+    }
+    if pen.truth.in_doubt != Some(found) {
+        pen.write(&Fact::Foreign { found })?;
+        return Err(LabError::Wrong(format!(
+            "row {found} stands in the ledger, {last} was the last written"
+        )));
+    }
+    let row = format!("SELECT x, {RECORD} FROM (SELECT xmin FROM ledger WHERE id = {found}) AS t(x)");
+    let [xid, at_us, lsn] = db.last_row(&row)?;
+    pen.write(&Fact::Commit { id: found, xid: number(&xid)?, at_us: number(&at_us)?, lsn })
 }
 
 fn read_order(lab: &Lab) -> Order {

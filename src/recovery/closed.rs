@@ -3,6 +3,7 @@
 //! Every setting stands on the command line, so that nothing inherited counts and nothing needs to be cleaned up:
 //! the closed state ends with the process.
 
+use crate::cluster::server::StartOptions;
 use std::path::{Path, PathBuf};
 
 /// Host-based authentication of the closed state: its socket's folder is open to the owner alone.
@@ -20,23 +21,16 @@ pub struct Closed {
 }
 
 impl Closed {
-    /// The settings for the command line of a server on `data_dir`, fetching WAL by `restore_command`.
-    pub fn settings(&self, data_dir: &Path, restore_command: &str) -> Vec<(String, String)> {
-        let path = |path: &Path| path.display().to_string();
-        let mut all = vec![
-            ("data_directory", path(data_dir)),
-            ("hba_file", path(&self.hba_file)),
-            ("listen_addresses", String::new()),
-            ("unix_socket_directories", path(&self.sockets)),
-            ("unix_socket_permissions", "0700".to_owned()),
-            ("port", self.port.to_string()),
-            ("restore_command", restore_command.to_owned()),
-            ("logging_collector", "off".to_owned()),
-            ("log_destination", "stderr".to_owned()),
-            ("hot_standby", "on".to_owned()),
-            // Subscriptions would take production's replication slots.
-            ("max_logical_replication_workers", "0".to_owned()),
-        ];
+    /// How a server is started in the closed state, fetching WAL by `restore_command`.
+    pub fn options(&self, restore_command: &str, log: &Path, superuser: &str) -> StartOptions {
+        let mut options = StartOptions::private(&self.sockets, self.port, log, superuser);
+        let mut set = |name: &str, value: String| options.settings.push((name.to_owned(), value));
+        set("hba_file", self.hba_file.display().to_string());
+        set("unix_socket_permissions", "0700".to_owned());
+        set("restore_command", restore_command.to_owned());
+        set("hot_standby", "on".to_owned());
+        // Subscriptions would take production's replication slots.
+        set("max_logical_replication_workers", "0".to_owned());
         // archive_mode stays as it is: with an empty command the segments and the new history are held.
         for silent in [
             "external_pid_file",
@@ -47,9 +41,9 @@ impl Closed {
             "primary_slot_name",
             "synchronous_standby_names",
         ] {
-            all.push((silent, String::new()));
+            set(silent, String::new());
         }
-        all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        options
     }
 }
 
@@ -60,11 +54,13 @@ mod tests {
     #[test]
     fn nothing_can_reach_in_and_nothing_reaches_out() {
         let closed = Closed { sockets: "/s".into(), port: 5432, hba_file: "/h".into() };
-        let settings = closed.settings(Path::new("/new"), "get %f");
-        let value = |name: &str| settings.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-        for empty in ["listen_addresses", "archive_command", "recovery_end_command", "primary_conninfo"] {
+        let options = closed.options("get %f", Path::new("/log"), "postgres");
+        let value = |name: &str| options.settings.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        for empty in
+            ["archive_command", "recovery_end_command", "primary_conninfo", "synchronous_standby_names"]
+        {
             assert_eq!(value(empty), Some(""), "{empty}");
         }
-        assert_eq!((value("data_directory"), value("archive_mode")), (Some("/new"), None));
+        assert_eq!((options.listen_addresses.as_str(), value("archive_mode")), ("", None));
     }
 }

@@ -37,7 +37,9 @@ pub fn check(data_dir: &Path, operation: &str) -> Result<(), RecoveryError> {
     let spaces = data_dir.join("pg_tblspc");
     match std::fs::read_dir(&spaces).map(|mut entries| entries.next().is_some()) {
         Ok(true) => return Err(refuse("it has tablespaces, which both directories would share".to_owned())),
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(RecoveryError::io("list", &spaces)(e)),
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(RecoveryError::io("list", &spaces)(e));
+        }
         _ => {}
     }
     try_exchange(parent, operation).map_err(refuse)
@@ -76,8 +78,8 @@ pub fn exchange(data_dir: &Path, restored: &Path, quarantine: &Path, why: &str) 
         Timestamp::now(),
         data_dir.display()
     );
-    let marked = data_dir.join(QUARANTINE_MARKER);
-    atomic_replace(&marked, marker.as_bytes(), 0o600).map_err(RecoveryError::io("write", &marked))?;
+    let place = data_dir.join(QUARANTINE_MARKER);
+    atomic_replace(&place, marker.as_bytes(), 0o600).map_err(RecoveryError::io("write", &place))?;
     renameat_with(CWD, restored, CWD, data_dir, RenameFlags::EXCHANGE)
         .map_err(|e| RecoveryError::io("exchange with the restored directory", data_dir)(e.into()))?;
     renameat_with(CWD, restored, CWD, quarantine, RenameFlags::NOREPLACE)

@@ -6,12 +6,19 @@
 //! never removed. Until the exchange nothing of the old cluster is changed.
 
 use super::closed::{Closed, HBA};
-use super::standin::{Address, Server, Session};
-use super::{RecoveryError, exchange, salvage, settings};
+use super::{RecoveryError, exchange, salvage};
 use crate::base::files::atomic_replace;
 use crate::base::{Report, TargetTime, Timeline, WalSegment};
+use crate::cluster::binaries::Binaries;
 use crate::cluster::control::ControlFile;
+use crate::cluster::owner::{Account, Users, is_root, owner_of};
+use crate::cluster::pace::Pace;
+use crate::cluster::recovery_settings::ConfLine;
 use crate::cluster::running::{Running, look};
+use crate::cluster::server::{
+    Observation, Patience, Pause, Phase as ServerPhase, Server, StartOptions, StopMode, Until,
+};
+use crate::cluster::sql::{Address, Sql, Verdict, check_every_database};
 use crate::model::op::{Cancel, Event, Sink};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -19,8 +26,10 @@ use std::time::{Duration, Instant};
 
 /// How long the archive may take for the last segment.
 const ARCHIVE_LIMIT: Duration = Duration::from_secs(120);
-/// How long replay may stand still.
-const STUCK_LIMIT: Duration = Duration::from_secs(120);
+/// How long a server may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(300);
+/// How long replay stands still before the operator is told.
+const STANDING_WARNING: Duration = Duration::from_secs(15);
 
 /// The cluster to recover, and where its parts are.
 #[derive(Debug, Clone)]
@@ -29,16 +38,14 @@ pub struct Spec {
     pub operation: String,
     /// The data directory to replace.
     pub data_dir: PathBuf,
-    /// Folder of the server's programs.
-    pub bin_dir: PathBuf,
+    /// The programs of its version.
+    pub binaries: Binaries,
     /// Folder of the socket the serving cluster has.
     pub sockets: PathBuf,
     /// Its port.
     pub port: u16,
     /// Its superuser.
     pub superuser: String,
-    /// The log of the serving cluster.
-    pub log: PathBuf,
     /// Data directories of standbys on this host; stopped before anything is promoted.
     pub standbys: Vec<PathBuf>,
     /// Folder for everything the recovery keeps: logs, saved WAL.
@@ -60,7 +67,8 @@ pub struct Target {
 pub trait Source: Sync {
     /// Proves that the target can be reached, or refuses; a sentence for the operator.
     fn prove(&self, target: &Target) -> Result<String, Report>;
-    /// Restores the right backup set into `into`, with recovery settings that pause at the target.
+    /// Restores the right backup set into `into`, with recovery settings that pause at the target; returns the lines
+    /// it wrote into `postgresql.auto.conf`.
     /// With `again`, what lies in `into` is a restore of ours for another target, to be corrected.
     fn restore(
         &self,
@@ -69,7 +77,7 @@ pub trait Source: Sync {
         again: bool,
         sink: &dyn Sink,
         cancel: &Cancel,
-    ) -> Result<String, Report>;
+    ) -> Result<Vec<ConfLine>, Report>;
     /// The `restore_command` of a server on `data_dir`.
     fn restore_command(&self, data_dir: &Path) -> Result<String, Report>;
     /// True once a WAL file (segment or history, by name) is in every repository.
@@ -91,6 +99,8 @@ pub trait Service: Sync {
     fn stop_writers(&self) -> Result<String, Report>;
     /// Looks at the recovered data, paused at the target, through the closed socket; reads only.
     fn verify(&self, closed: &Closed, target: &Target) -> Result<Finding, Report>;
+    /// Starts the cluster the way it is served, under its own configuration.
+    fn open(&self) -> Result<String, Report>;
     /// Lets the application write again and waits for its first commit, through the application's own address.
     fn first_write(&self) -> Result<String, Report>;
     /// Makes the first backup of the recovered cluster.
@@ -185,10 +195,16 @@ struct Run<'a> {
     service: &'a dyn Service,
     sink: &'a dyn Sink,
     cancel: &'a Cancel,
+    users: Users,
+    owner: Account,
     closed: Closed,
     restored: PathBuf,
     quarantine: PathBuf,
     saved_wal: PathBuf,
+    /// The server in its closed state, while one runs.
+    server: Option<Server>,
+    /// What the restore wrote into `postgresql.auto.conf`.
+    written: Vec<ConfLine>,
     phases: Vec<Phase>,
     state: State,
 }
@@ -201,27 +217,32 @@ impl<'a> Run<'a> {
         sink: &'a dyn Sink,
         cancel: &'a Cancel,
     ) -> Result<Self, RecoveryError> {
+        let users = Users::new();
+        let owner = owner_of(&spec.data_dir, &users)?;
         let (restored, quarantine) = exchange::names(&spec.data_dir, &spec.operation);
-        let private = |dir: &Path| {
-            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-            made.map_err(RecoveryError::io("make", dir))
-        };
-        private(&spec.work_dir)?;
-        private(&spec.closed_sockets)?;
+        for folder in [&spec.work_dir, &spec.closed_sockets] {
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(RecoveryError::io("make", folder))?;
+            give(folder, &owner)?;
+        }
         let hba_file = spec.work_dir.join("closed_hba.conf");
         atomic_replace(&hba_file, HBA.as_bytes(), 0o600).map_err(RecoveryError::io("write", &hba_file))?;
+        give(&hba_file, &owner)?;
         let closed = Closed { sockets: spec.closed_sockets.clone(), port: spec.port, hba_file };
-        let saved_wal = spec.work_dir.join("saved_wal");
         Ok(Self {
             spec,
             source,
             service,
             sink,
             cancel,
+            users,
+            owner,
             closed,
             restored,
             quarantine,
-            saved_wal,
+            saved_wal: spec.work_dir.join("saved_wal"),
+            server: None,
+            written: Vec::new(),
             phases: Vec::new(),
             state: State::Untouched,
         })
@@ -238,18 +259,16 @@ impl<'a> Run<'a> {
         self.step("save WAL", Self::save_wal)?;
         self.step("stop", Self::stop_all)?;
         let (target, tries) = self.restore_until_right(targets)?;
-        self.step("exchange", |run| {
-            let why = format!("recovery to {}", target.time.text);
-            exchange::exchange(&run.spec.data_dir, &run.restored, &run.quarantine, &why)?;
-            run.state = State::Exchanged;
-            Ok(String::new())
-        })?;
+        self.step("exchange", |run| run.exchange(&target))?;
         let data_dir = self.spec.data_dir.clone();
         self.step("start closed", |run| run.start_paused(&data_dir))?;
         let timeline = self.step_with("promote", Self::promote)?;
         self.step("verify writes", Self::verify_writes)?;
         self.step("clean settings", Self::clean_settings)?;
-        self.step("open", Self::open)?;
+        self.step("open", |run| {
+            run.stop_closed()?;
+            Ok(run.service.open()?)
+        })?;
         self.step("first write", |run| Ok(run.service.first_write()?))?;
         self.step("prove archive", |run| run.prove_archive(timeline))?;
         self.step("first backup", |run| Ok(run.service.first_backup()?))?;
@@ -287,42 +306,20 @@ impl<'a> Run<'a> {
         Ok(value)
     }
 
-    fn old_server(&self) -> Server {
-        let Spec { data_dir, bin_dir, log, .. } = self.spec;
-        Server { data_dir: data_dir.clone(), bin_dir: bin_dir.clone(), log: log.clone() }
+    fn session(&self, sockets: &Path) -> Result<Sql, RecoveryError> {
+        Ok(Sql::connect(&self.address(sockets), Some(&self.owner))?)
     }
 
-    fn closed_server(&self, data_dir: &Path) -> Server {
-        let log = self.spec.work_dir.join("closed.log");
-        Server { data_dir: data_dir.to_owned(), bin_dir: self.spec.bin_dir.clone(), log }
-    }
-
-    fn session(&self, sockets: &Path, database: &str) -> Result<Session, RecoveryError> {
-        let Spec { port, superuser, .. } = self.spec;
-        Ok(Session::connect(&Address {
-            host: sockets.display().to_string(),
-            port: *port,
-            user: superuser.clone(),
-            password: None,
-            database: database.to_owned(),
-        })?)
-    }
-
-    fn runs(&self, data_dir: &Path) -> Result<bool, RecoveryError> {
-        match look(data_dir).map_err(Report::from)? {
-            Running::Yes { .. } => Ok(true),
-            Running::No | Running::Stale { .. } => Ok(false),
-            Running::Unknown { why } => Err(RecoveryError::server(data_dir, why)),
-        }
+    fn address(&self, sockets: &Path) -> Address {
+        Address::socket(sockets, self.spec.port, &self.spec.superuser, "postgres")
     }
 
     /// While the primary lives its last segment is switched and awaited, else the last minutes are missing.
     fn archive_last_wal(&mut self) -> Result<String, RecoveryError> {
-        if !self.runs(&self.spec.data_dir)? {
+        if !runs(&self.spec.data_dir)? {
             return Ok("the server does not run; what it had not archived is saved from pg_wal".to_owned());
         }
-        let session = self.session(&self.spec.sockets, "postgres")?;
-        let segment = switch_wal(&session)?;
+        let segment = switch_wal(&mut self.session(&self.spec.sockets)?)?;
         self.wait_archived(&segment)?;
         Ok(format!("{segment} is in the archive"))
     }
@@ -343,7 +340,7 @@ impl<'a> Run<'a> {
     fn save_wal(&mut self) -> Result<String, RecoveryError> {
         let size = match ControlFile::read(&self.spec.data_dir) {
             Ok(control) => control.segment_size,
-            Err(error) if self.spec.data_dir.join("pg_wal").exists() => return Err(Report::from(error).into()),
+            Err(error) if self.spec.data_dir.join("pg_wal").exists() => return Err(error.into()),
             Err(_) => return Ok("there is no pg_wal to save".to_owned()),
         };
         let saved = salvage::save_wal(&self.spec.data_dir, size, &self.saved_wal)?;
@@ -354,15 +351,26 @@ impl<'a> Run<'a> {
     fn stop_all(&mut self) -> Result<String, RecoveryError> {
         let mut stopped = 0;
         for data_dir in std::iter::once(&self.spec.data_dir).chain(&self.spec.standbys) {
-            if self.runs(data_dir)? {
-                Server { data_dir: data_dir.clone(), ..self.old_server() }.stop()?;
+            if runs(data_dir)? {
+                self.stop_found(data_dir)?;
                 stopped += 1;
             }
         }
         self.state = State::Stopped;
         self.save_wal()?;
-        let servers = if stopped == 1 { "server" } else { "servers" };
-        Ok(format!("{stopped} {servers}"))
+        Ok(format!("{stopped} {}", if stopped == 1 { "server" } else { "servers" }))
+    }
+
+    fn stop_found(&self, data_dir: &Path) -> Result<(), RecoveryError> {
+        let Spec { binaries, sockets, port, superuser, work_dir, .. } = self.spec;
+        let options = StartOptions::private(sockets, *port, work_dir.join("stop.log"), superuser);
+        let mut server = Server::new(data_dir, binaries.clone(), &self.users, options)?;
+        server.attach()?;
+        server.stop(StopMode::Fast, STOP_LIMIT, self.cancel)?;
+        if runs(data_dir)? {
+            return Err(RecoveryError::server(data_dir, "something still runs in it after it was stopped"));
+        }
+        Ok(())
     }
 
     /// Restores and replays, to an earlier target each time the check finds the damage in it.
@@ -373,8 +381,8 @@ impl<'a> Run<'a> {
                 self.step("prove target", |run| Ok(run.source.prove(target)?))?;
             }
             self.step("restore copy", |run| {
-                let Run { restored, source, sink, cancel, .. } = run;
-                Ok(source.restore(restored, target, tries > 0, *sink, cancel)?)
+                run.written = run.source.restore(&run.restored, target, tries > 0, run.sink, run.cancel)?;
+                Ok(String::new())
             })?;
             let restored = self.restored.clone();
             self.step("replay", |run| run.start_paused(&restored))?;
@@ -386,10 +394,7 @@ impl<'a> Run<'a> {
                 };
                 Ok((found, text))
             })?;
-            self.step("stop copy", |run| {
-                run.closed_server(&run.restored).stop()?;
-                Ok(String::new())
-            })?;
+            self.step("stop copy", |run| run.stop_closed().map(|()| String::new()))?;
             match found {
                 Finding::Right(_) => return Ok((target.clone(), tries + 1)),
                 Finding::Damaged(text) => why = format!("{text} (target {})", target.time.text),
@@ -398,86 +403,103 @@ impl<'a> Run<'a> {
         Err(RecoveryError::NotRight { why })
     }
 
+    fn exchange(&mut self, target: &Target) -> Result<String, RecoveryError> {
+        let spec = self.spec;
+        for data_dir in [&spec.data_dir, &self.restored] {
+            if runs(data_dir)? {
+                return Err(RecoveryError::server(
+                    data_dir,
+                    "it runs; a running data directory is not moved",
+                ));
+            }
+        }
+        let why = format!("recovery to {}", target.time.text);
+        let exchanged = exchange::exchange(&spec.data_dir, &self.restored, &self.quarantine, &why);
+        if !self.restored.exists() {
+            self.state = State::Exchanged;
+        }
+        exchanged.map(|()| String::new())
+    }
+
     /// Starts closed and waits until replay has paused at the target.
     fn start_paused(&mut self, data_dir: &Path) -> Result<String, RecoveryError> {
+        let Spec { binaries, superuser, work_dir, .. } = self.spec;
         let command = self.source.restore_command(data_dir)?;
-        self.closed_server(data_dir).start(&self.closed.settings(data_dir, &command))?;
-        let session = self.session(&self.closed.sockets, "postgres")?;
-        let serves = session.value("SHOW data_directory")?;
-        if Path::new(&serves) != data_dir {
-            return Err(RecoveryError::server(data_dir, format!("it serves {serves} instead")));
+        let options = self.closed.options(&command, &work_dir.join("closed.log"), superuser);
+        let server = self.server.insert(Server::new(data_dir, binaries.clone(), &self.users, options)?);
+        server.start()?;
+        let mut report = standing_report(self.sink);
+        let seen = server.wait(Until::TargetReached, Patience::default(), self.cancel, &mut report)?;
+        let ServerPhase::Paused(Pause::AtTarget(words)) = &seen.phase else {
+            let why = format!("it did not pause at the target ({:?})", seen.phase);
+            return Err(RecoveryError::server(data_dir, why));
+        };
+        let used = server.connect()?.data_directory()?;
+        if used != server.data_dir() {
+            return Err(RecoveryError::server(data_dir, format!("it serves {} instead", used.display())));
         }
-        let (mut last, mut moved) = (String::new(), Instant::now());
-        loop {
-            self.cancel.check()?;
-            let row = session.rows(
-                "SELECT pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() END,
-                   pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp()",
-            )?;
-            let row = row.into_iter().next().unwrap_or_default();
-            let [recovering, pause, lsn, commit] = <[String; 4]>::try_from(row).unwrap_or_default();
-            if recovering != "t" {
-                let why = "it ended recovery and promoted instead of pausing at the target";
-                return Err(RecoveryError::server(data_dir, why));
-            }
-            if pause == "paused" {
-                return Ok(format!("paused at {lsn}, last commit {commit}"));
-            }
-            if lsn != last {
-                (last, moved) = (lsn, Instant::now());
-            } else if moved.elapsed() > STUCK_LIMIT {
-                let what = format!("any progress of replay past {lsn}");
-                return Err(RecoveryError::Timeout { what, seconds: STUCK_LIMIT.as_secs() });
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        Ok(words.clone())
+    }
+
+    fn stop_closed(&mut self) -> Result<(), RecoveryError> {
+        if let Some(mut server) = self.server.take() {
+            server.stop(StopMode::Fast, STOP_LIMIT, self.cancel)?;
         }
+        Ok(())
+    }
+
+    fn closed_server(&mut self) -> Result<&mut Server, RecoveryError> {
+        let data_dir = &self.spec.data_dir;
+        self.server.as_mut().ok_or_else(|| RecoveryError::server(data_dir, "it was not started"))
     }
 
     fn promote(&mut self) -> Result<(Timeline, String), RecoveryError> {
-        let session = self.session(&self.closed.sockets, "postgres")?;
-        if session.value("SELECT pg_promote(true, 60)")? != "t" {
-            return Err(RecoveryError::server(&self.spec.data_dir, "it did not promote within 60 s"));
-        }
+        let (sink, cancel) = (self.sink, self.cancel);
+        self.closed_server()?.promote(Patience::default(), cancel, &mut standing_report(sink))?;
         self.state = State::Promoted;
-        let file = session.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")?;
-        let segment: WalSegment =
-            file.parse().map_err(|_| RecoveryError::server(&self.spec.data_dir, "it names no WAL file"))?;
+        let file = self
+            .session(&self.closed.sockets)?
+            .value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")?
+            .unwrap_or_default();
+        let segment: WalSegment = file.parse().map_err(|e: crate::base::units::UnitError| {
+            RecoveryError::server(&self.spec.data_dir, e.to_string())
+        })?;
         Ok((segment.timeline, format!("timeline {}", segment.timeline)))
     }
 
     /// Commits, and connects to every database: a dropped one may be half there.
     fn verify_writes(&mut self) -> Result<String, RecoveryError> {
-        let session = self.session(&self.closed.sockets, "postgres")?;
-        session.rows("BEGIN; CREATE TEMPORARY TABLE pgmayday_probe (n int); DROP TABLE pgmayday_probe; COMMIT")?;
-        let names = session.rows("SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname")?;
-        for name in names.iter().flatten() {
-            self.session(&self.closed.sockets, name)?.value("SELECT count(*) FROM pg_class")?;
+        let mut session = self.session(&self.closed.sockets)?;
+        // Rolled back, it would prove nothing; kept, it would be in the way.
+        session.rows("CREATE TEMPORARY TABLE pgmayday_probe (n int)")?;
+        session.rows("DROP TABLE pgmayday_probe")?;
+        let checks = check_every_database(&self.address(&self.closed.sockets), Some(&self.owner))?;
+        for check in &checks {
+            let name = &check.database.name;
+            match &check.verdict {
+                Verdict::Sound | Verdict::Closed => {}
+                Verdict::Broken { why } => {
+                    let why = format!("database {name} cannot be used: {why}");
+                    return Err(RecoveryError::server(&self.spec.data_dir, why));
+                }
+                Verdict::Unknown { why } => {
+                    let text = format!("database {name} could not be checked: {why}");
+                    self.sink.event(Event::Warning { text });
+                }
+            }
         }
-        Ok(format!("{} databases answer", names.len()))
+        Ok(format!("{} databases answer", checks.len()))
     }
 
     fn clean_settings(&mut self) -> Result<String, RecoveryError> {
-        let session = self.session(&self.closed.sockets, "postgres")?;
-        let before = session.rows(&settings::left_query())?;
-        for row in &before {
-            if let Some(name) = row.first() {
-                session.rows(&settings::reset_statement(name))?;
-            }
+        let written = std::mem::take(&mut self.written);
+        let retracted = self.closed_server()?.retract_settings(&written)?;
+        for line in retracted.others {
+            let text =
+                format!("{} = '{}' in postgresql.auto.conf is not ours and stays", line.name, line.value);
+            self.sink.event(Event::Warning { text });
         }
-        session.rows("SELECT pg_reload_conf()")?;
-        let left = session.rows(&settings::left_query())?;
-        if let Some(name) = left.first().and_then(|row| row.first()) {
-            let why = format!("{name} is still in postgresql.auto.conf");
-            return Err(RecoveryError::server(&self.spec.data_dir, why));
-        }
-        Ok(format!("{} recovery settings removed", before.len()))
-    }
-
-    /// Leaves the closed state: a start without its command line, under the cluster's own configuration.
-    fn open(&mut self) -> Result<String, RecoveryError> {
-        self.closed_server(&self.spec.data_dir).stop()?;
-        self.old_server().start(&[])?;
-        Ok(String::new())
+        Ok(format!("{} recovery settings removed", written.len()))
     }
 
     /// The new timeline's history and its first segment must be in the archive before a replica or a later
@@ -485,13 +507,45 @@ impl<'a> Run<'a> {
     fn prove_archive(&mut self, timeline: Timeline) -> Result<String, RecoveryError> {
         let history = timeline.history_file();
         self.wait_archived(&history)?;
-        let segment = switch_wal(&self.session(&self.spec.sockets, "postgres")?)?;
+        let segment = switch_wal(&mut self.session(&self.spec.sockets)?)?;
         self.wait_archived(&segment)?;
         Ok(format!("{history} and {segment} are in the archive"))
     }
 }
 
+fn runs(data_dir: &Path) -> Result<bool, RecoveryError> {
+    match look(data_dir)? {
+        Running::Yes { .. } => Ok(true),
+        Running::No | Running::Stale { .. } => Ok(false),
+        Running::Unknown { why } => Err(RecoveryError::server(data_dir, why)),
+    }
+}
+
 /// Ends the current segment; the name of the last one that has content.
-fn switch_wal(session: &Session) -> Result<String, RecoveryError> {
-    Ok(session.value("SELECT pg_walfile_name(pg_switch_wal() - 1)")?)
+fn switch_wal(session: &mut Sql) -> Result<String, RecoveryError> {
+    Ok(session.value("SELECT pg_walfile_name(pg_switch_wal() - 1)")?.unwrap_or_default())
+}
+
+/// Tells once in a while that replay stands still, and what it waits for.
+fn standing_report(sink: &dyn Sink) -> impl FnMut(&Observation, Pace) {
+    let mut told = Duration::ZERO;
+    move |seen, pace| match pace {
+        Pace::Standing { still } if still >= told + STANDING_WARNING => {
+            told = still;
+            let waits = seen.waits_for.as_deref().unwrap_or("nothing that can be seen");
+            let text = format!("replay has stood still for {} s, it waits for {waits}", still.as_secs());
+            sink.event(Event::Warning { text });
+        }
+        Pace::Standing { .. } => {}
+        _ => told = Duration::ZERO,
+    }
+}
+
+/// Gives a file or folder we made to the owner of the cluster.
+fn give(path: &Path, owner: &Account) -> Result<(), RecoveryError> {
+    if is_root() {
+        std::os::unix::fs::lchown(path, Some(owner.uid), Some(owner.gid))
+            .map_err(RecoveryError::io("give to the owner", path))?;
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use crate::base::files::sync_folder;
 use crate::base::{Timeline, WalSegment, WalSegmentSize};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// What was saved.
@@ -71,12 +71,9 @@ pub fn save_wal(data_dir: &Path, size: WalSegmentSize, to: &Path) -> Result<Save
 
 /// `xlp_pageaddr` of a segment's first page (`xlog_internal.h`: bytes 8 to 15); nothing if the file went away.
 fn first_page_position(path: &Path) -> Result<Option<u64>, RecoveryError> {
-    let mut head = [0_u8; 16];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut head)) {
-        Ok(()) => {
-            let [.., a, b, c, d, e, f, g, h] = head;
-            Ok(Some(u64::from_le_bytes([a, b, c, d, e, f, g, h])))
-        }
+    let mut position = [0_u8; 8];
+    match File::open(path).and_then(|file| file.read_exact_at(&mut position, 8)) {
+        Ok(()) => Ok(Some(u64::from_le_bytes(position))),
         Err(e) if gone_or_short(&e) => Ok(None),
         Err(e) => Err(RecoveryError::io("read", path)(e)),
     }
