@@ -8,6 +8,7 @@ pub mod closed;
 pub mod exchange;
 pub mod in_place;
 pub mod salvage;
+pub mod source;
 
 use crate::base::{Kind, Report};
 use crate::cluster::ClusterError;

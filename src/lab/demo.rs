@@ -6,13 +6,13 @@
 use super::disaster::{self, Disaster, Happened};
 use super::layout::Lab;
 use super::monitor;
-use super::rehearsal::{LabService, LabSource, spec, verify_live};
+use super::rehearsal::{LabService, source, spec, verify_live};
 use super::truth::Truth;
 use super::verify::Verdict;
 use super::{LabError, up};
 use crate::base::{TargetTime, Timeline, Timestamp};
 use crate::cluster::control::ControlFile;
-use crate::model::op::{Cancel, Sink};
+use crate::model::op::{Cancel, Event, Sink};
 use crate::recovery::in_place::{Phase, Recovered, Target, recover};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -60,12 +60,12 @@ pub struct Evidence {
 
 /// Lets the disaster happen in a running lab and recovers from it.
 pub fn rehearse(lab: &Lab, sink: &dyn Sink) -> Result<Evidence, LabError> {
-    up::step(sink, "load", load)?;
+    wait_load(sink, "load");
     disaster::inject(lab, Disaster::BadUpdate)?;
     let truth =
         disaster::happened(lab)?.pop().ok_or_else(|| LabError::Wrong("nothing was injected".to_owned()))?;
     let detected = up::step(sink, "monitor notices", || wait_noticed(lab, Timestamp(truth.at_us)))?;
-    up::step(sink, "load goes on", load)?;
+    wait_load(sink, "load goes on");
     let clock = Instant::now();
     let targets = up::step(sink, "decide target", || targets(lab))?;
     let decided_ms = ms(clock.elapsed());
@@ -73,15 +73,17 @@ pub fn rehearse(lab: &Lab, sink: &dyn Sink) -> Result<Evidence, LabError> {
     let operation = format!("{}-recover", compact(Timestamp::now()));
     let service = LabService::new(lab);
     let recovered =
-        recover(&spec(lab, &operation)?, &targets, &LabSource(lab), &service, sink, &Cancel::default())?;
+        recover(&spec(lab, &operation)?, &targets, &source(lab)?, &service, sink, &Cancel::default())?;
     let at_target = service.verdict().ok_or_else(|| LabError::Wrong("nothing was compared".to_owned()))?;
     let after_service = up::step(sink, "verify in service", || verify_live(lab))?;
     Ok(evidence(detected, decided_ms, truth, &before, recovered, at_target, after_service))
 }
 
-fn load() -> Result<(), LabError> {
+fn wait_load(sink: &dyn Sink, step: &str) {
+    let step = step.to_owned();
+    sink.event(Event::StepStarted { step: step.clone() });
     std::thread::sleep(LOAD);
-    Ok(())
+    sink.event(Event::StepDone { step, took_ms: ms(LOAD), detail: String::new() });
 }
 
 fn evidence(

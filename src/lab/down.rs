@@ -44,19 +44,16 @@ fn data_dirs(lab: &Lab) -> Result<Vec<PathBuf>, LabError> {
     Ok(found)
 }
 
-/// Ends helpers that servers left behind, such as an archive command: our own user's, of the programs the lab runs,
-/// working inside the lab. Anybody else's shell in there is named and left alone.
+/// Ends helpers that servers left behind, such as an archive command or a prefetcher: our own user's, of the programs
+/// the lab runs, working in the lab or for it. Anybody else's shell in there is left alone.
 fn end_the_rest(lab: &Lab) -> Result<(), LabError> {
     let own = rustix::process::geteuid().as_raw();
-    let programs =
-        [&lab.settings().pgbackrest, &lab.settings().program, &lab.settings().pg_bin.join("postgres")];
-    for left in process::working_inside(lab.dir()) {
-        let proc = format!("/proc/{}", left.pid);
-        let executable = std::fs::read_link(format!("{proc}/exe")).ok();
-        let of_ours =
-            executable.is_some_and(|exe| programs.iter().any(|p| p.canonicalize().is_ok_and(|p| p == exe)));
-        let same_user = std::fs::metadata(&proc).is_ok_and(|meta| meta.uid() == own);
-        if of_ours && same_user {
+    let settings = lab.settings();
+    let programs = [&settings.pgbackrest, &settings.program, &settings.pg_bin.join("postgres")];
+    let programs: Vec<PathBuf> = programs.into_iter().filter_map(|p| p.canonicalize().ok()).collect();
+    for left in process::belonging_to(lab.dir()) {
+        let same_user = std::fs::metadata(format!("/proc/{}", left.pid)).is_ok_and(|meta| meta.uid() == own);
+        if same_user && left.executable().is_some_and(|executable| programs.contains(&executable)) {
             left.signal(lab.dir(), Signal::TERM)?;
             if !left.wait_end(Duration::from_secs(3)) {
                 left.signal(lab.dir(), Signal::KILL)?;

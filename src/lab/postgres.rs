@@ -39,7 +39,7 @@ fn end(lab: &Lab, data_dir: &Path, signal: Signal) -> Result<bool, LabError> {
     lab.root().inside(data_dir)?;
     let Some(server) = process::postmaster(data_dir) else { return Ok(false) };
     let children: Vec<Identity> =
-        process::working_inside(data_dir).into_iter().filter(|p| p.pid != server.pid).collect();
+        process::belonging_to(data_dir).into_iter().filter(|p| p.pid != server.pid).collect();
     server.signal(lab.dir(), signal)?;
     if !server.wait_end(Duration::from_secs(15)) {
         server.signal(lab.dir(), Signal::KILL)?;

@@ -6,7 +6,9 @@
 use super::LabError;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -43,7 +45,25 @@ impl Identity {
         std::fs::read_link(format!("/proc/{}/cwd", self.pid)).ok()
     }
 
-    /// Signals the process if it is still this one and works inside `home`; false if it is gone.
+    /// The program it runs.
+    pub fn executable(&self) -> Option<PathBuf> {
+        std::fs::read_link(format!("/proc/{}/exe", self.pid)).ok()
+    }
+
+    /// True if it works inside `home`, or was started with a path inside as an argument or an option's value.
+    ///
+    /// A helper that must not keep a directory in use works elsewhere and is known by its arguments only.
+    pub fn belongs_to(&self, home: &Path) -> bool {
+        let works_inside = self.working_dir().is_some_and(|dir| dir.starts_with(home));
+        let arguments = std::fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let told = |argument: &[u8]| {
+            let value = argument.splitn(2, |byte| *byte == b'=').last().unwrap_or_default();
+            Path::new(OsStr::from_bytes(value)).starts_with(home)
+        };
+        works_inside || arguments.split(|byte| *byte == 0).any(told)
+    }
+
+    /// Signals the process if it is still this one and belongs to `home`; false if it is gone.
     pub fn signal(&self, home: &Path, signal: Signal) -> Result<bool, LabError> {
         let Some(fd) = self.handle(home)? else { return Ok(false) };
         match pidfd_send_signal(&fd, signal) {
@@ -70,8 +90,10 @@ impl Identity {
         if !self.alive() {
             return Ok(None);
         }
+        if self.belongs_to(home) {
+            return Ok(Some(fd));
+        }
         match self.working_dir() {
-            Some(dir) if dir.starts_with(home) => Ok(Some(fd)),
             Some(dir) => Err(self.not_ours(format!("it works in {}, not in the lab", dir.display()))),
             None => Err(self.not_ours("its working directory cannot be seen".to_owned())),
         }
@@ -91,14 +113,14 @@ pub fn postmaster(data_dir: &Path) -> Option<Identity> {
     (identity.working_dir()? == data_dir).then_some(identity)
 }
 
-/// Every process whose working directory lies inside `home`, this one left out.
-pub fn working_inside(home: &Path) -> Vec<Identity> {
+/// Every process that works inside `home` or was started for something inside, this one left out.
+pub fn belonging_to(home: &Path) -> Vec<Identity> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
         .filter(|pid| *pid != std::process::id())
         .filter_map(Identity::of)
-        .filter(|identity| identity.working_dir().is_some_and(|dir| dir.starts_with(home)))
+        .filter(|identity| identity.belongs_to(home))
         .collect()
 }
 

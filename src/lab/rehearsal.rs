@@ -9,16 +9,16 @@ use super::layout::{Lab, STANZA, SUPERUSER};
 use super::ledger;
 use super::monitor;
 use super::postgres;
-use super::programs;
 use super::truth::Truth;
+use super::up;
 use super::verify::{Verdict, verify};
 use super::workload::{self, Order};
 use crate::base::Report;
-use crate::cluster::recovery_settings::ConfLine;
-use crate::model::op::{Cancel, Sink};
+use crate::cluster::recovery_settings::RestoreCommand;
+use crate::config::{CliOption, Config, Sources};
 use crate::recovery::closed::Closed;
-use crate::recovery::in_place::{Finding, Service, Source, Spec, Target};
-use std::path::{Path, PathBuf};
+use crate::recovery::in_place::{Finding, Service, Spec, Target};
+use crate::recovery::source::Source;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -38,82 +38,20 @@ pub fn spec(lab: &Lab, operation: &str) -> Result<Spec, LabError> {
     })
 }
 
-/// The lab's repository.
-#[derive(Debug)]
-pub struct LabSource<'a>(pub &'a Lab);
-
-impl LabSource<'_> {
-    fn pgbackrest(&self, args: &[String]) -> Result<String, LabError> {
-        let mut all = vec![format!("--config={}", self.0.config().display()), format!("--stanza={STANZA}")];
-        all.extend_from_slice(args);
-        programs::run(&self.0.settings().pgbackrest, &all)
-    }
-}
-
-impl Source for LabSource<'_> {
-    fn prove(&self, _target: &Target) -> Result<String, Report> {
-        Ok(String::new())
-    }
-
-    fn restore(
-        &self,
-        into: &Path,
-        target: &Target,
-        again: bool,
-        _: &dyn Sink,
-        _: &Cancel,
-    ) -> Result<Vec<ConfLine>, Report> {
-        let mut args = vec![
-            format!("--pg1-path={}", into.display()),
-            "--type=time".to_owned(),
-            format!("--target={}", target.time.text),
-            format!("--target-timeline={}", target.timeline),
-            "--target-action=pause".to_owned(),
-        ];
-        if again {
-            args.push("--delta".to_owned());
-        }
-        args.push("restore".to_owned());
-        self.pgbackrest(&args)?;
-        let text = std::fs::read_to_string(into.join("postgresql.auto.conf"))
-            .map_err(|e| Report::failed(e.to_string()))?;
-        let ours = text.rsplit("# Recovery settings generated").next().unwrap_or_default();
-        Ok(ours
-            .lines()
-            .filter_map(|line| line.split_once(" = '"))
-            .map(|(name, value)| ConfLine {
-                name: name.to_owned(),
-                value: value.trim_end_matches('\'').replace("''", "'"),
-            })
-            .collect())
-    }
-
-    fn restore_command(&self, data_dir: &Path) -> Result<String, Report> {
-        Ok(format!(
-            "{} --config={} --stanza={STANZA} --pg1-path={} archive-get %f \"%p\"",
-            self.0.settings().pgbackrest.display(),
-            self.0.config().display(),
-            data_dir.display()
-        ))
-    }
-
-    fn archived(&self, file: &str) -> Result<bool, Report> {
-        let folder = self.0.dir().join("repo/archive").join(STANZA);
-        let mut stack: Vec<PathBuf> = vec![folder];
-        while let Some(folder) = stack.pop() {
-            for entry in std::fs::read_dir(&folder).map_err(LabError::io("list", &folder))? {
-                let entry = entry.map_err(LabError::io("list", &folder))?;
-                if entry.path().is_dir() {
-                    stack.push(entry.path());
-                } else if entry.file_name().to_string_lossy().starts_with(file)
-                    && !entry.file_name().to_string_lossy().contains(".pgbackrest.tmp")
-                {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
+/// The lab's repository, as our own restore reads it.
+pub fn source(lab: &Lab) -> Result<Source, LabError> {
+    let option = |name: &str, value: String| CliOption { name: name.to_owned(), value: Some(value) };
+    let config = Config::load(&Sources {
+        cli: vec![option("config", lab.config().display().to_string()), option("stanza", STANZA.to_owned())],
+        env: Vec::new(),
+        default_dir: lab.dir().to_owned(),
+    });
+    let settings =
+        config.and_then(|config| config.settings("restore", Some(STANZA))).map_err(Report::from)?;
+    let command = RestoreCommand::new(&lab.settings().program)
+        .option("config", lab.config().display().to_string())
+        .option("stanza", STANZA);
+    Ok(Source::open(&settings, command)?)
 }
 
 /// The lab's application.
@@ -201,7 +139,7 @@ impl Service for LabService<'_> {
     }
 
     fn first_backup(&self) -> Result<String, Report> {
-        LabSource(self.lab).pgbackrest(&["--type=full".to_owned(), "backup".to_owned()])?;
+        up::pgbackrest(self.lab, &["--type=full", "backup"])?;
         Ok("full".to_owned())
     }
 }

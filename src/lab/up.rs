@@ -245,7 +245,8 @@ fn start_workload(lab: &Lab) -> Result<(), LabError> {
     Err(LabError::Timeout { what: "the workload's first commits".to_owned(), seconds: limit.as_secs() })
 }
 
-fn pgbackrest(lab: &Lab, args: &[&str]) -> Result<(), LabError> {
+/// Runs the installed pgBackRest on the lab's stanza.
+pub fn pgbackrest(lab: &Lab, args: &[&str]) -> Result<(), LabError> {
     let mut all = vec![format!("--config={}", lab.config().display()), format!("--stanza={STANZA}")];
     all.extend(args.iter().map(|&arg| arg.to_owned()));
     programs::run(&lab.settings().pgbackrest, &all).map(drop)

@@ -6,9 +6,10 @@
 //! never removed. Until the exchange nothing of the old cluster is changed.
 
 use super::closed::{Closed, HBA};
+use super::source::Source;
 use super::{RecoveryError, exchange, salvage};
 use crate::base::files::atomic_replace;
-use crate::base::{Report, TargetTime, Timeline, WalSegment};
+use crate::base::{Bytes, Report, TargetTime, Timeline, WalSegment};
 use crate::cluster::binaries::Binaries;
 use crate::cluster::control::ControlFile;
 use crate::cluster::owner::{Account, Users, is_root, owner_of};
@@ -19,7 +20,8 @@ use crate::cluster::server::{
     Observation, Patience, Pause, Phase as ServerPhase, Server, StartOptions, StopMode, Until,
 };
 use crate::cluster::sql::{Address, Sql, Verdict, check_every_database};
-use crate::model::op::{Cancel, Event, Sink};
+use crate::engine::restore::{self, Plan};
+use crate::model::op::{Cancel, Event, Progress, Sink};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -61,27 +63,6 @@ pub struct Target {
     pub time: TargetTime,
     /// The timeline alive at that moment.
     pub timeline: Timeline,
-}
-
-/// Where the backup and the WAL come from.
-pub trait Source: Sync {
-    /// Proves that the target can be reached, or refuses; a sentence for the operator.
-    fn prove(&self, target: &Target) -> Result<String, Report>;
-    /// Restores the right backup set into `into`, with recovery settings that pause at the target; returns the lines
-    /// it wrote into `postgresql.auto.conf`.
-    /// With `again`, what lies in `into` is a restore of ours for another target, to be corrected.
-    fn restore(
-        &self,
-        into: &Path,
-        target: &Target,
-        again: bool,
-        sink: &dyn Sink,
-        cancel: &Cancel,
-    ) -> Result<Vec<ConfLine>, Report>;
-    /// The `restore_command` of a server on `data_dir`.
-    fn restore_command(&self, data_dir: &Path) -> Result<String, Report>;
-    /// True once a WAL file (segment or history, by name) is in every repository.
-    fn archived(&self, file: &str) -> Result<bool, Report>;
 }
 
 /// What a check of the recovered data says.
@@ -142,7 +123,7 @@ pub struct Recovered {
 pub fn recover(
     spec: &Spec,
     targets: &[Target],
-    source: &dyn Source,
+    source: &Source,
     service: &dyn Service,
     sink: &dyn Sink,
     cancel: &Cancel,
@@ -191,7 +172,7 @@ impl State {
 
 struct Run<'a> {
     spec: &'a Spec,
-    source: &'a dyn Source,
+    source: &'a Source,
     service: &'a dyn Service,
     sink: &'a dyn Sink,
     cancel: &'a Cancel,
@@ -203,6 +184,8 @@ struct Run<'a> {
     saved_wal: PathBuf,
     /// The server in its closed state, while one runs.
     server: Option<Server>,
+    /// The restore that is proven and not yet carried out.
+    plan: Option<Plan>,
     /// What the restore wrote into `postgresql.auto.conf`.
     written: Vec<ConfLine>,
     phases: Vec<Phase>,
@@ -212,7 +195,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(
         spec: &'a Spec,
-        source: &'a dyn Source,
+        source: &'a Source,
         service: &'a dyn Service,
         sink: &'a dyn Sink,
         cancel: &'a Cancel,
@@ -242,6 +225,7 @@ impl<'a> Run<'a> {
             quarantine,
             saved_wal: spec.work_dir.join("saved_wal"),
             server: None,
+            plan: None,
             written: Vec::new(),
             phases: Vec::new(),
             state: State::Untouched,
@@ -255,7 +239,7 @@ impl<'a> Run<'a> {
         })?;
         self.step("stop writers", |run| Ok(run.service.stop_writers()?))?;
         self.step("archive last WAL", Self::archive_last_wal)?;
-        self.step("prove target", |run| Ok(run.source.prove(first)?))?;
+        self.step("prove target", |run| run.prove(first, false))?;
         self.step("save WAL", Self::save_wal)?;
         self.step("stop", Self::stop_all)?;
         let (target, tries) = self.restore_until_right(targets)?;
@@ -378,12 +362,9 @@ impl<'a> Run<'a> {
         let mut why = String::new();
         for (tries, target) in targets.iter().enumerate() {
             if tries > 0 {
-                self.step("prove target", |run| Ok(run.source.prove(target)?))?;
+                self.step("prove target", |run| run.prove(target, true))?;
             }
-            self.step("restore copy", |run| {
-                run.written = run.source.restore(&run.restored, target, tries > 0, run.sink, run.cancel)?;
-                Ok(String::new())
-            })?;
+            self.step("restore copy", Self::restore)?;
             let restored = self.restored.clone();
             self.step("replay", |run| run.start_paused(&restored))?;
             let found = self.step_with("verify", |run| {
@@ -401,6 +382,31 @@ impl<'a> Run<'a> {
             }
         }
         Err(RecoveryError::NotRight { why })
+    }
+
+    /// Plans the restore; the plan is kept and is what is then carried out.
+    fn prove(&mut self, target: &Target, again: bool) -> Result<String, RecoveryError> {
+        let plan = self.source.plan(&self.restored, &self.saved_wal, target, again, self.cancel)?;
+        for text in &plan.warnings {
+            self.sink.event(Event::Warning { text: text.clone() });
+        }
+        let Some(proof) = &plan.proof else {
+            return Err(Report::failed("the plan proves nothing about the target").into());
+        };
+        let set = &plan.manifest.label;
+        let text = format!("from {set}, {} segments from {}", proof.segments, proof.first_segment);
+        self.plan = Some(plan);
+        Ok(text)
+    }
+
+    fn restore(&mut self) -> Result<String, RecoveryError> {
+        let plan = self.plan.take().ok_or_else(|| Report::failed("there is no plan to carry out"))?;
+        self.written = plan.recovery_lines()?;
+        let outcome = restore::execute(plan, &Inner(self.sink), self.cancel)?;
+        for text in outcome.warnings {
+            self.sink.event(Event::Warning { text });
+        }
+        Ok(format!("{} files, {}", outcome.files_total, Bytes(outcome.bytes_total)))
     }
 
     fn exchange(&mut self, target: &Target) -> Result<String, RecoveryError> {
@@ -424,7 +430,7 @@ impl<'a> Run<'a> {
     /// Starts closed and waits until replay has paused at the target.
     fn start_paused(&mut self, data_dir: &Path) -> Result<String, RecoveryError> {
         let Spec { binaries, superuser, work_dir, .. } = self.spec;
-        let command = self.source.restore_command(data_dir)?;
+        let command = self.source.restore_command(data_dir, &self.saved_wal)?;
         let options = self.closed.options(&command, &work_dir.join("closed.log"), superuser);
         let server = self.server.insert(Server::new(data_dir, binaries.clone(), &self.users, options)?);
         server.start()?;
@@ -510,6 +516,21 @@ impl<'a> Run<'a> {
         let segment = switch_wal(&mut self.session(&self.spec.sockets)?)?;
         self.wait_archived(&segment)?;
         Ok(format!("{history} and {segment} are in the archive"))
+    }
+}
+
+/// Hands on progress and warnings of a step's own work, but not its smaller steps.
+struct Inner<'a>(&'a dyn Sink);
+
+impl Sink for Inner<'_> {
+    fn event(&self, event: Event) {
+        if matches!(event, Event::Warning { .. }) {
+            self.0.event(event);
+        }
+    }
+
+    fn progress(&self, progress: Progress) {
+        self.0.progress(progress);
     }
 }
 
