@@ -11,6 +11,7 @@ mod completions;
 mod doctor;
 mod help;
 mod info;
+mod lab;
 mod man;
 pub mod output;
 pub mod progress;

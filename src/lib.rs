@@ -11,6 +11,7 @@ pub mod config;
 pub mod engine;
 pub mod lab;
 pub mod model;
+pub mod recovery;
 pub mod repo;
 pub mod store;
 pub mod wal;

@@ -18,8 +18,9 @@ const TABLE: &[(&str, &str)] = &[
     ("repo", "store codec config"),
     ("cluster", "config"),
     ("engine", "repo wal store codec cluster config"),
-    ("lab", "engine cluster config repo"),
-    ("cli", "config codec wal store repo cluster engine lab"),
+    ("recovery", "engine cluster repo config"),
+    ("lab", "recovery engine cluster config repo"),
+    ("cli", "config codec wal store repo cluster engine recovery lab"),
 ];
 
 /// Crate, and the one place (module path prefix) that may name it.

@@ -14,6 +14,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::repo_ls::SPEC,
     super::repo_get::SPEC,
     super::doctor::SPEC,
+    super::lab::SPEC,
     super::help::SPEC,
     super::version::SPEC,
     super::completions::SPEC,

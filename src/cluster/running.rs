@@ -10,6 +10,7 @@ use super::ClusterError;
 use super::lock_file::LockFile;
 use super::procfs::{Host, Segment, Use};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The answer about one data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +36,25 @@ pub enum Running {
     },
 }
 
+/// How long a process that cannot be looked into gets to turn into one that can, or to end.
+const CHANGING_LIMIT: Duration = Duration::from_secs(1);
+
 /// Looks whether anything runs in `data_dir`, which need not exist: a server may still serve a removed one.
+///
+/// A process just changing its account (`su`, `setpriv`) cannot be looked into for an instant, so an unknown is
+/// looked at again for a second.
 pub fn look(data_dir: &Path) -> Result<Running, ClusterError> {
+    let began = Instant::now();
+    loop {
+        let running = look_once(data_dir)?;
+        if !matches!(running, Running::Unknown { .. }) || began.elapsed() > CHANGING_LIMIT {
+            return Ok(running);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn look_once(data_dir: &Path) -> Result<Running, ClusterError> {
     let lock = match LockFile::read(data_dir) {
         // A folder closed to this user may well be served.
         Err(ClusterError::Io { path, source, .. })

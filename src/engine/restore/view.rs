@@ -4,6 +4,7 @@ use super::plan::Plan;
 use super::settings;
 use super::space::Filesystem;
 use crate::base::Result;
+use crate::cluster::recovery_settings::ConfLine;
 use crate::engine::proof::Proof;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -63,6 +64,11 @@ pub struct Place {
 }
 
 impl Plan {
+    /// The lines that will be written into `postgresql.auto.conf`, to be taken back after the recovery.
+    pub fn recovery_lines(&self) -> Result<Vec<ConfLine>> {
+        Ok(settings::for_request(&self.request, self.manifest.db.version).lines()?)
+    }
+
     /// The plan as it is shown.
     pub fn view(&self) -> Result<PlanView> {
         let manifest = &self.manifest;

@@ -1,0 +1,120 @@
+//! What a monitor of the application knows: at which moments its check was right.
+//!
+//! It knows nothing of the truth; the target of a recovery is taken from here, as it would be at night.
+
+use super::LabError;
+use super::db::{Db, number};
+use super::layout::Lab;
+use super::ledger;
+use crate::base::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Time from one check to the next.
+pub const INTERVAL: Duration = Duration::from_millis(200);
+
+/// One run of the check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The server's clock when the check began, before it saw any row; ours where there was no server.
+    pub at_us: i64,
+    /// True if the check was right.
+    pub right: bool,
+    /// Why it was not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+/// Runs the check again and again until `stop` says so.
+pub fn watch(lab: &Lab, stop: &dyn Fn() -> bool) -> Result<(), LabError> {
+    let path = lab.monitor_file();
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(LabError::io("open", &path))?;
+    let mut connections = None;
+    while !stop() {
+        let begun = Instant::now();
+        let seen = look(lab, &mut connections).unwrap_or_else(|error| {
+            connections = None;
+            Seen { at_us: Timestamp::now().0, right: false, why: error.to_string() }
+        });
+        let mut line = serde_json::to_vec(&seen)
+            .map_err(|e| LabError::Damaged { path: path.clone(), why: e.to_string() })?;
+        line.push(b'\n');
+        file.write_all(&line).map_err(LabError::io("write", &path))?;
+        std::thread::sleep(INTERVAL.saturating_sub(begun.elapsed()));
+    }
+    Ok(())
+}
+
+fn look(lab: &Lab, connections: &mut Option<(Db, Db)>) -> Result<Seen, LabError> {
+    let (shop, crm) = match connections {
+        Some(both) => both,
+        None => connections.insert((
+            Db::as_application(lab, ledger::DATABASE)?,
+            Db::as_application(lab, ledger::SECOND_DATABASE)?,
+        )),
+    };
+    check(shop, crm)
+}
+
+/// Runs the application's check once.
+pub fn check(shop: &mut Db, crm: &mut Db) -> Result<Seen, LabError> {
+    let [at_us, right] = shop.last_row(&ledger::check_query())?;
+    let second = crm.value(&ledger::second_check_query())?;
+    let at_us = number(&at_us)?;
+    let why = match (right.as_str(), second.as_str()) {
+        ("t", "t") => String::new(),
+        ("t", _) => "customers are missing".to_owned(),
+        _ => "the books do not agree".to_owned(),
+    };
+    Ok(Seen { at_us, right: why.is_empty(), why })
+}
+
+/// The moments at which the check was right, in order, before it became wrong for good (or until now).
+///
+/// The last of them is the latest moment known to be good; those before are for a verification that fails.
+pub fn last_right(path: &Path) -> Result<Vec<Timestamp>, LabError> {
+    Ok(read(path)?.into_iter().filter(|seen| seen.right).map(|seen| Timestamp(seen.at_us)).collect())
+}
+
+/// The first moment after `since` at which the check was wrong.
+pub fn first_wrong(path: &Path, since: Timestamp) -> Result<Option<Timestamp>, LabError> {
+    let wrong = read(path)?.into_iter().find(|seen| !seen.right && Timestamp(seen.at_us) > since);
+    Ok(wrong.map(|seen| Timestamp(seen.at_us)))
+}
+
+/// Everything seen so far; a line still being written is left out.
+fn read(path: &Path) -> Result<Vec<Seen>, LabError> {
+    let text = std::fs::read_to_string(path).map_err(LabError::io("read", path))?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let seen = whole.lines().enumerate().map(|(number, line)| {
+        serde_json::from_str(line).map_err(|e| LabError::Damaged {
+            path: path.to_owned(),
+            why: format!("line {}: {e}", number + 1),
+        })
+    });
+    seen.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_right_moment_is_the_one_before_the_first_wrong_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("monitor");
+        let line = |at: i64, right: bool| format!("{{\"at_us\":{at},\"right\":{right}}}\n");
+        let text =
+            [(1, false), (2, true), (3, true), (4, false), (5, false)].map(|(at, r)| line(at, r)).concat();
+        std::fs::write(&path, text + "{\"at_us\":6,").unwrap();
+        assert_eq!(last_right(&path).unwrap(), [Timestamp(2), Timestamp(3)]);
+        assert_eq!(first_wrong(&path, Timestamp(1)).unwrap(), Some(Timestamp(4)));
+        assert_eq!(first_wrong(&path, Timestamp(4)).unwrap(), Some(Timestamp(5)));
+    }
+}

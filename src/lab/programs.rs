@@ -1,0 +1,65 @@
+//! The programs the lab runs: where they are, and running them with nothing inherited but the search path.
+//!
+//! An inherited variable of PostgreSQL or pgBackRest would send a command to another cluster or repository.
+
+use super::LabError;
+use crate::base::PgVersion;
+use crate::cluster::binaries::{Binaries, Search};
+use crate::cluster::process::{command, run_limited};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// The longest any one program of the lab may take.
+const LIMIT: Duration = Duration::from_secs(120);
+const PLACES: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
+/// PostgreSQL's major versions that this program can run.
+const MAJORS: std::ops::RangeInclusive<u16> = 13..=18;
+
+/// A command with an empty environment.
+pub fn clean(program: &Path) -> Command {
+    let mut command = command(program);
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+    command
+}
+
+/// Runs a program to its end; its standard output if it succeeded.
+pub fn run<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> Result<String, LabError> {
+    let mut command = clean(program);
+    command.args(args);
+    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let failed = |status: String, output: String| LabError::Program { program: name.clone(), status, output };
+    let finished = run_limited(command, LIMIT).map_err(|e| failed("not run".to_owned(), e.to_string()))?;
+    if finished.success() {
+        return Ok(finished.stdout);
+    }
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    let from = said.char_indices().rev().nth(1500).map_or(0, |(at, _)| at);
+    let status = finished.code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
+    Err(failed(status, said[from..].trim().to_owned()))
+}
+
+/// The newest PostgreSQL installed that this program can run.
+pub fn find_postgres(search: &Search) -> Result<Binaries, LabError> {
+    let mut missing = None;
+    for major in MAJORS.rev() {
+        match search.find(PgVersion::major(major)) {
+            Ok(found) => return Ok(found),
+            Err(error) => missing = Some(error),
+        }
+    }
+    Err(missing.map_or_else(
+        || LabError::Missing { program: "postgres".to_owned(), looked: "nowhere".to_owned() },
+        LabError::from,
+    ))
+}
+
+/// A program by name in the usual places.
+pub fn find(name: &str) -> Result<PathBuf, LabError> {
+    let found = PLACES.iter().map(|place| Path::new(place).join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| LabError::Missing {
+        program: name.to_owned(),
+        looked: format!("looked in {}", PLACES.join(", ")),
+    })
+}

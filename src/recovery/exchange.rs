@@ -1,0 +1,153 @@
+//! Putting a restored data directory in the place of the damaged one, and the damaged one into quarantine.
+//!
+//! One `RENAME_EXCHANGE`, so that at no moment there is no data directory to tempt an entrypoint to `initdb`. The
+//! quarantine cannot be started: its `pg_control` bears another name until a person gives it back. Nothing is
+//! ever removed.
+
+use super::RecoveryError;
+use crate::base::Timestamp;
+use crate::base::files::{atomic_replace, sync_folder, sync_folder_of};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// Marks a data directory as quarantined; says why and how to look into it.
+pub const QUARANTINE_MARKER: &str = "pgmayday.quarantine";
+const CONTROL: &str = "global/pg_control";
+const CONTROL_ASIDE: &str = "global/pg_control.quarantined";
+
+/// Checks, before anything is touched, that the exchange will work: one filesystem, no mount point, no links out
+/// of the directory, and a kernel and filesystem that can exchange.
+pub fn check(data_dir: &Path, operation: &str) -> Result<(), RecoveryError> {
+    let refuse = |why: String| RecoveryError::Layout { data_dir: data_dir.to_owned(), why };
+    let look = |path: &Path| std::fs::symlink_metadata(path).map_err(RecoveryError::io("look at", path));
+    let meta = look(data_dir)?;
+    if !meta.is_dir() {
+        return Err(refuse("it is not a directory of its own (a symbolic link?)".to_owned()));
+    }
+    let parent = data_dir.parent().ok_or_else(|| refuse("it has no folder to be renamed in".to_owned()))?;
+    if look(parent)?.dev() != meta.dev() {
+        return Err(refuse("it is a mount point, which cannot be renamed".to_owned()));
+    }
+    for (path, what) in [("pg_wal", "its pg_wal"), ("base", "its base")] {
+        if std::fs::symlink_metadata(data_dir.join(path)).is_ok_and(|meta| meta.file_type().is_symlink()) {
+            return Err(refuse(format!("{what} is a link; both directories would share it")));
+        }
+    }
+    let spaces = data_dir.join("pg_tblspc");
+    match std::fs::read_dir(&spaces).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => return Err(refuse("it has tablespaces, which both directories would share".to_owned())),
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(RecoveryError::io("list", &spaces)(e));
+        }
+        _ => {}
+    }
+    try_exchange(parent, operation).map_err(refuse)
+}
+
+/// Exchanges two empty folders to see whether kernel and filesystem can.
+fn try_exchange(parent: &Path, operation: &str) -> Result<(), String> {
+    let pair = ["a", "b"].map(|name| parent.join(format!(".pgmayday-{operation}-{name}")));
+    let made = pair.iter().try_for_each(std::fs::create_dir);
+    let tried = made.and_then(|()| {
+        renameat_with(CWD, &pair[0], CWD, &pair[1], RenameFlags::EXCHANGE).map_err(std::io::Error::from)
+    });
+    for folder in &pair {
+        // Empty and made by us a moment ago; one left behind does no harm.
+        drop(std::fs::remove_dir(folder));
+    }
+    tried.map_err(|e| format!("directories in {} cannot be exchanged ({e})", parent.display()))
+}
+
+/// Exchanges `restored` and `data_dir`, then moves the old content to `quarantine` and makes it unstartable.
+///
+/// Nothing may run in either; the caller has made sure of that.
+pub fn exchange(data_dir: &Path, restored: &Path, quarantine: &Path, why: &str) -> Result<(), RecoveryError> {
+    if quarantine.symlink_metadata().is_ok() {
+        return Err(RecoveryError::Layout {
+            data_dir: data_dir.to_owned(),
+            why: format!("{} already exists", quarantine.display()),
+        });
+    }
+    // Marked before it is moved: whoever finds the old content afterwards, wherever, finds the marker with it.
+    let marker = format!(
+        "This data directory was replaced by a recovery at {}.\nReason: {why}\nIt was served as {}.\n\
+         It must not be started where it is: it would write over what lives now and act outwards.\n\
+         To look into it, copy it to another host or start it closed, after renaming\n  {CONTROL_ASIDE}\n\
+         back to\n  {CONTROL}\n",
+        Timestamp::now(),
+        data_dir.display()
+    );
+    let place = data_dir.join(QUARANTINE_MARKER);
+    atomic_replace(&place, marker.as_bytes(), 0o600).map_err(RecoveryError::io("write", &place))?;
+    renameat_with(CWD, restored, CWD, data_dir, RenameFlags::EXCHANGE)
+        .map_err(|e| RecoveryError::io("exchange with the restored directory", data_dir)(e.into()))?;
+    renameat_with(CWD, restored, CWD, quarantine, RenameFlags::NOREPLACE)
+        .map_err(|e| RecoveryError::io("move to quarantine", restored)(e.into()))?;
+    sync_folder_of(data_dir).map_err(RecoveryError::io("sync the folder of", data_dir))?;
+    disarm(quarantine)
+}
+
+/// Takes away what a server needs to start.
+fn disarm(quarantine: &Path) -> Result<(), RecoveryError> {
+    let (from, to) = (quarantine.join(CONTROL), quarantine.join(CONTROL_ASIDE));
+    match renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
+        Ok(()) => sync_folder(&quarantine.join("global")).map_err(RecoveryError::io("sync", quarantine)),
+        // A wiped data directory has no control file, and cannot start for that reason.
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(e) => Err(RecoveryError::io("rename", &from)(e.into())),
+    }
+}
+
+/// The name for the restored directory while it stands beside, and for the old one in quarantine.
+pub fn names(data_dir: &Path, operation: &str) -> (PathBuf, PathBuf) {
+    let with = |suffix: &str| {
+        let mut name = data_dir.as_os_str().to_owned();
+        name.push(format!(".{suffix}-{operation}"));
+        PathBuf::from(name)
+    };
+    (with("restored"), with("quarantine"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn cluster(dir: &Path, name: &str, content: &str) -> PathBuf {
+        let path = dir.join(name);
+        fs::create_dir_all(path.join("global")).unwrap();
+        fs::write(path.join(CONTROL), content).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_old_content_ends_in_quarantine_marked_and_unstartable() {
+        let dir = tempfile::tempdir().unwrap();
+        let live = cluster(dir.path(), "main", "old");
+        let new = cluster(dir.path(), "new", "new");
+        check(&live, "op1").unwrap();
+        let (_, quarantine) = names(&live, "op1");
+        exchange(&live, &new, &quarantine, "a test").unwrap();
+        assert_eq!(fs::read(live.join(CONTROL)).unwrap(), b"new");
+        assert_eq!(fs::read(quarantine.join(CONTROL_ASIDE)).unwrap(), b"old");
+        assert!(!quarantine.join(CONTROL).exists() && !new.exists());
+        assert!(fs::read_to_string(quarantine.join(QUARANTINE_MARKER)).unwrap().contains("a test"));
+        assert!(!live.join(QUARANTINE_MARKER).exists());
+    }
+
+    #[test]
+    fn shared_parts_and_taken_names_are_refused_before_anything_moves() {
+        let dir = tempfile::tempdir().unwrap();
+        let live = cluster(dir.path(), "main", "old");
+        let new = cluster(dir.path(), "new", "new");
+        fs::create_dir(dir.path().join("taken")).unwrap();
+        assert!(exchange(&live, &new, &dir.path().join("taken"), "").is_err());
+        assert_eq!(fs::read(live.join(CONTROL)).unwrap(), b"old");
+        fs::create_dir_all(live.join("pg_tblspc")).unwrap();
+        check(&live, "op2").unwrap();
+        std::os::unix::fs::symlink("/somewhere", live.join("pg_tblspc/16384")).unwrap();
+        assert!(matches!(check(&live, "op3"), Err(RecoveryError::Layout { .. })));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "the trial leaves nothing behind");
+    }
+}

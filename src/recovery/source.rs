@@ -1,0 +1,116 @@
+//! Where a recovery's backup and WAL come from: the configured repositories of one stanza.
+//!
+//! Plans and asks; what it restores is a plan of the engine, proven before anything is written.
+
+use super::in_place::Target;
+use crate::base::{Report, Result, Timeline, WalSegment};
+use crate::cluster::recovery_settings::RestoreCommand;
+use crate::config::Settings;
+use crate::engine::repositories::Repositories;
+use crate::engine::restore::{Maps, Plan, ProofDepth, Request};
+use crate::model::op::Cancel;
+use crate::model::target::{self, Recovery, TargetAction, TimelineChoice};
+use crate::repo::{Archive, ArchiveId, Found, Repository};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// The repositories of one stanza, and how PostgreSQL fetches from them.
+#[derive(Debug)]
+pub struct Source {
+    stanza: String,
+    repositories: Vec<Repository>,
+    process_max: usize,
+    command: RestoreCommand,
+}
+
+impl Source {
+    /// Opens the repositories that `settings` of a stanza name.
+    ///
+    /// `command` is a call of this program with what is needed to find them again, without a data directory.
+    pub fn open(settings: &Settings, command: RestoreCommand) -> Result<Self> {
+        let stanza = settings.stanza().ok_or_else(|| Report::usage("a recovery needs --stanza"))?.to_owned();
+        let repositories = Repositories::open(settings, "restore").all()?;
+        if repositories.is_empty() {
+            return Err(Report::usage("no repository is configured").hint("set repo1-path"));
+        }
+        let process_max = settings.number("process-max").and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
+        Ok(Self { stanza, repositories, process_max, command })
+    }
+
+    /// Plans the restore into `into` for a pause at `target`, and proves that it will be reached.
+    ///
+    /// With `again`, what lies in `into` is a restore of ours for another target, to be corrected.
+    pub fn plan(
+        &self,
+        into: &Path,
+        salvage: &Path,
+        target: &Target,
+        again: bool,
+        cancel: &Cancel,
+    ) -> Result<Plan> {
+        let request = Request {
+            stanza: self.stanza.clone(),
+            data_dir: into.to_owned(),
+            set: None,
+            recovery: Recovery::To {
+                target: target::Target::Time(target.time.clone()),
+                exclusive: false,
+                action: Some(TargetAction::Pause),
+                timeline: Some(TimelineChoice::Number(target.timeline)),
+            },
+            recovery_options: Vec::new(),
+            archiving_off: false,
+            delta: again,
+            force: false,
+            maps: Maps::default(),
+            db_include: Vec::new(),
+            db_exclude: Vec::new(),
+            process_max: self.process_max,
+            prove: Some(ProofDepth::Scan),
+            accept: BTreeSet::new(),
+            restore_command: self.command_for(into, salvage),
+        };
+        Plan::build(request, &self.repositories, cancel)
+    }
+
+    fn command_for(&self, data_dir: &Path, salvage: &Path) -> RestoreCommand {
+        self.command
+            .clone()
+            .option("pg1-path", data_dir.to_string_lossy())
+            .option("wal-salvage", salvage.to_string_lossy())
+    }
+
+    /// The `restore_command` of a server on `data_dir`; `salvage` is read after the repositories.
+    pub fn restore_command(&self, data_dir: &Path, salvage: &Path) -> Result<String> {
+        Ok(self.command_for(data_dir, salvage).text()?)
+    }
+
+    /// True once a WAL file (segment or history, by name) is in every repository.
+    pub fn archived(&self, file: &str) -> Result<bool> {
+        for repository in &self.repositories {
+            let stanza = repository.stanza(&self.stanza);
+            let info = stanza.archive_info()?.value;
+            let Some((version, _)) = info.history.get(&info.current_db_id) else { return Ok(false) };
+            let id = ArchiveId { version: *version, db_id: info.current_db_id };
+            if !is_in(&stanza.archive(&info), &id, file)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn is_in(archive: &Archive, id: &ArchiveId, file: &str) -> Result<bool> {
+    if let Some(timeline) = Timeline::from_history_file(file) {
+        return Ok(archive.history(id, timeline)?.is_some());
+    }
+    let segment: WalSegment =
+        file.parse().map_err(|e: crate::base::units::UnitError| Report::failed(e.to_string()))?;
+    match archive.find(id, segment)? {
+        Found::One(_) => Ok(true),
+        Found::Absent => Ok(false),
+        Found::Conflict(copies) => {
+            Err(Report::damaged(format!("{file} is in the archive with {} different contents", copies.len())))
+        }
+    }
+}
