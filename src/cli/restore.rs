@@ -45,7 +45,7 @@ fn run(call: &Call) -> Result<()> {
         call.console.warn(warning);
     }
     let cancel = Cancel::default();
-    let plan = Plan::build(request, opened, &cancel)?;
+    let plan = Plan::build(request, &opened, &cancel)?;
     if call.settings.flag("dry-run") {
         let view = plan.view()?;
         return show(call, "restore-plan", &view, &|| show::plan(&view));

@@ -10,7 +10,7 @@ use crate::engine::repositories::Repositories;
 use crate::engine::restore::{Maps, Plan, ProofDepth, Request};
 use crate::model::op::Cancel;
 use crate::model::target::{self, Recovery, TargetAction, TimelineChoice};
-use crate::repo::{Archive, ArchiveId, Found, Repository};
+use crate::repo::{Archive, ArchiveId, Found};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Source {
     stanza: String,
-    repositories: Vec<Repository>,
+    repositories: Repositories,
     process_max: usize,
     command: RestoreCommand,
 }
@@ -29,8 +29,8 @@ impl Source {
     /// `command` is a call of this program with what is needed to find them again, without a data directory.
     pub fn open(settings: &Settings, command: RestoreCommand) -> Result<Self> {
         let stanza = settings.stanza().ok_or_else(|| Report::usage("a recovery needs --stanza"))?.to_owned();
-        let repositories = Repositories::open(settings, "restore").all()?;
-        if repositories.is_empty() {
+        let repositories = Repositories::open(settings, "restore");
+        if repositories.slots.is_empty() {
             return Err(Report::usage("no repository is configured").hint("set repo1-path"));
         }
         let process_max = settings.number("process-max").and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
@@ -87,7 +87,8 @@ impl Source {
 
     /// True once a WAL file (segment or history, by name) is in every repository.
     pub fn archived(&self, file: &str) -> Result<bool> {
-        for repository in &self.repositories {
+        for slot in &self.repositories.slots {
+            let repository = slot.repository.as_ref().map_err(Clone::clone)?;
             let stanza = repository.stanza(&self.stanza);
             let info = stanza.archive_info()?.value;
             let Some((version, _)) = info.history.get(&info.current_db_id) else { return Ok(false) };

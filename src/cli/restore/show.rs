@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 /// The plan, top to bottom in the order an operator decides.
 pub(super) fn plan(view: &PlanView) -> String {
     let mut out = String::new();
-    let mut line = |name: &str, text: String| drop(writeln!(out, "{name:<12}{text}"));
+    let mut line = |name: &str, text: String| {
+        let _infallible = writeln!(out, "{name:<12}{text}");
+    };
     line(
         "restore",
         format!(
@@ -70,7 +72,7 @@ pub(super) fn plan(view: &PlanView) -> String {
 pub(super) fn outcome(done: &Outcome) -> String {
     let mut out = String::new();
     let seconds = std::time::Duration::from_millis(done.took_ms);
-    drop(writeln!(
+    let _infallible = writeln!(
         out,
         "restored backup {} from repo{}: {} in {} files, {:.1} s",
         done.set,
@@ -78,8 +80,8 @@ pub(super) fn outcome(done: &Outcome) -> String {
         Bytes(done.bytes_total),
         done.files_total,
         seconds.as_secs_f64()
-    ));
-    drop(writeln!(
+    );
+    let _infallible = writeln!(
         out,
         "written {} ({} files), reused {} ({} files), removed {}{}",
         Bytes(done.bytes_restored),
@@ -88,6 +90,6 @@ pub(super) fn outcome(done: &Outcome) -> String {
         done.files_reused,
         done.files_removed,
         if done.resumed { "; an interrupted restore was finished" } else { "" }
-    ));
+    );
     out
 }

@@ -148,29 +148,10 @@ impl<'a> Copier<'a> {
             }
         }
         let seal = decoder.finish().map_err(|error| codec_report(file, stored, error))?;
-        self.check_seal(file, stored, seal)?;
+        check_seal(file, stored, seal)?;
         self.finish(file, path, target)?;
         self.shared.counts.restored(written);
         Ok(())
-    }
-
-    /// Fails unless what was read is what the manifest promises.
-    pub(super) fn check_seal(&self, file: &FileEntry<'_>, stored: &StorePath, seal: Seal) -> Result<()> {
-        if seal.size_bytes != file.size_bytes {
-            let why = format!("holds {} bytes where the manifest says {}", seal.size_bytes, file.size_bytes);
-            return Err(damaged(file, stored, &why));
-        }
-        match file.checksum {
-            Some(expected) if expected != seal.sha1 => Err(damaged(
-                file,
-                stored,
-                &format!("has SHA-1 {} where the manifest says {expected}", seal.sha1),
-            )),
-            Some(_) => Ok(()),
-            None => {
-                Err(damaged(file, stored, "has no checksum in the manifest: this backup is not complete"))
-            }
-        }
     }
 
     /// Sets attributes and counts the file as in place.
@@ -257,6 +238,21 @@ impl<'a> Copier<'a> {
 
     fn read_error(&self, stored: &StorePath, error: &io::Error) -> Report {
         StoreError::from_io("read", self.shared.storage.describe(), stored, error).into()
+    }
+}
+
+/// Fails unless what was read is what the manifest promises.
+pub(super) fn check_seal(file: &FileEntry<'_>, stored: &StorePath, seal: Seal) -> Result<()> {
+    if seal.size_bytes != file.size_bytes {
+        let why = format!("holds {} bytes where the manifest says {}", seal.size_bytes, file.size_bytes);
+        return Err(damaged(file, stored, &why));
+    }
+    match file.checksum {
+        Some(expected) if expected == seal.sha1 => Ok(()),
+        Some(expected) => {
+            Err(damaged(file, stored, &format!("has SHA-1 {} where the manifest says {expected}", seal.sha1)))
+        }
+        None => Err(damaged(file, stored, "has no checksum in the manifest: this backup is not complete")),
     }
 }
 

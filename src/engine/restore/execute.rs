@@ -88,13 +88,15 @@ impl Counts {
     }
 }
 
-/// Executes the plan. The plan is consumed: what was confirmed is done once.
+/// Executes the plan.
+#[expect(clippy::needless_pass_by_value, reason = "a plan is used up: what was confirmed is done once")]
 pub fn execute(plan: Plan, sink: &dyn Sink, cancel: &Cancel) -> Result<Outcome> {
     let started = Instant::now();
     let data_dir = plan.layout.data_dir().to_owned();
     std::fs::create_dir_all(&data_dir).map_err(|error| write_error(&data_dir, &error))?;
     let _lock = lock_target(&data_dir)?;
     refuse_running(&plan, &data_dir)?;
+    refuse_newcomers(&plan)?;
     let owners = Owners::build(&plan.manifest, &data_dir)?;
     let mut warnings = plan.warnings.clone();
     warnings.extend(owners.warnings().iter().cloned());
@@ -113,7 +115,7 @@ pub fn execute(plan: Plan, sink: &dyn Sink, cancel: &Cancel) -> Result<Outcome> 
     step(sink, "write recovery settings", || settings::write(&plan, &owners).map(|text| ((), text)))?;
     step(sink, "make durable", || {
         for (path, filesystem) in &filesystems {
-            rustix::fs::syncfs(filesystem).map_err(|error| sync_error(path, error.into()))?;
+            rustix::fs::syncfs(filesystem).map_err(|error| sync_error(path, &error.into()))?;
         }
         finish_control(&plan)?;
         Marker::remove(&data_dir)?;
@@ -166,6 +168,15 @@ fn refuse_running(plan: &Plan, data_dir: &Path) -> Result<()> {
     let mut ignored = Vec::new();
     plan.request
         .unless_accepted(super::guards::not_running(&running::look(data_dir)?, data_dir), &mut ignored)
+}
+
+/// Between the plan and now something may have been put into the empty target.
+fn refuse_newcomers(plan: &Plan) -> Result<()> {
+    if plan.reuse {
+        return Ok(());
+    }
+    let survey = prepare::survey(&plan.manifest, &plan.layout)?;
+    super::guards::occupied(&plan.request, &survey, false, plan.layout.data_dir())
 }
 
 fn copy_all(plan: &Plan, owners: &Owners, counts: &Counts, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
@@ -246,12 +257,12 @@ fn finish_control(plan: &Plan) -> Result<()> {
         std::os::unix::fs::FileExt::write_all_at(&file, &content, 0).map_err(fail)?;
         file.set_modified(modified).map_err(fail)?;
     }
-    File::open(&waiting).and_then(|file| file.sync_all()).map_err(|error| sync_error(&waiting, error))?;
+    File::open(&waiting).and_then(|file| file.sync_all()).map_err(|error| sync_error(&waiting, &error))?;
     std::fs::rename(&waiting, &control_path).map_err(|error| write_error(&control_path, &error))?;
-    files::sync_folder_of(&control_path).map_err(|error| sync_error(&control_path, error))
+    files::sync_folder_of(&control_path).map_err(|error| sync_error(&control_path, &error))
 }
 
-fn sync_error(path: &Path, error: std::io::Error) -> Report {
+fn sync_error(path: &Path, error: &std::io::Error) -> Report {
     Report::failed(format!("cannot make {} durable: {error}", path.display()))
         .hint("see the system's log for that device; the restore is not finished, run the same command again")
 }

@@ -56,7 +56,7 @@ pub struct Plan {
 
 impl Plan {
     /// Works the restore out.
-    pub fn build(request: Request, repositories: Repositories, cancel: &Cancel) -> Result<Self> {
+    pub fn build(request: Request, repositories: &Repositories, cancel: &Cancel) -> Result<Self> {
         request.check()?;
         let mut warnings = Vec::new();
         request.unless_accepted(

@@ -27,19 +27,19 @@ pub(super) struct Choice {
 /// Asks the repositories in order; the first that can serve the request is taken.
 pub(super) fn choose(
     request: &Request,
-    repositories: Repositories,
+    repositories: &Repositories,
     resumed: Option<&Marker>,
     cancel: &Cancel,
 ) -> Result<Choice> {
     let set = resumed.and_then(Marker::set).or_else(|| request.set.clone());
     let mut failures: Vec<Report> = Vec::new();
-    for slot in repositories.slots {
+    for slot in &repositories.slots {
         if resumed.is_some_and(|marker| marker.repo() != slot.key) {
             continue;
         }
-        let chosen = slot
-            .repository
-            .and_then(|repository| from_repository(request, set.as_ref(), &repository, cancel));
+        let repository = slot.repository.as_ref().map_err(Clone::clone);
+        let chosen =
+            repository.and_then(|repository| from_repository(request, set.as_ref(), repository, cancel));
         match chosen {
             Ok(mut choice) => {
                 let earlier =
@@ -49,7 +49,7 @@ pub(super) fn choose(
             }
             Err(report) if report.kind == Kind::Cancelled => return Err(report),
             Err(report) => {
-                failures.push(report.context(format!("looking for a backup set in repo{}", slot.key)))
+                failures.push(report.context(format!("looking for a backup set in repo{}", slot.key)));
             }
         }
     }

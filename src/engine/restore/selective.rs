@@ -23,16 +23,16 @@ impl Selection {
             return Ok(Self::default());
         }
         let known = known_databases(manifest);
-        let oid_of = |wanted: &String| {
-            let named = manifest.databases.iter().find(|d| d.name == *wanted).map(|d| d.oid);
-            named.or_else(|| wanted.parse().ok()).filter(|oid| known.contains_key(oid)).ok_or_else(|| {
+        let find = |wanted: &String| {
+            let by_name = manifest.databases.iter().find(|d| d.name == *wanted).map(|d| d.oid);
+            by_name.or_else(|| wanted.parse().ok()).filter(|oid| known.contains_key(oid)).ok_or_else(|| {
                 let names: Vec<_> =
                     manifest.databases.iter().filter(|d| !is_system(d)).map(|d| d.name.as_str()).collect();
                 Report::usage(format!("this backup has no database {wanted}; it has {}", names.join(", ")))
             })
         };
-        let included = include.iter().map(oid_of).collect::<Result<BTreeSet<u32>>>()?;
-        let excluded = exclude.iter().map(oid_of).collect::<Result<BTreeSet<u32>>>()?;
+        let included = include.iter().map(find).collect::<Result<BTreeSet<u32>>>()?;
+        let excluded = exclude.iter().map(find).collect::<Result<BTreeSet<u32>>>()?;
         for oid in included.iter().chain(&excluded) {
             if known.get(oid) == Some(&true) {
                 return Err(Report::usage(format!(
