@@ -14,7 +14,7 @@ use crate::config::EVERY_COMMAND;
 use crate::lab::{Disaster, Lab, demo, disaster, down, status, up, workload};
 use crate::model::op::{Event, Progress, Sink};
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,8 @@ const DEFAULT_DIR: &str = ".lab";
 const DEMO_FOLDER: &str = "/var/tmp";
 /// The account that runs servers when root asks for a lab.
 const ACCOUNT: &str = "postgres";
+/// The part of the demonstration between up and down; not for people.
+const REHEARSE: &str = "__rehearse";
 /// The demonstration's evidence inside the lab.
 const EVIDENCE: &str = "evidence.json";
 
@@ -48,6 +50,10 @@ fn own(command: Command) -> Command {
     let what = Arg::new("disaster")
         .required(true)
         .value_parser(PossibleValuesParser::new(names))
+        .help("what goes wrong");
+    let noticed = Arg::new("disaster")
+        .default_value(Disaster::BadUpdate.name())
+        .value_parser(PossibleValuesParser::new(["bad-update", "drop-table", "drop-database"]))
         .help("what goes wrong");
     let part = |name: &'static str, about: &'static str| Command::new(name).about(about);
     command
@@ -67,9 +73,12 @@ fn own(command: Command) -> Command {
         .subcommand(part("break", "let a disaster happen, without saying what it did").arg(what))
         .subcommand(part("status", "show processes, positions, backups and what was injected"))
         .subcommand(part("down", "stop everything and remove the lab"))
-        .subcommand(part("demo", "up, damage, recovery to just before it, comparison to the row, down"))
-        .subcommand(part("__rehearse", "the middle of demo").hide(true))
-        .subcommand(part("__workload", "the workload's own process").hide(true))
+        .subcommand(
+            part("demo", "up, damage, recovery to just before it, comparison to the row, down")
+                .arg(noticed.clone()),
+        )
+        .subcommand(part(REHEARSE, "the middle of demo").arg(noticed).hide(true))
+        .subcommand(part(workload::SUBCOMMAND, "the workload's own process").hide(true))
 }
 
 /// What is to be done with a lab.
@@ -79,8 +88,8 @@ enum Verb {
     Break(Disaster),
     Status,
     Down,
-    Demo,
-    Rehearse,
+    Demo(Disaster),
+    Rehearse(Disaster),
     Workload,
 }
 
@@ -96,35 +105,37 @@ struct Act {
 fn run(call: &Call) -> Result<u8> {
     let verb = match call.args.subcommand() {
         Some(("up", _)) => Verb::Up,
-        Some(("break", args)) => {
-            let name = args.get_one::<String>("disaster").map_or("", String::as_str);
-            Verb::Break(name.parse().map_err(Report::usage)?)
-        }
+        Some(("break", args)) => Verb::Break(named(args)?),
         Some(("status", _)) => Verb::Status,
         Some(("down", _)) => Verb::Down,
-        Some(("__rehearse", _)) => Verb::Rehearse,
-        Some(("__workload", _)) => Verb::Workload,
-        _ => Verb::Demo,
+        Some((REHEARSE, args)) => Verb::Rehearse(named(args)?),
+        Some((workload::SUBCOMMAND, _)) => Verb::Workload,
+        Some((_, args)) => Verb::Demo(named(args)?),
+        None => return Err(Report::usage("lab: what is to be done with it?")),
     };
     let act =
         Act { verb, dir: directory(call, verb)?, output: call.output, quiet: call.args.get_flag("quiet") };
     match verb {
-        Verb::Demo => demonstrate(&act, call.args.get_one::<String>("evidence").map(Path::new)),
+        Verb::Demo(what) => demonstrate(&act, what, call.args.get_one::<String>("evidence").map(Path::new)),
         _ => act.run(),
     }
+}
+
+fn named(args: &ArgMatches) -> Result<Disaster> {
+    args.get_one::<String>("disaster").map_or("", String::as_str).parse().map_err(Report::usage)
 }
 
 fn directory(call: &Call, verb: Verb) -> Result<PathBuf> {
     let given = call.args.get_one::<String>("dir").map(PathBuf::from);
     let dir = given.or_else(|| std::env::var_os("PGMAYDAY_LAB").map(PathBuf::from)).unwrap_or_else(|| {
         let demo = || Path::new(DEMO_FOLDER).join(format!("pgmayday-demo-{}", std::process::id()));
-        if verb == Verb::Demo { demo() } else { PathBuf::from(DEFAULT_DIR) }
+        if matches!(verb, Verb::Demo(_)) { demo() } else { PathBuf::from(DEFAULT_DIR) }
     });
     std::path::absolute(dir).map_err(|e| Report::failed(format!("cannot tell where the lab is: {e}")))
 }
 
 /// Up, rehearsal, down; the evidence is taken out of the lab before that goes away.
-fn demonstrate(demo: &Act, keep: Option<&Path>) -> Result<u8> {
+fn demonstrate(demo: &Act, what: Disaster, keep: Option<&Path>) -> Result<u8> {
     let part = |verb| Act { verb, quiet: true, ..demo.clone() }.run();
     Steps(demo.output).line(&format!("a lab is made in {}", demo.dir.display()));
     let up = part(Verb::Up)?;
@@ -132,7 +143,7 @@ fn demonstrate(demo: &Act, keep: Option<&Path>) -> Result<u8> {
         return Ok(up);
     }
     let still_up = |report: Report| report.hint(format!("the lab is still up in {}", demo.dir.display()));
-    let rehearsed = part(Verb::Rehearse).map_err(still_up)?;
+    let rehearsed = part(Verb::Rehearse(what)).map_err(still_up)?;
     if rehearsed != 0 {
         // It stays for whoever wants to know why.
         Steps(demo.output).line(&format!("the lab is still up in {}", demo.dir.display()));
@@ -176,14 +187,14 @@ impl Act {
                 }
                 self.say("lab-down", &Done { dir }, &format!("the lab in {} is gone", dir.display()))
             }
-            Verb::Rehearse => self.rehearse(&Lab::open(dir)?),
+            Verb::Rehearse(what) => self.rehearse(&Lab::open(dir)?, what),
             Verb::Workload => workload::run(&Lab::open(dir)?).map_err(Report::from),
-            Verb::Demo => Err(Report::failed("a demonstration is made of the other parts")),
+            Verb::Demo(_) => Err(Report::failed("a demonstration is made of the other parts")),
         }
     }
 
-    fn rehearse(&self, lab: &Lab) -> Result<()> {
-        let evidence = demo::rehearse(lab, &Steps(self.output))?;
+    fn rehearse(&self, lab: &Lab, what: Disaster) -> Result<()> {
+        let evidence = demo::rehearse(lab, what, &Steps(self.output))?;
         let path = lab.dir().join(EVIDENCE);
         serde_json::to_vec_pretty(&evidence)
             .map_err(std::io::Error::from)
@@ -233,20 +244,17 @@ impl Act {
     }
 
     fn arguments(&self) -> Vec<String> {
-        let mut all = vec!["lab".to_owned()];
-        let verb = match self.verb {
-            Verb::Up => "up",
-            Verb::Break(what) => {
-                all.push("break".to_owned());
-                what.name()
-            }
-            Verb::Status => "status",
-            Verb::Down => "down",
-            Verb::Demo => "demo",
-            Verb::Rehearse => "__rehearse",
-            Verb::Workload => "__workload",
+        let (verb, what) = match self.verb {
+            Verb::Up => ("up", None),
+            Verb::Break(what) => ("break", Some(what)),
+            Verb::Status => ("status", None),
+            Verb::Down => ("down", None),
+            Verb::Demo(what) => ("demo", Some(what)),
+            Verb::Rehearse(what) => (REHEARSE, Some(what)),
+            Verb::Workload => (workload::SUBCOMMAND, None),
         };
-        all.push(verb.to_owned());
+        let mut all = vec!["lab".to_owned(), verb.to_owned()];
+        all.extend(what.map(|what| what.name().to_owned()));
         all.push(format!("--dir={}", self.dir.display()));
         if self.output == Output::Json {
             all.push("--output=json".to_owned());

@@ -13,6 +13,7 @@ use super::{LabError, up};
 use crate::base::{TargetTime, Timeline, Timestamp};
 use crate::cluster::control::ControlFile;
 use crate::model::op::{Cancel, Event, Sink};
+use crate::model::target;
 use crate::recovery::in_place::{Phase, Recovered, Target, recover};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -59,15 +60,17 @@ pub struct Evidence {
 }
 
 /// Lets the disaster happen in a running lab and recovers from it.
-pub fn rehearse(lab: &Lab, sink: &dyn Sink) -> Result<Evidence, LabError> {
+///
+/// Only for disasters that leave the server alive and that the application's check notices.
+pub fn rehearse(lab: &Lab, disaster: Disaster, sink: &dyn Sink) -> Result<Evidence, LabError> {
     wait_load(sink, "load");
-    disaster::inject(lab, Disaster::BadUpdate)?;
+    disaster::inject(lab, disaster)?;
     let truth =
         disaster::happened(lab)?.pop().ok_or_else(|| LabError::Wrong("nothing was injected".to_owned()))?;
     let detected = up::step(sink, "monitor notices", || wait_noticed(lab, Timestamp(truth.at_us)))?;
     wait_load(sink, "load goes on");
     let clock = Instant::now();
-    let targets = up::step(sink, "decide target", || targets(lab))?;
+    let targets = up::step(sink, "decide target", || targets(lab, detected))?;
     let decided_ms = ms(clock.elapsed());
     let before = Truth::load(&lab.truth_file())?;
     let operation = format!("{}-recover", compact(Timestamp::now()));
@@ -99,13 +102,16 @@ fn evidence(
     phases.extend(recovered.phases);
     let until_service = phases.iter().position(|phase| phase.name == "first write").map_or(0, |at| at + 1);
     let damage = Timestamp(truth.at_us);
-    let target = recovered.target.time.at;
+    let target = match &recovered.target.at {
+        target::Target::Time(time) => time.at,
+        _ => damage,
+    };
     let kept = before.rows_at(target);
     let good = before.rows_at(damage).saturating_sub(kept);
     Evidence {
         right: at_target.right() && after_service.right(),
         detected_at: detected.to_string(),
-        target: recovered.target.time.text,
+        target: recovered.target.at.to_string(),
         targets_tried: recovered.tries,
         rto_ms: phases[..until_service].iter().map(|phase| phase.took_ms).sum(),
         phases,
@@ -133,18 +139,20 @@ fn wait_noticed(lab: &Lab, since: Timestamp) -> Result<Timestamp, LabError> {
     Err(LabError::Timeout { what: "the monitor's noticing".to_owned(), seconds: 20 })
 }
 
-/// The moments to try, the best first: the last at which the check was right, then those before it.
+/// The moments to try, the best first: the last at which the check was right before it became wrong, then those
+/// before it.
 ///
 /// The last one may lie a hair after the damage's commit: a commit is timed before others see it. Then the check
 /// on the recovered data says so, and the moment before is taken.
-fn targets(lab: &Lab) -> Result<Vec<Target>, LabError> {
+fn targets(lab: &Lab, wrong: Timestamp) -> Result<Vec<Target>, LabError> {
     let control = ControlFile::read(&lab.primary())?;
-    let right = monitor::last_right(&lab.monitor_file())?;
+    let right = monitor::right_before(&lab.monitor_file(), wrong)?;
     if right.is_empty() {
         return Err(LabError::Wrong("the monitor never saw the application right".to_owned()));
     }
     let target = |at: &Timestamp| Target {
-        time: TargetTime { at: *at, text: at.to_string(), zone_assumed: false },
+        at: target::Target::Time(TargetTime { at: *at, text: at.to_string(), zone_assumed: false }),
+        exclusive: false,
         timeline: Timeline(control.timeline.0),
     };
     Ok(right.iter().rev().take(TRIES).map(target).collect())

@@ -75,11 +75,12 @@ pub fn check(shop: &mut Db, crm: &mut Db) -> Result<Seen, LabError> {
     Ok(Seen { at_us, right: why.is_empty(), why })
 }
 
-/// The moments at which the check was right, in order, before it became wrong for good (or until now).
+/// The moments before `wrong` at which the check was right, in order.
 ///
 /// The last of them is the latest moment known to be good; those before are for a verification that fails.
-pub fn last_right(path: &Path) -> Result<Vec<Timestamp>, LabError> {
-    Ok(read(path)?.into_iter().filter(|seen| seen.right).map(|seen| Timestamp(seen.at_us)).collect())
+pub fn right_before(path: &Path, wrong: Timestamp) -> Result<Vec<Timestamp>, LabError> {
+    let right = read(path)?.into_iter().filter(|seen| seen.right).map(|seen| Timestamp(seen.at_us));
+    Ok(right.filter(|at| *at < wrong).collect())
 }
 
 /// The first moment after `since` at which the check was wrong.
@@ -113,7 +114,7 @@ mod tests {
         let text =
             [(1, false), (2, true), (3, true), (4, false), (5, false)].map(|(at, r)| line(at, r)).concat();
         std::fs::write(&path, text + "{\"at_us\":6,").unwrap();
-        assert_eq!(last_right(&path).unwrap(), [Timestamp(2), Timestamp(3)]);
+        assert_eq!(right_before(&path, Timestamp(4)).unwrap(), [Timestamp(2), Timestamp(3)]);
         assert_eq!(first_wrong(&path, Timestamp(1)).unwrap(), Some(Timestamp(4)));
         assert_eq!(first_wrong(&path, Timestamp(4)).unwrap(), Some(Timestamp(5)));
     }

@@ -38,14 +38,14 @@ pub fn stop_at_once(lab: &Lab, data_dir: &Path) -> Result<bool, LabError> {
 fn end(lab: &Lab, data_dir: &Path, signal: Signal) -> Result<bool, LabError> {
     lab.root().inside(data_dir)?;
     let Some(server) = process::postmaster(data_dir) else { return Ok(false) };
-    let children: Vec<Identity> =
-        process::belonging_to(data_dir).into_iter().filter(|p| p.pid != server.pid).collect();
+    let works_here = |process: &Identity| process.working_dir().is_some_and(|dir| dir == data_dir);
+    let children: Vec<Identity> = process::belonging_to(data_dir).into_iter().filter(works_here).collect();
     server.signal(lab.dir(), signal)?;
     if !server.wait_end(Duration::from_secs(15)) {
         server.signal(lab.dir(), Signal::KILL)?;
     }
     // Children notice by themselves that the postmaster died, but not at once.
-    for child in std::iter::once(&server).chain(&children) {
+    for child in &children {
         if !child.wait_end(Duration::from_secs(10)) {
             let what = format!("the end of process {}", child.pid);
             return Err(LabError::Timeout { what, seconds: 10 });

@@ -16,6 +16,7 @@ use super::workload::{self, Order};
 use crate::base::Report;
 use crate::cluster::recovery_settings::RestoreCommand;
 use crate::config::{CliOption, Config, Sources};
+use crate::model::target;
 use crate::recovery::closed::Closed;
 use crate::recovery::in_place::{Finding, Service, Spec, Target};
 use crate::recovery::source::Source;
@@ -93,7 +94,10 @@ impl Service for LabService<'_> {
             Err(error) => return Ok(Finding::Damaged(error.to_string())),
         }
         let truth = Truth::load(&self.lab.truth_file())?;
-        let mut rows = truth.rows_at(target.time.at);
+        let mut rows = match &target.at {
+            target::Target::Time(time) => truth.rows_at(time.at),
+            other => return Err(Report::failed(format!("the lab's truth is by time, not by {other}"))),
+        };
         let found = shop.value("SELECT count(*) FROM ledger").map_err(LabError::from)?;
         if rows == truth.last() && found == (rows + 1).to_string() && truth.may_end_with(rows + 1) {
             // The answer to this commit was lost; it may be there.

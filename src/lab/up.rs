@@ -225,7 +225,7 @@ fn start_workload(lab: &Lab) -> Result<(), LabError> {
     let again = file.try_clone().map_err(LabError::io("make", &log))?;
     workload::order(lab, Order::Run)?;
     let mut command = programs::clean(&lab.settings().program);
-    command.arg("lab").arg("__workload").arg(format!("--dir={}", lab.dir().display()));
+    command.arg("lab").arg(workload::SUBCOMMAND).arg(format!("--dir={}", lab.dir().display()));
     command.stdout(file).stderr(again);
     let mut child = command.spawn().map_err(LabError::io("start", &lab.settings().program))?;
     let begun = Instant::now();

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// How the workload's process is called: `pgmayday lab` with this word.
+pub const SUBCOMMAND: &str = "__workload";
 /// Pause between two transactions.
 const PACE: Duration = Duration::from_millis(15);
 /// Pause before trying again when the database is away.

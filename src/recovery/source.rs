@@ -9,7 +9,7 @@ use crate::config::Settings;
 use crate::engine::repositories::Repositories;
 use crate::engine::restore::{Maps, Plan, ProofDepth, Request};
 use crate::model::op::Cancel;
-use crate::model::target::{self, Recovery, TargetAction, TimelineChoice};
+use crate::model::target::{Recovery, TargetAction, TimelineChoice};
 use crate::repo::{Archive, ArchiveId, Found};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -53,8 +53,8 @@ impl Source {
             data_dir: into.to_owned(),
             set: None,
             recovery: Recovery::To {
-                target: target::Target::Time(target.time.clone()),
-                exclusive: false,
+                target: target.at.clone(),
+                exclusive: target.exclusive,
                 action: Some(TargetAction::Pause),
                 timeline: Some(TimelineChoice::Number(target.timeline)),
             },
@@ -93,7 +93,7 @@ impl Source {
             let info = stanza.archive_info()?.value;
             let Some((version, _)) = info.history.get(&info.current_db_id) else { return Ok(false) };
             let id = ArchiveId { version: *version, db_id: info.current_db_id };
-            if !is_in(&stanza.archive(&info), &id, file)? {
+            if !is_in(&stanza.archive(&info), id, file)? {
                 return Ok(false);
             }
         }
@@ -101,13 +101,13 @@ impl Source {
     }
 }
 
-fn is_in(archive: &Archive, id: &ArchiveId, file: &str) -> Result<bool> {
+fn is_in(archive: &Archive, id: ArchiveId, file: &str) -> Result<bool> {
     if let Some(timeline) = Timeline::from_history_file(file) {
-        return Ok(archive.history(id, timeline)?.is_some());
+        return Ok(archive.history(&id, timeline)?.is_some());
     }
     let segment: WalSegment =
         file.parse().map_err(|e: crate::base::units::UnitError| Report::failed(e.to_string()))?;
-    match archive.find(id, segment)? {
+    match archive.find(&id, segment)? {
         Found::One(_) => Ok(true),
         Found::Absent => Ok(false),
         Found::Conflict(copies) => {
