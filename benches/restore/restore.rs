@@ -48,11 +48,15 @@ pub(crate) fn compare(setup: &Setup, repository: &Repository) -> Outcome<()> {
     println!("  floor: decrypt, decompress and hash to nowhere in {:.2} s", floor.as_secs_f64());
     let [ours, theirs] = &series;
     let copies = |series: &Series| typical(&series.copies).wall;
+    let cpu = |series: &Series| {
+        median(&series.copies.iter().map(|cost| cost.user_s + cost.system_s).collect::<Vec<_>>())
+    };
     println!(
-        "  {} is {} at the copy, {} to the passed check",
+        "  {} is {} at the copy, {} to the passed check, and takes {:.2} times the processor time",
         setup.tools[0].name,
         ratio(copies(theirs), copies(ours)),
-        ratio(median(&theirs.totals), median(&ours.totals))
+        ratio(median(&theirs.totals), median(&ours.totals)),
+        cpu(ours) / cpu(theirs)
     );
     for (tool, series) in setup.tools.iter().zip(&series) {
         println!("  {:10} takes {:.2} floors", tool.name, copies(series).as_secs_f64() / floor.as_secs_f64());
