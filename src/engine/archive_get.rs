@@ -99,9 +99,9 @@ pub fn get(job: &Job, name: &str, destination: &Path) -> Reply {
         call.answer(wanted)
     });
     let took = begun.elapsed();
-    if let Some(spool) = &spool {
+    if let (Some(spool), Some(request)) = (&spool, request(wanted, &answer, asker, took)) {
         // A log that cannot be written costs speed, not correctness.
-        drop(spool.record(&request(wanted, &answer, took)));
+        drop(spool.record(&request));
     }
     let more = matches!((&answer, wanted), (Answer::Delivered { .. }, Wanted::Segment(_)));
     Reply {
@@ -112,19 +112,20 @@ pub fn get(job: &Job, name: &str, destination: &Path) -> Reply {
     }
 }
 
-fn request(wanted: Wanted, answer: &Answer, took: Duration) -> Request {
-    let (outcome, from) = match answer {
-        Answer::Delivered { from, .. } => ("delivered", from.as_str()),
-        Answer::Absent { .. } => ("absent", "-"),
-        Answer::Failed(_) => ("failed", "-"),
+/// What is put on record. A standby asks for what is absent every few seconds, for months: that is not.
+fn request(wanted: Wanted, answer: &Answer, asker: Asker, took: Duration) -> Option<Request> {
+    let (outcome, from) = match (answer, asker) {
+        (Answer::Delivered { from, .. }, _) => ("delivered", from.as_str()),
+        (Answer::Failed(_), Asker::Recovery) => ("failed", "-"),
+        _ => return None,
     };
-    Request {
+    Some(Request {
         at: Timestamp::now(),
         name: wanted.to_string(),
         outcome: outcome.to_owned(),
         from: from.to_owned(),
         took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-    }
+    })
 }
 
 /// Tries until there is an answer or patience ends: a recovery waits for stores that do not answer, a standby tries

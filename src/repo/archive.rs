@@ -124,8 +124,8 @@ impl Archive {
         let folder = self.folder(*id)?.join(&segment.folder())?;
         let prefix = segment.to_string();
         let mut hits = Vec::new();
-        self.stanza.repository().storage().list(&folder, &mut |entry| {
-            if entry.name.starts_with(&prefix) && entry.meta.kind != EntryKind::Folder {
+        self.stanza.repository().storage().list_prefix(&folder, &prefix, &mut |entry| {
+            if entry.meta.kind != EntryKind::Folder {
                 hits.extend(StoredSegment::from_name(&entry.name, entry.meta.size_bytes));
             }
             true

@@ -63,6 +63,15 @@ impl Storage for Posix {
     }
 
     fn list(&self, folder: &StorePath, visit: &mut dyn FnMut(Entry) -> bool) -> StoreResult<()> {
+        self.list_prefix(folder, "", visit)
+    }
+
+    fn list_prefix(
+        &self,
+        folder: &StorePath,
+        prefix: &str,
+        visit: &mut dyn FnMut(Entry) -> bool,
+    ) -> StoreResult<()> {
         let full = self.full(folder);
         let entries = match std::fs::read_dir(&full) {
             Ok(entries) => entries,
@@ -73,6 +82,9 @@ impl Storage for Posix {
             let entry = entry.map_err(|error| self.error("list", folder, &error))?;
             // A name that is not UTF-8 cannot come from pgBackRest.
             let Ok(name) = entry.file_name().into_string() else { continue };
+            if !name.starts_with(prefix) {
+                continue;
+            }
             let metadata = match entry.metadata() {
                 Ok(metadata) => metadata,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -173,6 +185,39 @@ impl Drop for PendingFile {
     fn drop(&mut self) {
         if !self.done {
             drop(std::fs::remove_file(&self.temporary));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::Memory;
+
+    #[test]
+    fn a_prefix_chooses_the_same_entries_in_every_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let (posix, memory) = (Posix::new(dir.path(), "repo1"), Memory::default());
+        let stores: [&dyn Storage; 2] = [&posix, &memory];
+        for store in stores {
+            for name in ["a/aa", "a/ab", "a/b", "a/aab/x"] {
+                let mut pending = store.create(&StorePath::new(name).unwrap()).unwrap();
+                pending.write_all(b"x").unwrap();
+                pending.commit().unwrap();
+            }
+            let names = |folder: &str, prefix: &str| {
+                let mut names = Vec::new();
+                let visit = &mut |entry: Entry| {
+                    names.push(entry.name);
+                    true
+                };
+                store.list_prefix(&StorePath::new(folder).unwrap(), prefix, visit).unwrap();
+                names.sort();
+                names
+            };
+            assert_eq!(names("a", "aa"), ["aa", "aab"]);
+            assert_eq!(names("a", "").len(), 4);
+            assert!(names("a", "x").is_empty() && names("none", "a").is_empty());
         }
     }
 }

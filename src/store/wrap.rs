@@ -34,6 +34,15 @@ impl<S: Storage> Storage for ReadOnly<S> {
         self.0.list(folder, visit)
     }
 
+    fn list_prefix(
+        &self,
+        folder: &StorePath,
+        prefix: &str,
+        visit: &mut dyn FnMut(Entry) -> bool,
+    ) -> StoreResult<()> {
+        self.0.list_prefix(folder, prefix, visit)
+    }
+
     fn open(&self, path: &StorePath, range: Range) -> StoreResult<Box<dyn Read + Send>> {
         self.0.open(path, range)
     }

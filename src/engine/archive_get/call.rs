@@ -23,6 +23,8 @@ pub(super) struct Call<'a> {
     control: ControlFile,
     pub(super) identity: Identity,
     pub(super) spool: Option<Spool>,
+    /// Why there is no spool though one was wanted.
+    no_spool: Option<String>,
 }
 
 impl<'a> Call<'a> {
@@ -32,16 +34,21 @@ impl<'a> Call<'a> {
             return Err(GetError::LabelGone(job.data_dir.clone()));
         }
         let identity = Identity::of(&control);
-        let spool = job.spool_path.as_ref().and_then(|path| {
+        let opened = job.spool_path.as_ref().map(|path| {
             let describe = |slot: &Slot| match &slot.repository {
                 Ok(repository) => format!("{} {}", slot.key, repository.storage().describe()),
                 Err(_) => format!("{} -", slot.key),
             };
             let places: Vec<String> = job.repositories.iter().map(describe).collect();
-            let folder = spool::folder_for(path, &job.stanza, &job.data_dir, &control, &places).ok()?;
-            Spool::open(folder).ok()
+            let folder = spool::folder_for(path, &job.stanza, &job.data_dir, &control, &places);
+            folder.and_then(Spool::open).map_err(|error| format!("{}: {error}", path.display()))
         });
-        Ok(Self { job, destination, control, identity, spool })
+        let (spool, no_spool) = match opened {
+            Some(Ok(spool)) => (Some(spool), None),
+            Some(Err(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        Ok(Self { job, destination, control, identity, spool, no_spool })
     }
 
     pub(super) fn salvage(&self) -> Option<Salvage<'_>> {
@@ -171,7 +178,9 @@ impl<'a> Call<'a> {
                 Ok(_) => {
                     target.publish().map_err(failed)?;
                     let warnings = with_failures(warnings.to_vec(), &search.failures);
-                    return Ok(Some(Answer::Delivered { from: copy.from(), warnings }));
+                    let slow = self.no_spool.iter().map(|why| format!(" (nothing is fetched ahead: {why})"));
+                    let from = slow.fold(copy.from(), |from, why| from + &why);
+                    return Ok(Some(Answer::Delivered { from, warnings }));
                 }
                 Err(error @ GetError::Destination { .. }) => return Err(error),
                 Err(error) => search.failures.push(error),

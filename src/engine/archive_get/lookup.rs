@@ -224,8 +224,8 @@ impl Shelf {
         let folder = self.folder(id, wanted)?;
         let prefix = wanted.to_string();
         let mut found = Vec::new();
-        self.archive.stanza().repository().storage().list(&folder, &mut |entry| {
-            if entry.name.starts_with(&prefix) && entry.meta.kind != EntryKind::Folder {
+        self.archive.stanza().repository().storage().list_prefix(&folder, &prefix, &mut |entry| {
+            if entry.meta.kind != EntryKind::Folder {
                 // Without the word the name is that of a segment.
                 let name = entry.name.replacen(".partial", "", 1);
                 found.extend(StoredSegment::from_name(&name, entry.meta.size_bytes));

@@ -132,7 +132,7 @@ impl Desk {
 
     /// Follows the request log and keeps the wanted window in step with it.
     fn follow(&self, spool: &Spool, idle: Duration, still_ours: impl Fn() -> bool) -> Ended {
-        let mut log = spool.requests();
+        let mut log = spool.recent_requests();
         let mut last = Instant::now();
         loop {
             if !still_ours() {

@@ -27,6 +27,8 @@ pub const REQUEST_LOG: &str = "requests.log";
 
 /// What follows the content of a ready segment.
 const SEAL_BYTES: usize = 128;
+/// What counts as the end of the request log.
+const RECENT_BYTES: u64 = 32 * 1024;
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -239,6 +241,14 @@ impl Spool {
     pub fn requests(&self) -> LogTail {
         LogTail { path: self.folder.join(REQUEST_LOG), read_bytes: 0 }
     }
+
+    /// Reads the request log from near its end: the last few hundred requests, and what is added.
+    pub fn recent_requests(&self) -> LogTail {
+        let path = self.folder.join(REQUEST_LOG);
+        let length = path.metadata().map_or(0, |meta| meta.len());
+        // A line cut at its beginning is no request.
+        LogTail { path, read_bytes: length.saturating_sub(RECENT_BYTES) }
+    }
 }
 
 /// Checks the claimed file against its seal and moves the content to the destination.
@@ -341,7 +351,7 @@ impl Drop for Incoming {
 
 /// One line of the request log: five fields, separated by tabs, ended by a line feed.
 ///
-/// `<microseconds since 1970> <name> delivered|absent|failed <from> <milliseconds it took>`; `from` is what
+/// `<microseconds since 1970> <name> delivered|failed <from> <milliseconds it took>`; `from` is what
 /// [`Answer::Delivered`](super::Answer::Delivered) says, or `-`. The segment named by the last `delivered` line is
 /// the one PostgreSQL is replaying or about to: this is the progress of a recovery before it accepts SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -350,7 +360,7 @@ pub struct Request {
     pub at: Timestamp,
     /// The file asked for.
     pub name: String,
-    /// `delivered`, `absent` or `failed`.
+    /// `delivered`, or `failed` where that stops the recovery.
     pub outcome: String,
     /// Where it came from.
     pub from: String,

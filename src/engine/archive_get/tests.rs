@@ -478,7 +478,16 @@ fn prefetched_and_fetched_are_the_same_and_a_spoilt_spool_is_never_delivered() {
     // A whole segment under another's name.
     std::fs::rename(fetch_ahead(SIX), spool.folder().join(SEVEN)).unwrap();
     recovery.expect(SEVEN, 0, "thrown away");
+    recovery.expect("00000001000000000000000A", 1, "is not in");
     let log: Vec<Request> = spool.requests().next_requests().unwrap();
     assert_eq!(log.first().unwrap().name, FIVE);
     assert!(log.iter().all(|request| request.outcome == "delivered"));
+}
+
+#[test]
+fn without_a_usable_spool_segments_are_still_delivered_and_it_is_said() {
+    let shelf = Shelf::new().with(&[FIVE]);
+    let mut recovery = Recovery::of(&[&shelf]);
+    recovery.job.spool_path = Some(PathBuf::from("/proc/none"));
+    recovery.expect(FIVE, 0, "(nothing is fetched ahead: /proc/none");
 }

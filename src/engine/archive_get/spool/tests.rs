@@ -83,6 +83,10 @@ fn a_line_still_being_written_waits() {
     std::fs::write(&path, "1\ta\tdelivered\tb\t1\n2\tb\tdelivered\tb\t1\n").unwrap();
     let next = log.next_requests().unwrap();
     assert_eq!((next.len(), next[0].name.as_str()), (1, "b"));
+    std::fs::write(&path, "1\ta\tdelivered\tb\t1\n".repeat(5000) + "2\tlast\tdelivered\tb\t1\n").unwrap();
+    let recent = spool.recent_requests().next_requests().unwrap();
+    assert!((500..5000).contains(&recent.len()), "{}", recent.len());
+    assert_eq!(recent.last().unwrap().name, "last");
 }
 
 #[test]
