@@ -8,8 +8,9 @@ mod fixtures;
 use fixtures::{ALL, Fixture};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Runs a program on a configuration and returns its standard output; it must succeed.
 fn run(program: &Path, config: &Path, args: &[&str]) -> String {
@@ -331,4 +332,43 @@ fn ranges_and_gaps_of_archived_wal() {
         ),
         "{text}"
     );
+}
+
+/// Encrypts as `openssl enc` does, which is the format of info files.
+fn encrypted(plain: &str, passphrase: &str) -> Vec<u8> {
+    let mut command = Command::new("openssl");
+    command.args(["enc", "-aes-256-cbc", "-md", "sha1", "-k", passphrase]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(plain.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().stdout
+}
+
+#[test]
+fn a_variable_as_passphrase_is_first_taken_literally() {
+    let fixture = Fixture::open("a2-zst-aes-bundle");
+    let config = fixture.config(&fixture.path("pg"));
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("dev-fixture-a2-pass", "${FX_PASS}")).unwrap();
+    let info = |value: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgmayday"));
+        command.arg(format!("--config={}", config.display())).args(["info", "--output=json"]).env_clear();
+        command.envs(value.map(|value| ("FX_PASS", value)));
+        let output = command.output().unwrap();
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (repo_state(&document).0, String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(info(None).0, 99);
+    assert_eq!(info(Some("wrong")).0, 99);
+    let (code, said) = info(Some("dev-fixture-a2-pass"));
+    assert!(code == 0 && !said.contains("literal"), "{said}");
+    // The same repository made by somebody who believed that the variable would be expanded.
+    for below in ["archive/orders/archive.info", "backup/orders/backup.info"] {
+        let sealed = encrypted(&fixture.expected(&format!("plain/{below}")), "${FX_PASS}");
+        fs::write(fixture.repo().join(below), &sealed).unwrap();
+        fs::write(fixture.repo().join(format!("{below}.copy")), &sealed).unwrap();
+    }
+    let (code, said) = info(Some("dev-fixture-a2-pass"));
+    assert!(code == 0 && said.contains("is the literal text ${FX_PASS}"), "{said}");
+    assert!(!said.contains("dev-fixture"), "a value of the environment is shown");
 }

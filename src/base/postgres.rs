@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A PostgreSQL major version, from 9.5.
+/// A PostgreSQL major version; [`numbers`](PgVersion::numbers) tells whether it is a known one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PgVersion(u16);
 
@@ -86,12 +86,21 @@ impl fmt::Display for PgVersion {
 impl FromStr for PgVersion {
     type Err = String;
 
+    /// Reads `9.6` or `15`. A repository's history may name versions this program does not know: ask
+    /// [`numbers`](PgVersion::numbers) before relying on one.
     fn from_str(text: &str) -> Result<Self, String> {
-        VERSIONS
-            .iter()
-            .map(|n| n.version)
-            .find(|v| v.to_string() == text)
-            .ok_or_else(|| format!("PostgreSQL version '{text}' is not known (9.5 to 18 are)"))
+        let bad = || {
+            let shown: String = text.chars().take(40).collect();
+            format!("'{shown}' is not a PostgreSQL major version (expected 9.0 to 9.6, or 10 and later)")
+        };
+        let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
+        let number = |digits: &str| {
+            let plain = (1..=2).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            digits.parse::<u16>().ok().filter(|_| plain).ok_or_else(bad)
+        };
+        let version = Self(number(major)? * 100 + number(minor)?);
+        let exists = (900..=906).contains(&version.0) || version.0 >= 1000;
+        if exists && version.to_string() == text { Ok(version) } else { Err(bad()) }
     }
 }
 
@@ -103,7 +112,11 @@ mod tests {
     fn versions_print_as_pgbackrest_writes_them() {
         assert_eq!("9.6".parse::<PgVersion>().unwrap().to_string(), "9.6");
         assert_eq!("15".parse::<PgVersion>().unwrap(), PgVersion::major(15));
-        assert!("15.2".parse::<PgVersion>().is_err() && "19".parse::<PgVersion>().is_err());
+        for bad in ["", "15.2", "9", "9.7", "9.10", "8.4", "015", "+15", "15.0", "100", "x"] {
+            assert!(bad.parse::<PgVersion>().is_err(), "{bad}");
+        }
+        let (old, new) = ("9.4".parse::<PgVersion>().unwrap(), "19".parse::<PgVersion>().unwrap());
+        assert!(old.numbers().is_none() && new.numbers().is_none() && old < new);
         assert_eq!(PgVersion::from_wal_magic(0xD110), Some(PgVersion::major(15)));
         assert_eq!(PgVersion::from_control(1300, 202_307_071), Some(PgVersion::major(16)));
     }

@@ -47,7 +47,7 @@ fn run(call: &Call) -> Result<()> {
         call.console.warn(warning);
     }
     match call.output {
-        Output::Json => output::bare_json(&json::document(&catalog, progress_only)),
+        Output::Json => output::bare_json(&json::Document { catalog: &catalog, progress_only }),
         Output::Text => output::text(&text::document(&catalog, &query)),
     }
 }

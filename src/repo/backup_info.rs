@@ -228,7 +228,8 @@ impl Required {
     }
 }
 
-fn empty_entry(label: BackupLabel) -> BackupEntry {
+/// An entry of which nothing is known but its label.
+pub(super) fn empty_entry(label: BackupLabel) -> BackupEntry {
     BackupEntry {
         kind: label.kind(),
         label,

@@ -149,6 +149,11 @@ impl RepoError {
         }
     }
 
+    /// What to do next; may be empty.
+    pub fn hint(&self) -> &'static str {
+        self.kind_and_hint().1
+    }
+
     fn kind_and_hint(&self) -> (Kind, &'static str) {
         match self {
             Self::Store(_) => (Kind::Damaged, ""),

@@ -4,31 +4,62 @@ use crate::base::{BackupLabel, WalSegment};
 use crate::engine::catalog::locks::Lock;
 use crate::engine::catalog::{BackupView, Catalog, Detail, RepoView, StanzaView, Status};
 use crate::repo::{BackupEntry, Target};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
 
-/// The whole document.
-pub(super) fn document(catalog: &Catalog, progress_only: bool) -> Value {
-    catalog.stanzas.iter().map(|stanza| stanza_object(stanza, progress_only)).collect()
+/// The whole document; backups become JSON one by one, because there may be ten thousand.
+pub(super) struct Document<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) progress_only: bool,
 }
 
-fn stanza_object(stanza: &StanzaView, progress_only: bool) -> Value {
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let progress_only = self.progress_only;
+        serializer
+            .collect_seq(self.catalog.stanzas.iter().map(|stanza| StanzaObject { stanza, progress_only }))
+    }
+}
+
+struct StanzaObject<'a> {
+    stanza: &'a StanzaView,
+    progress_only: bool,
+}
+
+impl Serialize for StanzaObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let stanza = self.stanza;
+        let mut object = serializer.serialize_map(None)?;
+        if !self.progress_only {
+            object.serialize_entry("archive", &stanza.repos.iter().flat_map(archives).collect::<Value>())?;
+            object.serialize_entry("backup", &Backups(&stanza.backups))?;
+            object.serialize_entry("cipher", stanza.cipher())?;
+            object.serialize_entry("db", &stanza.repos.iter().flat_map(databases).collect::<Value>())?;
+        }
+        object.serialize_entry("name", &stanza.name)?;
+        if !self.progress_only {
+            object.serialize_entry("repo", &stanza.repos.iter().map(repo_object).collect::<Value>())?;
+        }
+        object.serialize_entry("status", &stanza_status(stanza))?;
+        object.end()
+    }
+}
+
+struct Backups<'a>(&'a [BackupView]);
+
+impl Serialize for Backups<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(backup_object))
+    }
+}
+
+fn stanza_status(stanza: &StanzaView) -> Value {
     let mut status = status_object(&stanza.status);
     if matches!(stanza.status, Status::Other(_)) {
         status["message"] = json!("other");
     }
     status["lock"] = json!({ "backup": backup_lock(stanza), "restore": lock_object(&stanza.restore_lock) });
-    if progress_only {
-        return json!({ "name": stanza.name, "status": status });
-    }
-    json!({
-        "archive": stanza.repos.iter().flat_map(archives).collect::<Value>(),
-        "backup": stanza.backups.iter().map(backup_object).collect::<Value>(),
-        "cipher": stanza.cipher(),
-        "db": stanza.repos.iter().flat_map(databases).collect::<Value>(),
-        "name": stanza.name,
-        "repo": stanza.repos.iter().map(repo_object).collect::<Value>(),
-        "status": status,
-    })
+    status
 }
 
 fn status_object(status: &Status) -> Value {

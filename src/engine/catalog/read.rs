@@ -34,7 +34,7 @@ impl Draft {
 
     /// Keeps nothing but the reason.
     fn fail(&mut self, error: &RepoError) {
-        self.status = Status::Other(format!("[{}] {error}", error_name(error)));
+        self.status = Status::Other(told(error));
         self.info = None;
         self.archive = None;
         self.manifest = None;
@@ -94,7 +94,7 @@ type Names = Vec<(String, bool)>;
 /// The stanzas of a repository that are asked for, each with whether it is there; or why that is not known.
 fn names<'a>(slot: &'a Slot, query: &Query<'_>) -> Result<(&'a Repository, Names), String> {
     let repository = slot.repository.as_ref().map_err(of_report)?;
-    let present = repository.stanzas().map_err(|error| format!("[{}] {error}", error_name(&error)))?;
+    let present = repository.stanzas().map_err(|error| told(&error))?;
     let names = match query.stanza {
         Some(name) => vec![(name.to_owned(), present.iter().any(|present| present == name))],
         None => present.into_iter().map(|name| (name, true)).collect(),
@@ -262,7 +262,7 @@ fn archive_of(
              {system_id}"
         )
     })?;
-    let bounds = archive.bounds(archive_id).map_err(|error| format!("[{}] {error}", error_name(&error)))?;
+    let bounds = archive.bounds(archive_id).map_err(|error| told(&error))?;
     Ok(ArchiveView { database_id: id, id: archive_id.to_string(), bounds })
 }
 
@@ -299,6 +299,13 @@ fn detail(manifest: &Manifest) -> Detail {
             .map(|f| f.name.strip_prefix("pg_data/").unwrap_or(f.name).to_owned())
             .collect(),
     }
+}
+
+/// The failure in pgBackRest's form: its class, the reason, and what to do.
+fn told(error: &RepoError) -> String {
+    let hint = error.hint();
+    let hint = if hint.is_empty() { String::new() } else { format!("\nHINT: {hint}") };
+    format!("[{}] {error}{hint}", error_name(error))
 }
 
 /// The name pgBackRest gives to this class of failure.

@@ -9,7 +9,7 @@ use super::super::error::Fault;
 use super::files::{Attributes, FileTable, Owner};
 use super::parse::{Draft, Loose};
 use super::{LinkEntry, Manifest, ManifestDb, PathEntry, beta_text};
-use crate::base::{BackupKind, BackupLabel, Timestamp};
+use crate::base::{BackupKind, BackupLabel, PgVersion, Timestamp};
 use crate::codec::Compression;
 use crate::store::StorePath;
 
@@ -124,17 +124,29 @@ impl Draft {
         }
     }
 
+    /// The version of the cluster, which must be one whose files this program knows.
+    fn known_version(&self) -> Result<PgVersion, Fault> {
+        let version = self.db_version.ok_or_else(|| missing("db-version"))?;
+        match version.numbers() {
+            Some(_) => Ok(version),
+            None => Err(Fault::Unsupported(format!(
+                "PostgreSQL {version} is not known to this program (9.5 to 18 are)"
+            ))),
+        }
+    }
+
     fn db(&self) -> Result<ManifestDb, Fault> {
         Ok(ManifestDb {
             catalog: self.db_catalog.ok_or_else(|| missing("db-catalog-version"))?,
             control: self.db_control.ok_or_else(|| missing("db-control-version"))?,
             id: self.db_id.ok_or_else(|| missing("db-id"))?,
             system_id: self.db_system_id.ok_or_else(|| missing("db-system-id"))?,
-            version: self.db_version.ok_or_else(|| missing("db-version"))?,
+            version: self.known_version()?,
         })
     }
 }
 
+/// Applies the defaults of folders.
 fn sorted_paths(mut loose: Vec<Loose>, defaults: &Attributes) -> Result<Vec<PathEntry>, Fault> {
     sort_unique(&mut loose)?;
     let entry = |path: Loose| {

@@ -1,7 +1,7 @@
 //! Manifests that are odd, old, huge or hostile; the sound ones of real repositories are read in `tests/`.
 
 use super::*;
-use crate::repo::{Loaded, Repository};
+use crate::repo::{BackupEntry, Loaded, Repository};
 use crate::store::memory::Memory;
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -94,16 +94,19 @@ user="postgres"
 "#;
 
 fn read_text(text: &str) -> Result<Loaded<Manifest>, crate::repo::RepoError> {
+    read_with(text, BTreeMap::new())
+}
+
+/// Reads a manifest beside what `backup.info` says of the backups.
+fn read_with(
+    text: &str,
+    backups: BTreeMap<BackupLabel, BackupEntry>,
+) -> Result<Loaded<Manifest>, crate::repo::RepoError> {
     let store = Memory::default();
     let label: BackupLabel = LABEL.parse().unwrap();
     store.put(&StorePath::new(format!("backup/main/{label}/backup.manifest")).unwrap(), text.as_bytes());
     let stanza = Repository::new(Arc::new(store), 1, None).stanza("main");
-    let info = BackupInfo {
-        current_db_id: 1,
-        history: BTreeMap::new(),
-        backups: BTreeMap::new(),
-        cipher_pass: None,
-    };
+    let info = BackupInfo { current_db_id: 1, history: BTreeMap::new(), backups, cipher_pass: None };
     stanza.manifest(&info, &label)
 }
 
@@ -285,7 +288,21 @@ fn parts_that_contradict_each_other_are_refused() {
         broken("[metadata]", "[cipher]\ncipher-pass=\"x\"\n\n[metadata]").contains("carries a cipher-pass")
     );
     assert!(broken("mode=\"0600\"\n", "").contains("no mode"));
-    assert!(broken("db-version=\"15\"", "db-version=\"8.4\"").contains("not known"));
+    assert!(broken("db-version=\"15\"", "db-version=\"8.4\"").contains("not a PostgreSQL major version"));
+    assert!(broken("db-version=\"15\"", "db-version=\"19\"").contains("not known to this program"));
+}
+
+#[test]
+fn blocks_of_the_beta_container_are_refused_whoever_refers_to_them() {
+    let full: BackupLabel = FULL.parse().unwrap();
+    let mut entry = crate::repo::backup_info::empty_entry(full.clone());
+    entry.backrest_version = "2.45".to_owned();
+    let backups = BTreeMap::from([(full, entry)]);
+    // A full of 2.45 without blocks is fine; with blocks of it in use it is not.
+    assert!(read_with(&sealed(TEXT), backups.clone()).is_ok());
+    let borrowed = TEXT.replace("\"bim\":100,", "\"bim\":100,\"bni\":1,\"reference\":\"20261121-010559F\",");
+    let error = read_with(&sealed(&borrowed), backups).unwrap_err().to_string();
+    assert!(error.contains("beta block-incremental container of pgBackRest 2.44/2.45"), "{error}");
 }
 
 #[test]
