@@ -46,13 +46,15 @@ impl TimelineHistory {
             return Err(bad(0, "is too long to be one"));
         }
         let body = text.strip_suffix(b"\n").ok_or_else(|| bad(0, "does not end with a line feed"))?;
+        let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
         let mut entries: Vec<HistoryEntry> = Vec::new();
-        for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
+        for (index, line) in lines.iter().enumerate() {
             if index % 2 == 1 {
-                if line.is_empty() {
+                let between = line.is_empty() && index + 1 < lines.len();
+                if between {
                     continue;
                 }
-                return Err(bad(index + 1, "should be empty"));
+                return Err(bad(index + 1, "should be empty, with an entry behind it"));
             }
             let entry =
                 Self::entry(line).ok_or_else(|| bad(index + 1, "is not 'timeline TAB LSN TAB reason'"))?;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// One cluster in a folder of its own; stopped and removed when dropped.
@@ -257,6 +257,48 @@ impl Server {
         self.stop("immediate");
         self.start();
         self.sql("insert into t values (-11, 'after a crash')");
+    }
+
+    /// Takes a base backup of the running cluster.
+    pub(crate) fn backup(&mut self, to: &Path) {
+        let socket = self.root.path().to_str().unwrap().to_owned();
+        let to = to.to_str().unwrap();
+        self.run("pg_basebackup", &["-h", &socket, "-U", "postgres", "-D", to, "-X", "none", "-c", "fast"]);
+    }
+
+    /// Recovers a copy of a backup with the given settings; returns its log and whether it came up.
+    pub(crate) fn recover_copy(&self, base: &Path, settings: &str) -> (String, bool) {
+        let (copy, log) = (self.path("copy"), self.path("copy.log"));
+        drop(fs::remove_dir_all(&copy));
+        drop(fs::remove_file(&log));
+        assert!(Command::new("cp").arg("-a").args([base, &copy]).status().unwrap().success());
+        let mut text = fs::read_to_string(copy.join("postgresql.conf")).unwrap();
+        let archive = self.path("archive");
+        write!(
+            text,
+            "archive_mode=off\nhot_standby=off\nrestore_command='cp {}/%f %p'\n{settings}",
+            archive.display()
+        )
+        .unwrap();
+        fs::write(copy.join("postgresql.conf"), text).unwrap();
+        fs::write(copy.join("recovery.signal"), "").unwrap();
+        let data = copy.to_str().unwrap();
+        // pg_ctl is content with a standby; only a finished recovery counts here.
+        let file = fs::File::create(&log).unwrap();
+        let mut postgres = self.program("postgres");
+        let mut postgres = postgres.args(["-D", data]).stdout(Stdio::null()).stderr(file).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(120);
+        let ready = || fs::read_to_string(&log).unwrap().contains("ready to accept connections");
+        while postgres.try_wait().unwrap().is_none() && !ready() {
+            assert!(Instant::now() < deadline, "{}", fs::read_to_string(&log).unwrap());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let started = ready();
+        if started {
+            self.run("pg_ctl", &["-D", data, "-m", "immediate", "-w", "stop"]);
+        }
+        postgres.wait().unwrap();
+        (fs::read_to_string(&log).unwrap(), started)
     }
 
     /// Stops, recovers to the end of the log (or the given target) and promotes to a new timeline.
