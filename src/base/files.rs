@@ -8,10 +8,18 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+/// What the name of a file being replaced ends with while its new content is written.
+pub const TEMPORARY_SUFFIX: &str = ".pgmayday.tmp";
+
 /// Replaces `path` by `content` atomically and durably: temporary file, fsync, rename, fsync of the folder.
 pub fn atomic_replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let temporary = temporary_beside(path);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+    // What stands under that name is a leftover, or a link somebody laid there to have another file overwritten.
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     drop(file);
     if let Err(error) = written.and_then(|()| std::fs::rename(&temporary, path)) {
@@ -24,7 +32,7 @@ pub fn atomic_replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> 
 /// The name of the temporary file used for replacing `path`.
 pub fn temporary_beside(path: &Path) -> std::path::PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".pgmayday.tmp");
+    name.push(TEMPORARY_SUFFIX);
     name.into()
 }
 
@@ -59,5 +67,16 @@ mod tests {
         atomic_replace(&path, b"two", 0o600).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_under_the_temporary_name_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("state"), dir.path().join("other"));
+        std::fs::write(&other, b"mine").unwrap();
+        std::os::unix::fs::symlink(&other, temporary_beside(&path)).unwrap();
+        atomic_replace(&path, b"new", 0o600).unwrap();
+        assert_eq!(std::fs::read(&other).unwrap(), b"mine");
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
     }
 }

@@ -19,6 +19,7 @@ mod select;
 mod selective;
 mod settings;
 mod space;
+mod surplus;
 mod view;
 mod write;
 

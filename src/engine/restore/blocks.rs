@@ -11,8 +11,9 @@ use crate::codec::{Compression, Decoder, Framing, Seal, StreamSpec, decode_small
 use crate::repo::blockmap::{self, Block, BlockMap};
 use crate::repo::{BlockInfo, FileEntry};
 use crate::store::{Range, StorePath};
+use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
 /// A block to fetch: its number in the file and where it is stored.
@@ -88,7 +89,9 @@ impl Copier<'_> {
     ) -> Result<Vec<Wanted<'m>>> {
         let all = map.blocks.iter().enumerate();
         let existing = if self.shared.reuse {
-            open_regular(path).map_err(|error| write_error(path, &error))?
+            // One with other names is not written to but replaced, so nothing of it can be kept.
+            let alone = |file: &File| file.metadata().is_ok_and(|meta| meta.nlink() == 1);
+            open_regular(path).map_err(|error| write_error(path, &error))?.filter(alone)
         } else {
             None
         };

@@ -4,7 +4,7 @@
 //! order at the end is fixed: all data durable, then `pg_control` renamed and its folder synced, then the marker gone.
 
 use super::copy::{CONTROL_NAME, CONTROL_TEMPORARY, Copier, Shared, write_error};
-use super::layout::Layout;
+use super::layout::RootKind;
 use super::marker::Marker;
 use super::owners::Owners;
 use super::plan::Plan;
@@ -16,6 +16,7 @@ use crate::cluster::{ClusterError, control, running};
 use crate::model::op::{Cancel, Event, Sink, Tally};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -96,20 +97,20 @@ pub fn execute(plan: Plan, sink: &dyn Sink, cancel: &Cancel) -> Result<Outcome> 
     std::fs::create_dir_all(&data_dir).map_err(|error| write_error(&data_dir, &error))?;
     let _lock = lock_target(&data_dir)?;
     refuse_running(&plan, &data_dir)?;
-    refuse_newcomers(&plan)?;
+    refuse_changed(&plan, &data_dir)?;
     let owners = Owners::build(&plan.manifest, &data_dir)?;
     let mut warnings = plan.warnings.clone();
     warnings.extend(owners.warnings().iter().cloned());
-    let marker = Marker::new(&plan.request.identity(), &plan.manifest.label, plan.repo_key);
+    let marker = Marker::new(&plan.request.identity(), &plan.manifest.label, plan.repo_key, &plan.preserved);
     marker.write(&data_dir, owners.data())?;
     let removed = step(sink, "prepare the target", || {
         let removed =
-            if plan.reuse { prepare::clear(&plan.manifest, &plan.layout, plan.spared())? } else { 0 };
+            if plan.reuse { prepare::clear(&plan.manifest, &plan.layout, &plan.preserved)? } else { 0 };
         prepare::build(&plan.manifest, &plan.layout, &owners)?;
         Ok((removed, format!("{removed} removed")))
     })?;
     // Opened before the first file is written: only then does syncfs report every write error that follows.
-    let filesystems = open_filesystems(&plan.layout)?;
+    let filesystems = open_filesystems(&plan)?;
     let counts = Counts::default();
     step(sink, "copy", || copy_all(&plan, &owners, &counts, sink, cancel).map(|()| ((), String::new())))?;
     step(sink, "write recovery settings", || settings::write(&plan, &owners).map(|text| ((), text)))?;
@@ -117,7 +118,7 @@ pub fn execute(plan: Plan, sink: &dyn Sink, cancel: &Cancel) -> Result<Outcome> 
         for (path, filesystem) in &filesystems {
             rustix::fs::syncfs(filesystem).map_err(|error| sync_error(path, &error.into()))?;
         }
-        finish_control(&plan)?;
+        finish_control(&plan, |content| marker.finishing(content).write(&data_dir, owners.data()))?;
         Marker::remove(&data_dir)?;
         Ok(((), format!("{} filesystem(s)", filesystems.len())))
     })?;
@@ -149,9 +150,9 @@ fn step<T>(sink: &dyn Sink, name: &str, work: impl FnOnce() -> Result<(T, String
     Ok(value)
 }
 
-/// One restore per target: the lock is held by the open folder until the end.
-fn lock_target(data_dir: &Path) -> Result<File> {
-    let folder = files::open_folder(data_dir).map_err(|error| write_error(data_dir, &error))?;
+/// One restore per target: the lock is held by the open folder until the end. The data directory may be a link.
+pub(super) fn lock_target(data_dir: &Path) -> Result<File> {
+    let folder = File::open(data_dir).map_err(|error| write_error(data_dir, &error))?;
     match folder.try_lock() {
         Ok(()) => Ok(folder),
         Err(std::fs::TryLockError::WouldBlock) => Err(Report::new(
@@ -170,13 +171,26 @@ fn refuse_running(plan: &Plan, data_dir: &Path) -> Result<()> {
         .unless_accepted(super::guards::not_running(&running::look(data_dir)?, data_dir), &mut ignored)
 }
 
-/// Between the plan and now something may have been put into the empty target.
-fn refuse_newcomers(plan: &Plan) -> Result<()> {
-    if plan.reuse {
-        return Ok(());
+/// Between the plan and now something may have been put into the empty target, the interrupted restore may have been
+/// finished by somebody else, or another cluster may have been laid there: what was confirmed no longer holds.
+fn refuse_changed(plan: &Plan, data_dir: &Path) -> Result<()> {
+    let changed = |why: String| {
+        Err(Report::new(crate::base::Kind::Refused(None), why)
+            .hint("run the same command again to plan anew"))
+    };
+    let marker = Marker::of_unfinished(data_dir)?;
+    let resumes = marker.is_some_and(|marker| marker.is_of(&plan.request.identity()));
+    if plan.resumes && !resumes {
+        return changed(format!("{} is no longer an interrupted restore", data_dir.display()));
     }
     let survey = prepare::survey(&plan.manifest, &plan.layout)?;
-    super::guards::occupied(&plan.request, &survey, false, plan.layout.data_dir())
+    if let Some(first) = survey.occupied.first().filter(|_| !plan.reuse) {
+        return changed(format!(
+            "{} was empty when the restore was planned and is not any more",
+            first.display()
+        ));
+    }
+    super::guards::may_overwrite(&plan.request, &plan.manifest, &plan.layout, &survey, plan.resumes).map(drop)
 }
 
 fn copy_all(plan: &Plan, owners: &Owners, counts: &Counts, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
@@ -227,30 +241,35 @@ fn copy_all(plan: &Plan, owners: &Owners, counts: &Counts, sink: &dyn Sink, canc
     failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
-/// One open folder per filesystem of the layout.
-fn open_filesystems(layout: &Layout) -> Result<Vec<(std::path::PathBuf, File)>> {
+/// One open folder per filesystem the restore writes to; any folder of the backup may be a mount of its own.
+fn open_filesystems(plan: &Plan) -> Result<Vec<(std::path::PathBuf, File)>> {
+    let layout = &plan.layout;
+    let roots = layout.roots().iter().map(|root| {
+        let above = root.path.parent().filter(|_| root.kind == RootKind::File);
+        above.unwrap_or(&root.path).to_owned()
+    });
+    let folders = plan.manifest.paths.iter().filter_map(|entry| layout.path_of(&entry.name));
     let mut by_device = BTreeMap::new();
-    for root in layout.roots() {
-        let folder = if root.path.is_dir() {
-            root.path.as_path()
-        } else {
-            root.path.parent().unwrap_or(Path::new("/"))
-        };
-        let open = File::open(folder).and_then(|file| file.metadata().map(|meta| (meta.dev(), file)));
-        let (device, file) = open.map_err(|error| write_error(folder, &error))?;
-        by_device.entry(device).or_insert_with(|| (folder.to_owned(), file));
+    for folder in roots.chain(folders) {
+        let fail = |error: std::io::Error| write_error(&folder, &error);
+        let device = std::fs::metadata(&folder).map_err(fail)?.dev();
+        if let Entry::Vacant(vacant) = by_device.entry(device) {
+            let opened = File::open(&folder).map_err(fail)?;
+            vacant.insert((folder, opened));
+        }
     }
     Ok(by_device.into_values().collect())
 }
 
 /// Makes the waiting `pg_control` unusable without `backup_label` (online backups), durable, and the real one.
-fn finish_control(plan: &Plan) -> Result<()> {
+/// `announce` learns the content before it appears under its name.
+fn finish_control(plan: &Plan, announce: impl FnOnce(&[u8]) -> Result<()>) -> Result<()> {
     let Some(control_path) = plan.layout.path_of(CONTROL_NAME) else { return Ok(()) };
     let waiting = control_path.with_file_name(CONTROL_TEMPORARY);
     let fail = |error: std::io::Error| write_error(&waiting, &error);
+    let mut content = std::fs::read(&waiting).map_err(fail)?;
     if plan.manifest.online {
         let modified = std::fs::metadata(&waiting).and_then(|m| m.modified()).map_err(fail)?;
-        let mut content = std::fs::read(&waiting).map_err(fail)?;
         control::mark_unusable_checkpoint(&mut content)
             .map_err(|source| ClusterError::Control { path: waiting.clone(), source })?;
         let file = File::options().write(true).open(&waiting).map_err(fail)?;
@@ -258,6 +277,7 @@ fn finish_control(plan: &Plan) -> Result<()> {
         file.set_modified(modified).map_err(fail)?;
     }
     File::open(&waiting).and_then(|file| file.sync_all()).map_err(|error| sync_error(&waiting, &error))?;
+    announce(&content)?;
     std::fs::rename(&waiting, &control_path).map_err(|error| write_error(&control_path, &error))?;
     files::sync_folder_of(&control_path).map_err(|error| sync_error(&control_path, &error))
 }

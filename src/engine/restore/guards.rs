@@ -2,13 +2,15 @@
 //!
 //! A guard never asks and never waits. `--accept=NAME` turns exactly one of them into a warning.
 
+use super::layout::{Layout, RootKind};
 use super::prepare::Survey;
 use super::request::Request;
 use crate::base::{Kind, PgVersion, Report, Result};
 use crate::cluster::control::ControlFile;
 use crate::cluster::running::Running;
 use crate::repo::Manifest;
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 /// Nothing may run in the target.
 pub(super) fn not_running(running: &Running, data_dir: &Path) -> Result<()> {
@@ -29,7 +31,7 @@ pub(super) fn not_running(running: &Running, data_dir: &Path) -> Result<()> {
 
 /// What stands in the target must be wanted there: nothing, an interrupted run of the same request, or what `--delta`
 /// or `--force` may touch.
-pub(super) fn occupied(request: &Request, survey: &Survey, resumes: bool, data_dir: &Path) -> Result<()> {
+fn occupied(request: &Request, survey: &Survey, resumes: bool, data_dir: &Path) -> Result<()> {
     let Some(first) = survey.occupied.first() else { return Ok(()) };
     if resumes {
         return Ok(());
@@ -56,7 +58,7 @@ pub(super) fn occupied(request: &Request, survey: &Survey, resumes: bool, data_d
 }
 
 /// A data directory that is to be overwritten must hold the same cluster.
-pub(super) fn same_cluster(manifest: &Manifest, data_dir: &Path) -> Result<()> {
+fn same_cluster(manifest: &Manifest, data_dir: &Path) -> Result<()> {
     let Ok(control) = ControlFile::read(data_dir) else { return Ok(()) };
     if control.system_id == manifest.db.system_id {
         return Ok(());
@@ -74,7 +76,7 @@ pub(super) fn same_cluster(manifest: &Manifest, data_dir: &Path) -> Result<()> {
 }
 
 /// A data directory that is to be overwritten must be of the same major version.
-pub(super) fn same_version(manifest: &Manifest, data_dir: &Path) -> Result<()> {
+fn same_version(manifest: &Manifest, data_dir: &Path) -> Result<()> {
     let Ok(text) = std::fs::read_to_string(data_dir.join("PG_VERSION")) else { return Ok(()) };
     match text.trim().parse::<PgVersion>() {
         Ok(version) if version == manifest.db.version => Ok(()),
@@ -91,8 +93,68 @@ pub(super) fn same_version(manifest: &Manifest, data_dir: &Path) -> Result<()> {
     }
 }
 
+/// Everything that must hold before what stands in the target is overwritten or removed.
+pub(super) fn may_overwrite(
+    request: &Request,
+    manifest: &Manifest,
+    layout: &Layout,
+    survey: &Survey,
+    resumes: bool,
+) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    layout.check_disjoint(&real_place)?;
+    occupied(request, survey, resumes, layout.data_dir())?;
+    if !survey.occupied.is_empty() && !resumes {
+        request.unless_accepted(own_places(layout, survey), &mut warnings)?;
+        request.unless_accepted(same_cluster(manifest, layout.data_dir()), &mut warnings)?;
+        request.unless_accepted(same_version(manifest, layout.data_dir()), &mut warnings)?;
+        warnings.extend(unarchived_wal(survey, layout.data_dir()));
+    }
+    Ok(warnings)
+}
+
+/// What stands in a tablespace or a linked place belongs to this cluster only if its data directory links there; else
+/// it is production's tablespace (a forgotten map), or a folder somebody mistyped.
+fn own_places(layout: &Layout, survey: &Survey) -> Result<()> {
+    let data_dir = layout.data_dir();
+    for root in layout.roots().iter().filter(|root| survey.occupied.contains(&root.path)) {
+        let link = match &root.kind {
+            RootKind::Data => continue,
+            RootKind::Tablespace(oid, _) => data_dir.join("pg_tblspc").join(oid.to_string()),
+            RootKind::Folder | RootKind::File => {
+                data_dir.join(root.prefix.strip_prefix("pg_data/").unwrap_or(&root.prefix))
+            }
+        };
+        if !link.is_symlink() || real_place(&link) != real_place(&root.path) {
+            return Err(Report::refused(
+                "foreign-place",
+                format!(
+                    "{} ({}) is not empty, and {} does not link to it: what stands there may belong to another cluster",
+                    root.path.display(),
+                    root.prefix,
+                    link.display()
+                ),
+            )
+            .hint("give it another place with --tablespace-map or --link-map, or empty it yourself"));
+        }
+    }
+    Ok(())
+}
+
+/// Where a path leads once every link that exists by now is followed.
+fn real_place(path: &Path) -> PathBuf {
+    let mut missing: Vec<OsString> = Vec::new();
+    for ancestor in path.ancestors() {
+        if let Ok(real) = ancestor.canonicalize() {
+            return missing.iter().rev().fold(real, |place, name| place.join(name));
+        }
+        missing.extend(ancestor.file_name().map(OsString::from));
+    }
+    path.to_owned()
+}
+
 /// Segments that were never archived exist only in the directory that is to be overwritten.
-pub(super) fn unarchived_wal(survey: &Survey, data_dir: &Path) -> Option<String> {
+fn unarchived_wal(survey: &Survey, data_dir: &Path) -> Option<String> {
     let first = survey.unarchived_wal.first()?;
     Some(format!(
         "{} WAL file(s) in {}/pg_wal were never archived (from {first}) and will be removed: copy that folder aside first if the last transactions matter",

@@ -90,7 +90,7 @@ impl Layout {
             layout.add_new_link(manifest, &data_dir, below, destination)?;
         }
         layout.roots.sort_by_key(|root| std::cmp::Reverse(root.prefix.len()));
-        layout.check_disjoint()?;
+        layout.check_disjoint(&Path::to_path_buf)?;
         Ok(layout)
     }
 
@@ -208,15 +208,16 @@ impl Layout {
     }
 
     /// Two roots in one place, or one inside another, would overwrite each other; only a link's own entry may lie in
-    /// the data directory.
-    fn check_disjoint(&self) -> Result<()> {
+    /// the data directory. `place` tells where a path really leads.
+    pub(super) fn check_disjoint(&self, place: &dyn Fn(&Path) -> PathBuf) -> Result<()> {
+        let places: Vec<PathBuf> = self.roots.iter().map(|root| place(&root.path)).collect();
         for (i, a) in self.roots.iter().enumerate() {
-            for b in &self.roots[i + 1..] {
-                let nested = |inner: &Root, outer: &Root| {
-                    inner.path.starts_with(&outer.path) && outer.kind != RootKind::File
+            for (j, b) in self.roots.iter().enumerate().skip(i + 1) {
+                let nested = |inner: usize, outer: usize| {
+                    places[inner].starts_with(&places[outer]) && self.roots[outer].kind != RootKind::File
                 };
                 let both_files = a.kind == RootKind::File && b.kind == RootKind::File;
-                if a.path == b.path || (!both_files && (nested(a, b) || nested(b, a))) {
+                if places[i] == places[j] || (!both_files && (nested(i, j) || nested(j, i))) {
                     return Err(Report::new(
                         Kind::Refused(None),
                         format!(

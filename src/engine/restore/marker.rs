@@ -1,8 +1,9 @@
 //! The note a restore leaves in its target while it works, so that a killed one is known and can go on.
 //!
 //! Written before the first file and removed only after `pg_control` is durable. It names the request by a digest
-//! and the backup set that was chosen: the same request resumes with the same set, any other is refused. It holds
-//! no secret.
+//! and the backup set that was chosen: the same request resumes with the same set, any other is refused. A marker
+//! beside a `pg_control` that the restore itself did not put there says nothing: that cluster was never touched, or
+//! has been started since. It holds no secret.
 
 use crate::base::{BackupLabel, Report, Result, files};
 use crate::codec::Sha1Hash;
@@ -24,15 +25,48 @@ pub struct Marker {
     set: String,
     /// The repository it comes from.
     repo: u32,
+    /// Manifest names of the files that stood in the target and are kept (`--type=preserve`).
+    #[serde(default)]
+    preserved: Vec<String>,
+    /// SHA-1 of the `pg_control` that is about to be put in place.
+    #[serde(default)]
+    control: Option<String>,
 }
 
 const SCHEMA: &str = "pgmayday.restore-marker/1";
 
 impl Marker {
     /// A marker for a request, described by text that is the same exactly if the request is.
-    pub fn new(request: &str, set: &BackupLabel, repo: u32) -> Self {
+    pub fn new(request: &str, set: &BackupLabel, repo: u32, preserved: &[String]) -> Self {
         let request = Sha1Hash::of(request.as_bytes()).to_string();
-        Self { schema: SCHEMA.to_owned(), request, set: set.to_string(), repo }
+        let (schema, set) = (SCHEMA.to_owned(), set.to_string());
+        Self { schema, request, set, repo, preserved: preserved.to_owned(), control: None }
+    }
+
+    /// The same marker, for the moment in which `pg_control` gets this content.
+    #[must_use]
+    pub fn finishing(&self, control: &[u8]) -> Self {
+        Self { control: Some(Sha1Hash::of(control).to_string()), ..self.clone() }
+    }
+
+    /// Reads the marker of a restore that was interrupted: it stands in a data directory without `pg_control`, or
+    /// with exactly the one the restore put there and nobody has used since.
+    pub fn of_unfinished(data_dir: &Path) -> Result<Option<Self>> {
+        let Some(marker) = Self::read(data_dir)? else { return Ok(None) };
+        let control = data_dir.join("global/pg_control");
+        match std::fs::read(&control) {
+            Ok(content) => Ok(Some(marker).filter(|m| m.control == Some(Sha1Hash::of(&content).to_string()))),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(Some(marker))
+            }
+            Err(error) => Err(Report::failed(format!("cannot read {}: {error}", control.display()))
+                .hint("run as root or as the owner of the data directory")),
+        }
+    }
+
+    /// Manifest names of the files that are kept as they stood in the target.
+    pub fn preserved(&self) -> &[String] {
+        &self.preserved
     }
 
     /// True if this marker was left by the request described so.
@@ -103,7 +137,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Marker::read(dir.path()).unwrap(), None);
         let set = "20261121-010559F".parse().unwrap();
-        Marker::new("stanza=main", &set, 2).write(dir.path(), None).unwrap();
+        Marker::new("stanza=main", &set, 2, &[]).write(dir.path(), None).unwrap();
         let back = Marker::read(dir.path()).unwrap().unwrap();
         assert!(back.is_of("stanza=main") && !back.is_of("stanza=main2"));
         assert_eq!((back.set(), back.repo()), (Some(set), 2));
@@ -111,5 +145,25 @@ mod tests {
         assert_eq!(Marker::read(dir.path()).unwrap(), None);
         std::fs::write(dir.path().join(MARKER_NAME), b"{").unwrap();
         assert!(Marker::read(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_marker_beside_a_cluster_that_lives_is_no_interrupted_restore() {
+        let dir = tempfile::tempdir().unwrap();
+        let control = dir.path().join("global/pg_control");
+        std::fs::create_dir(dir.path().join("global")).unwrap();
+        let marker = Marker::new("x", &"20261121-010559F".parse().unwrap(), 1, &[]);
+        marker.write(dir.path(), None).unwrap();
+        assert_eq!(Marker::of_unfinished(dir.path()).unwrap(), Some(marker.clone()));
+        // A kill before the old cluster's pg_control was removed.
+        std::fs::write(&control, b"old").unwrap();
+        assert_eq!(Marker::of_unfinished(dir.path()).unwrap(), None);
+        // A kill between putting pg_control in place and removing the marker; then the cluster is started.
+        let finishing = marker.finishing(b"restored");
+        finishing.write(dir.path(), None).unwrap();
+        std::fs::write(&control, b"restored").unwrap();
+        assert_eq!(Marker::of_unfinished(dir.path()).unwrap(), Some(finishing));
+        std::fs::write(&control, b"in production").unwrap();
+        assert_eq!(Marker::of_unfinished(dir.path()).unwrap(), None);
     }
 }

@@ -24,6 +24,8 @@ struct Ids {
     groups: BTreeMap<String, u32>,
     /// For names this host does not know.
     fallback: (u32, u32),
+    /// The owner of the data directory in the backup.
+    data: (u32, u32),
 }
 
 impl Owners {
@@ -78,7 +80,11 @@ impl Owners {
                     .to_owned(),
             );
         }
-        Ok(Self { ids: Some(Ids { users, groups, fallback }), warnings })
+        let mut ids = Ids { users, groups, fallback, data: fallback };
+        if let Some(entry) = manifest.paths.iter().find(|entry| entry.name == "pg_data") {
+            ids.data = ids.of(entry.user.as_deref(), entry.group.as_deref());
+        }
+        Ok(Self { ids: Some(ids), warnings })
     }
 
     /// What an operator should know.
@@ -88,20 +94,26 @@ impl Owners {
 
     /// User and group id for an entry; nothing if it stays as created.
     pub(super) fn of(&self, user: Owner<&str>, group: Owner<&str>) -> Option<(u32, u32)> {
-        let ids = self.ids.as_ref()?;
+        self.ids.as_ref().map(|ids| ids.of(user, group))
+    }
+
+    /// Who gets what has no entry of its own (links, settings, the marker): who gets the data directory, because the
+    /// server runs as him.
+    pub(super) fn data(&self) -> Option<(u32, u32)> {
+        self.ids.as_ref().map(|ids| ids.data)
+    }
+}
+
+impl Ids {
+    fn of(&self, user: Owner<&str>, group: Owner<&str>) -> (u32, u32) {
         let find = |map: &BTreeMap<String, u32>, owner: Owner<&str>| match owner {
             Owner::Named(name) => map.get(name).copied(),
             Owner::Unnamed => None,
         };
-        Some((
-            find(&ids.users, user).unwrap_or(ids.fallback.0),
-            find(&ids.groups, group).unwrap_or(ids.fallback.1),
-        ))
-    }
-
-    /// Who gets what has no entry of its own: links, settings, the marker.
-    pub(super) fn data(&self) -> Option<(u32, u32)> {
-        self.ids.as_ref().map(|ids| ids.fallback)
+        (
+            find(&self.users, user).unwrap_or(self.fallback.0),
+            find(&self.groups, group).unwrap_or(self.fallback.1),
+        )
     }
 }
 

@@ -3,6 +3,8 @@
 //! Building a plan reads the repository and looks at the target; it writes nothing. What it holds is what
 //! [`execute`](super::execute) does.
 
+use super::copy::CONTROL_NAME;
+use super::execute;
 use super::guards;
 use super::layout::Layout;
 use super::marker::Marker;
@@ -11,7 +13,7 @@ use super::request::Request;
 use super::select::{self, Choice};
 use super::selective::Selection;
 use super::space::{self, Filesystem};
-use crate::base::{Report, Result};
+use crate::base::{Kind, Report, Result};
 use crate::cluster::running;
 use crate::engine::proof::Proof;
 use crate::engine::repositories::Repositories;
@@ -49,6 +51,8 @@ pub struct Plan {
     pub resumes: bool,
     /// What an operator should know.
     pub warnings: Vec<String>,
+    /// Manifest names of files that stay as they stand in the target.
+    pub(super) preserved: Vec<String>,
     pub(super) reuse: bool,
     pub(super) direct: bool,
     pub(super) storage: Arc<dyn Storage>,
@@ -63,36 +67,54 @@ impl Plan {
             guards::not_running(&running::look(&request.data_dir)?, &request.data_dir),
             &mut warnings,
         )?;
-        let marker = Marker::read(&request.data_dir)?;
-        let resumes = marker.as_ref().is_some_and(|m| m.is_of(&request.identity()));
-        refuse_other_restore(&request, marker.as_ref(), resumes)?;
-        let resumed_from = marker.filter(|_| resumes);
-        let choice = select::choose(&request, repositories, resumed_from.as_ref(), cancel)?;
-        Self::from_choice(request, choice, resumes, warnings)
+        if let Err(report) = execute::lock_target(&request.data_dir)
+            && matches!(report.kind, Kind::Refused(_))
+        {
+            return Err(report);
+        }
+        let marker = Marker::of_unfinished(&request.data_dir)?;
+        let resumed = marker.as_ref().filter(|m| m.is_of(&request.identity()));
+        refuse_other_restore(&request, marker.as_ref(), resumed.is_some())?;
+        let choice = match select::choose(&request, repositories, resumed, cancel) {
+            // Its backup set may be gone by now; what stands in the target may be turned into another one.
+            Err(report) if resumed.is_some() && (request.delta || request.force) && !is_cancel(&report) => {
+                warnings.push(format!("the interrupted restore cannot be finished ({})", report.headline));
+                let choice = select::choose(&request, repositories, None, cancel)?;
+                return Self::from_choice(request, choice, None, warnings);
+            }
+            other => other?,
+        };
+        Self::from_choice(request.clone(), choice, resumed, warnings)
     }
 
     fn from_choice(
         request: Request,
         choice: Choice,
-        resumes: bool,
+        earlier: Option<&Marker>,
         mut warnings: Vec<String>,
     ) -> Result<Self> {
         let Choice { repository, manifest, proof, warnings: said } = choice;
         warnings.extend(said);
+        if manifest.files.find(CONTROL_NAME).is_none_or(|n| manifest.files.get(n).size_bytes == 0) {
+            return Err(Report::damaged(format!(
+                "the manifest of backup {} has no {CONTROL_NAME}: nothing restored from it could start",
+                manifest.label
+            ))
+            .hint("restore another backup set (--set), or the same one from another repository (--repo)"));
+        }
+        let resumes = earlier.is_some();
         let layout = Layout::build(&manifest, &request.data_dir, &request.maps)?;
         warnings.extend(layout.warnings().iter().cloned());
         let selection = Selection::build(&manifest, &request.db_include, &request.db_exclude)?;
         let survey = prepare::survey(&manifest, &layout)?;
-        guards::occupied(&request, &survey, resumes, layout.data_dir())?;
-        if !survey.occupied.is_empty() && !resumes {
-            request.unless_accepted(guards::same_cluster(&manifest, layout.data_dir()), &mut warnings)?;
-            request.unless_accepted(guards::same_version(&manifest, layout.data_dir()), &mut warnings)?;
-            warnings.extend(guards::unarchived_wal(&survey, layout.data_dir()));
-        }
+        warnings.extend(guards::may_overwrite(&request, &manifest, &layout, &survey, resumes)?);
+        let preserved = match earlier {
+            Some(marker) => marker.preserved().to_vec(),
+            None => preserved_in(&request, &manifest, &layout),
+        };
         let blank = |number: usize| selection.is_blank(manifest.files.get(number).name);
         let wal_bytes = proof.as_ref().map_or(0, Proof::wal_bytes).min(WAL_ON_DISK_LIMIT_BYTES);
-        let reclaimed = survey.kept_bytes.saturating_add(survey.surplus_bytes);
-        let filesystems = space::filesystems(&manifest, &layout, wal_bytes, reclaimed, &blank)?;
+        let filesystems = space::filesystems(&manifest, &layout, wal_bytes, &survey.standing_bytes, &blank)?;
         request.unless_accepted(space::check(&filesystems), &mut warnings)?;
         let bytes_total = total_bytes(&manifest)?;
         let storage = Arc::clone(repository.storage());
@@ -111,40 +133,40 @@ impl Plan {
             proof,
             bytes_total,
             resumes,
+            preserved,
             warnings,
         })
     }
 
-    /// Manifest names that stay as they stand in the target: recovery settings under `--type=preserve`.
-    pub(super) fn spared(&self) -> &'static [&'static str] {
-        if self.request.recovery == Recovery::Preserve { &PRESERVED } else { &[] }
-    }
-
     /// True for files of the backup that are not restored.
     pub(super) fn leaves_out(&self, name: &str) -> bool {
-        // Links to tablespaces are made from the manifest; the map would make the server make them again.
-        name == "pg_data/tablespace_map"
-            || (self.request.recovery == Recovery::Preserve
-                && self.manifest.db.version.at_least(12)
-                && name == "pg_data/postgresql.auto.conf"
-                && self.layout.data_dir().join("postgresql.auto.conf").exists())
+        name == prepare::TABLESPACE_MAP || self.preserved.iter().any(|kept| kept == name)
     }
 }
 
-/// What `--type=preserve` keeps.
-const PRESERVED: [&str; 4] = [
-    "pg_data/recovery.signal",
-    "pg_data/standby.signal",
-    "pg_data/recovery.conf",
-    "pg_data/postgresql.auto.conf",
-];
+fn is_cancel(report: &Report) -> bool {
+    report.kind == Kind::Cancelled
+}
+
+/// The recovery settings that stand in the target and stay as they are.
+fn preserved_in(request: &Request, manifest: &Manifest, layout: &Layout) -> Vec<String> {
+    let names: &[&str] = if request.recovery != Recovery::Preserve {
+        &[]
+    } else if manifest.db.version.at_least(12) {
+        &["pg_data/recovery.signal", "pg_data/standby.signal", "pg_data/postgresql.auto.conf"]
+    } else {
+        &["pg_data/recovery.conf"]
+    };
+    let stands = |name: &&&str| layout.path_of(name).is_some_and(|path| path.exists());
+    names.iter().filter(stands).map(|name| (*name).to_owned()).collect()
+}
 
 fn refuse_other_restore(request: &Request, marker: Option<&Marker>, resumes: bool) -> Result<()> {
     if marker.is_none() || resumes || request.delta || request.force {
         return Ok(());
     }
     let data_dir = request.data_dir.display();
-    Err(Report::new(crate::base::Kind::Refused(None), format!("another restore was interrupted in {data_dir}"))
+    Err(Report::new(Kind::Refused(None), format!("another restore was interrupted in {data_dir}"))
         .hint("run that restore's command again to finish it, or use --delta to turn what stands there into this one"))
 }
 

@@ -8,19 +8,27 @@ use super::copy::{CONTROL_NAME, CONTROL_TEMPORARY, write_error};
 use super::layout::{Layout, Root, RootKind};
 use super::marker::MARKER_NAME;
 use super::owners::{self, Owners};
-use crate::base::{Report, Result, files};
+use super::surplus;
+use crate::base::{Kind, Report, Result, files};
 use crate::repo::Manifest;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{DirBuilder, FileType};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+/// The file of a backup that is never restored: links to tablespaces are made from the manifest, with the maps
+/// applied; the server would make them again as they were, and lead the restored cluster into the old one's.
+pub(super) const TABLESPACE_MAP: &str = "pg_data/tablespace_map";
+
+/// What `mkfs` leaves at the top of a filesystem.
+const LOST_AND_FOUND: &str = "lost+found";
+
 /// How many paths to be removed are named; the rest is counted.
 const NAMED_REMOVALS: usize = 50;
 
 /// What stands in the target now.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Survey {
     /// Roots that hold something besides a marker.
     pub occupied: Vec<PathBuf>,
@@ -34,6 +42,8 @@ pub struct Survey {
     pub surplus_bytes: u64,
     /// The first of them.
     pub surplus_named: Vec<PathBuf>,
+    /// Bytes on disk that stand in each root and are reused, overwritten or removed.
+    pub standing_bytes: BTreeMap<PathBuf, u64>,
     /// Unarchived WAL segments in the data directory (`.ready`), which a delta restore would remove.
     pub unarchived_wal: Vec<String>,
 }
@@ -65,7 +75,9 @@ impl<'a> Names<'a> {
     }
 
     fn expected(&self, name: &str, path: &Path) -> Expected {
-        if self.links.contains_key(path) {
+        if name == TABLESPACE_MAP {
+            Expected::Nothing
+        } else if self.links.contains_key(path) {
             Expected::Link
         } else if self.folders.contains(name) {
             Expected::Folder
@@ -81,18 +93,21 @@ impl<'a> Names<'a> {
 pub(super) fn survey(manifest: &Manifest, layout: &Layout) -> Result<Survey> {
     let mut survey = Survey::default();
     walk(manifest, layout, &mut |root, entry| {
-        if entry.name == MARKER_NAME {
+        if is_marker(entry.manifest_name) {
             return Ok(());
         }
         if survey.occupied.last() != Some(&root.path) {
             survey.occupied.push(root.path.clone());
         }
+        let on_disk = surplus::weigh(entry.path, entry.kind.is_dir() && !entry.keep)?;
+        let standing = survey.standing_bytes.entry(root.path.clone()).or_default();
+        *standing = standing.saturating_add(on_disk);
         if entry.keep {
             survey.kept_files += u64::from(entry.kind.is_file());
             survey.kept_bytes += entry.bytes;
         } else {
             survey.surplus += 1;
-            survey.surplus_bytes += entry.bytes;
+            survey.surplus_bytes += on_disk;
             if survey.surplus_named.len() < NAMED_REMOVALS {
                 survey.surplus_named.push(entry.path.to_owned());
             }
@@ -106,17 +121,18 @@ pub(super) fn survey(manifest: &Manifest, layout: &Layout) -> Result<Survey> {
 /// Removes `pg_control` first, so that nothing can start from here on, then everything the backup does not have.
 /// Returns how many entries went.
 /// Manifest names in `spared` stay although the backup does not have them.
-pub(super) fn clear(manifest: &Manifest, layout: &Layout, spared: &[&str]) -> Result<u64> {
+pub(super) fn clear(manifest: &Manifest, layout: &Layout, spared: &[String]) -> Result<u64> {
     if let Some(control) = layout.path_of(CONTROL_NAME) {
-        remove_entry(&control, false)?;
+        surplus::remove(&control, false)?;
         if let Some(folder) = control.parent().filter(|f| f.is_dir()) {
             files::sync_folder(folder).map_err(|error| write_error(folder, &error))?;
         }
     }
     let mut removed = 0;
     walk(manifest, layout, &mut |_, entry| {
-        if !entry.keep && entry.name != MARKER_NAME && !spared.contains(&entry.manifest_name) {
-            remove_entry(entry.path, entry.kind.is_dir())?;
+        let stays = is_marker(entry.manifest_name) || spared.iter().any(|name| name == entry.manifest_name);
+        if !entry.keep && !stays {
+            surplus::remove(entry.path, entry.kind.is_dir())?;
             removed += 1;
         }
         Ok(())
@@ -167,7 +183,6 @@ pub(super) fn build(manifest: &Manifest, layout: &Layout, owners: &Owners) -> Re
 
 /// An entry met on the walk.
 struct Met<'a> {
-    name: &'a str,
     manifest_name: &'a str,
     path: &'a Path,
     kind: FileType,
@@ -205,12 +220,16 @@ fn walk(
 
 fn walk_file_root(root: &Root, visit: &mut dyn FnMut(&Root, &Met<'_>) -> Result<()>) -> Result<()> {
     match std::fs::symlink_metadata(&root.path) {
+        Ok(meta) if meta.is_dir() => Err(Report::new(
+            Kind::Refused(None),
+            format!("{} is to be the file {}, but a folder stands there", root.path.display(), root.prefix),
+        )
+        .hint("give the file its own place with --link-map")),
         Ok(meta) => {
             let keep = meta.is_file();
             visit(
                 root,
                 &Met {
-                    name: &root.prefix,
                     manifest_name: &root.prefix,
                     path: &root.path,
                     kind: meta.file_type(),
@@ -233,6 +252,7 @@ fn walk_folder(
 ) -> Result<()> {
     let mut pending = vec![(start, name)];
     while let Some((folder, folder_name)) = pending.pop() {
+        let at_top = folder == root.path;
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -253,12 +273,11 @@ fn walk_folder(
                 Expected::Nothing => is_waiting_control(&folder_name, &file_name),
             };
             let bytes = if kind.is_file() { meta.len() } else { 0 };
-            let shown = file_name.to_string_lossy();
+            if expected == Expected::Nothing && at_top && kind.is_dir() && file_name == LOST_AND_FOUND {
+                continue;
+            }
             let manifest_name = manifest_name.unwrap_or_default();
-            visit(
-                root,
-                &Met { name: &shown, manifest_name: &manifest_name, path: &path, kind, bytes, keep },
-            )?;
+            visit(root, &Met { manifest_name: &manifest_name, path: &path, kind, bytes, keep })?;
             if keep && kind.is_dir() {
                 pending.push((path, manifest_name));
             }
@@ -267,23 +286,15 @@ fn walk_folder(
     Ok(())
 }
 
+/// The marker, or what a kill left of writing it.
+fn is_marker(manifest_name: &str) -> bool {
+    let name = manifest_name.strip_prefix("pg_data/").unwrap_or_default();
+    name == MARKER_NAME || name.strip_suffix(files::TEMPORARY_SUFFIX) == Some(MARKER_NAME)
+}
+
 /// A killed restore's own waiting `pg_control` is written again, not surplus.
 fn is_waiting_control(folder_name: &str, file_name: &std::ffi::OsStr) -> bool {
     folder_name == "pg_data/global" && file_name == CONTROL_TEMPORARY
-}
-
-fn remove_entry(path: &Path, folder: bool) -> Result<()> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the guarded home: a surplus folder inside a root of the plan; links are not followed"
-    )]
-    let removed = if folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Report::failed(format!("cannot remove {}: {error}", path.display())))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn unarchived_wal(data_dir: &Path) -> Vec<String> {

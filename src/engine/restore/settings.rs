@@ -61,7 +61,10 @@ fn setting_of(target: &Target) -> Setting {
 /// Writes signal file and settings; returns what was written, for the record.
 pub(super) fn write(plan: &Plan, owners: &Owners) -> Result<String> {
     let data_dir = plan.layout.data_dir();
-    let auto_conf = data_dir.join(AUTO_CONF);
+    // A file that is kept as a link elsewhere is written there.
+    let place =
+        |name: &str| plan.layout.path_of(&format!("pg_data/{name}")).unwrap_or_else(|| data_dir.join(name));
+    let auto_conf = place(AUTO_CONF);
     let standing = match std::fs::read(&auto_conf) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -76,7 +79,7 @@ pub(super) fn write(plan: &Plan, owners: &Owners) -> Result<String> {
         }
     }
     if let Some((name, content)) = &files.settings_file {
-        put(&data_dir.join(name), content, owners)?;
+        put(&place(name), content, owners)?;
     }
     if let Some(signal) = files.signal {
         put(&data_dir.join(signal), b"", owners)?;

@@ -1,6 +1,6 @@
 //! Room: what each filesystem must take, what it has, and whether that suffices.
 
-use super::layout::{Layout, RootKind};
+use super::layout::Layout;
 use crate::base::{Bytes, Report, Result};
 use crate::repo::Manifest;
 use serde::Serialize;
@@ -34,13 +34,13 @@ impl Filesystem {
     }
 }
 
-/// Sums the plan up per filesystem. `wal_bytes` is what replay will lay into `pg_wal`; `reclaimed_bytes` stands in the
-/// data directory already and is reused or removed.
+/// Sums the plan up per filesystem. `wal_bytes` is what replay will lay into `pg_wal`; `standing_bytes` stands in each
+/// root already and is reused, overwritten or removed.
 pub(super) fn filesystems(
     manifest: &Manifest,
     layout: &Layout,
     wal_bytes: u64,
-    reclaimed_bytes: u64,
+    standing_bytes: &BTreeMap<PathBuf, u64>,
     blank: &dyn Fn(usize) -> bool,
 ) -> Result<Vec<Filesystem>> {
     let mut per_root: BTreeMap<PathBuf, u64> = layout.roots().iter().map(|r| (r.path.clone(), 0)).collect();
@@ -55,13 +55,14 @@ pub(super) fn filesystems(
             *sum = sum.saturating_add(rounded);
         }
     }
+    let wal_folder = if manifest.db.version.at_least(10) { "pg_data/pg_wal" } else { "pg_data/pg_xlog" };
+    let replays_into = layout.root_of(wal_folder);
     let mut out: Vec<Filesystem> = Vec::new();
     for root in layout.roots() {
         let mut needed = per_root.get(&root.path).copied().unwrap_or(0);
-        let mut credit = 0;
-        if root.kind == RootKind::Data {
+        let credit = standing_bytes.get(&root.path).copied().unwrap_or(0);
+        if replays_into.is_some_and(|wal| wal.path == root.path) {
             needed = needed.saturating_add(wal_bytes);
-            credit = reclaimed_bytes;
         }
         let (device, free) = look(&root.path)?;
         if let Some(known) = out.iter_mut().find(|f| f.device == device) {

@@ -5,7 +5,7 @@
 
 use rustix::fs::{Mode, OFlags, Timespec, Timestamps};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
@@ -41,6 +41,8 @@ impl Buffer {
 pub(super) struct TargetFile {
     file: File,
     direct: bool,
+    /// Where the next piece goes.
+    at: u64,
 }
 
 impl TargetFile {
@@ -50,12 +52,12 @@ impl TargetFile {
         let file = open_unshared(path)?;
         file.set_len(0)?;
         let direct = direct && set_direct(&file, true).is_ok();
-        Ok(Self { file, direct })
+        Ok(Self { file, direct, at: 0 })
     }
 
     /// Opens `path` for writing single blocks, keeping what is there.
     pub(super) fn update(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: open_unshared(path)?, direct: false })
+        Ok(Self { file: open_unshared(path)?, direct: false, at: 0 })
     }
 
     /// Appends a piece; all but the last must be [`CHUNK_BYTES`] long.
@@ -64,15 +66,24 @@ impl TargetFile {
             set_direct(&self.file, false)?;
             self.direct = false;
         }
-        match self.file.write_all(piece) {
-            // Some filesystems take the flag and refuse the write.
-            Err(error) if self.direct && error.kind() == io::ErrorKind::InvalidInput => {
-                set_direct(&self.file, false)?;
-                self.direct = false;
-                self.file.write_all(piece)
+        let mut rest = piece;
+        while !rest.is_empty() {
+            match self.file.write_at(rest, self.at) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    self.at += written as u64;
+                    rest = &rest[written..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Some filesystems take the flag and refuse the write; a write cut short leaves an unaligned rest.
+                Err(error) if self.direct && error.kind() == io::ErrorKind::InvalidInput => {
+                    set_direct(&self.file, false)?;
+                    self.direct = false;
+                }
+                Err(error) => return Err(error),
             }
-            result => result,
         }
+        Ok(())
     }
 
     /// Writes a block at its place.
