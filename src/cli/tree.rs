@@ -95,10 +95,11 @@ fn usage(spec: &CommandSpec, error: &clap::Error) -> Report {
         .hint(format!("'pgmayday help {}' shows what it takes", spec.name))
 }
 
-/// True if a command's help lists the option; commands that take any option list only the general ones.
+/// True if a command's help lists the option; commands that take any option list only the general ones. Secrets are
+/// no options of a command line; `help COMMAND OPTION` explains them.
 fn is_listed(def: &OptionDef, options_of: &str) -> bool {
     let fits = if options_of == EVERY_COMMAND { def.commands.is_empty() } else { def.valid_for(options_of) };
-    fits && !def.hidden
+    fits && !def.hidden && !def.secret
 }
 
 /// pgBackRest's option as an argument of the help.
@@ -111,8 +112,7 @@ fn described(def: &OptionDef, command: &str) -> Arg {
     if let Some(default) = def.default_for(command) {
         help = format!("{help} [default: {default}]");
     }
-    let arg = Arg::new(def.name).help(help).help_heading(heading(def));
-    let arg = if def.secret { arg } else { arg.long(def.indexed_name(1)) };
+    let arg = Arg::new(def.name).long(def.indexed_name(1)).help(help).help_heading(heading(def));
     match kind {
         Kind::Flag => arg.action(ArgAction::SetTrue),
         _ if kind.repeats() => arg.action(ArgAction::Append).value_name(placeholder(kind)),
@@ -151,9 +151,16 @@ mod tests {
     #[test]
     fn the_trees_are_sound() {
         reading().debug_assert();
-        let secrets_are_not_options = |def: &&OptionDef| !def.secret;
-        assert!(options::all().iter().any(|def| !secrets_are_not_options(&def)));
         documented().debug_assert();
+    }
+
+    #[test]
+    fn no_secret_is_an_option_of_a_command_line() {
+        assert!(options::all().iter().any(|def| def.secret));
+        for command in documented().get_subcommands() {
+            let secret = |arg: &&Arg| options::all().iter().any(|def| def.secret && arg.get_id() == def.name);
+            assert!(command.get_arguments().find(secret).is_none(), "{}", command.get_name());
+        }
     }
 
     #[test]
