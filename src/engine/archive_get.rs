@@ -94,7 +94,7 @@ pub fn get(job: &Job, name: &str, destination: &Path) -> Reply {
     };
     let mut spool = None;
     let answer = persist(asker, job.patience, || {
-        let call = Call::begin(job, destination)?;
+        let call = Call::begin(job, wanted, destination)?;
         spool.clone_from(&call.spool);
         call.answer(wanted)
     });
@@ -103,7 +103,7 @@ pub fn get(job: &Job, name: &str, destination: &Path) -> Reply {
         // A log that cannot be written costs speed, not correctness.
         drop(spool.record(&request));
     }
-    let more = matches!((&answer, wanted), (Answer::Delivered { .. }, Wanted::Segment(_)));
+    let more = matches!(answer, Answer::Delivered { .. });
     Reply {
         exit_code: answer.exit_code(asker),
         line: answer.line(wanted, asker, took),

@@ -5,7 +5,7 @@
 //! - `<segment>`: a segment ready to be taken: its verified content and a [seal](Seal) of 128 bytes after it;
 //! - `<segment>.part`: one that is arriving, `<segment>.taken-<pid>`: one that is being handed over;
 //! - `lock`: flocked by the prefetcher as long as it lives;
-//! - `requests.log`: what was asked for, see [`Request`].
+//! - `requests.log`: which segments were asked for, see [`Request`].
 //!
 //! The key is made of the data directory (path and inode), the restore's own signal file, the cluster's identity
 //! and the repositories, so that another restore never finds this spool. Nothing here ever says that a file is
