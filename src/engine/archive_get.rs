@@ -13,6 +13,7 @@ pub mod exits;
 mod history;
 mod lookup;
 pub mod prefetch;
+pub mod requests;
 mod salvage;
 pub mod spool;
 mod wanted;
@@ -25,7 +26,8 @@ use deliver::Identity;
 pub use error::GetError;
 pub use exits::{Answer, Asker};
 use lookup::Archives;
-use spool::{Incoming, Request, Seal, Spool};
+use requests::Request;
+use spool::{Incoming, Seal, Spool};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 pub use wanted::Wanted;
@@ -94,7 +96,7 @@ pub fn get(job: &Job, name: &str, destination: &Path) -> Reply {
     };
     let mut spool = None;
     let answer = persist(asker, job.patience, || {
-        let call = Call::begin(job, destination)?;
+        let call = Call::begin(job, wanted, destination)?;
         spool.clone_from(&call.spool);
         call.answer(wanted)
     });
@@ -103,7 +105,7 @@ pub fn get(job: &Job, name: &str, destination: &Path) -> Reply {
         // A log that cannot be written costs speed, not correctness.
         drop(spool.record(&request));
     }
-    let more = matches!((&answer, wanted), (Answer::Delivered { .. }, Wanted::Segment(_)));
+    let more = matches!(answer, Answer::Delivered { .. });
     Reply {
         exit_code: answer.exit_code(asker),
         line: answer.line(wanted, asker, took),

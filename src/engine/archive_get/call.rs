@@ -28,13 +28,15 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn begin(job: &'a Job, destination: &'a Path) -> Result<Self, GetError> {
+    pub(super) fn begin(job: &'a Job, wanted: Wanted, destination: &'a Path) -> Result<Self, GetError> {
         let control = ControlFile::read(&job.data_dir)?;
         if control.checkpoint_is_marked_unusable() && !job.data_dir.join("backup_label").exists() {
             return Err(GetError::LabelGone(job.data_dir.clone()));
         }
         let identity = Identity::of(&control);
-        let opened = job.spool_path.as_ref().map(|path| {
+        // Only segments are fetched ahead, and only they show how far a recovery is.
+        let ahead = matches!(wanted, Wanted::Segment(_));
+        let opened = job.spool_path.as_ref().filter(|_| ahead).map(|path| {
             let describe = |slot: &Slot| match &slot.repository {
                 Ok(repository) => format!("{} {}", slot.key, repository.storage().describe()),
                 Err(_) => format!("{} -", slot.key),

@@ -5,7 +5,8 @@
 //! foreground finds out why. It ends when nothing was delivered for a while, or when its spool is taken away.
 
 use super::error::GetError;
-use super::spool::{Incoming, Request, Seal, Spool};
+use super::requests::Request;
+use super::spool::{Incoming, Seal, Spool};
 use crate::base::{Report, Timestamp, WalSegment, WalSegmentSize};
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -5,12 +5,13 @@
 //! - `<segment>`: a segment ready to be taken: its verified content and a [seal](Seal) of 128 bytes after it;
 //! - `<segment>.part`: one that is arriving, `<segment>.taken-<pid>`: one that is being handed over;
 //! - `lock`: flocked by the prefetcher as long as it lives;
-//! - `requests.log`: what was asked for, see [`Request`].
+//! - `requests.log`: which segments were asked for, see [requests](super::requests).
 //!
 //! The key is made of the data directory (path and inode), the restore's own signal file, the cluster's identity
 //! and the repositories, so that another restore never finds this spool. Nothing here ever says that a file is
 //! absent, and a segment leaves the spool only if its seal still holds. Only files of these names are removed.
 
+use super::requests::{LogTail, REQUEST_LOG, Request};
 use crate::base::{SystemId, Timestamp, WalSegment, files};
 use crate::cluster::control::ControlFile;
 use crate::codec::Sha1Hash;
@@ -22,13 +23,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// The name of the request log inside a spool.
-pub const REQUEST_LOG: &str = "requests.log";
-
 /// What follows the content of a ready segment.
 const SEAL_BYTES: usize = 128;
-/// What counts as the end of the request log.
-const RECENT_BYTES: u64 = 32 * 1024;
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -239,15 +235,12 @@ impl Spool {
 
     /// Reads the request log from its beginning.
     pub fn requests(&self) -> LogTail {
-        LogTail { path: self.folder.join(REQUEST_LOG), read_bytes: 0 }
+        LogTail::whole(self.folder.join(REQUEST_LOG))
     }
 
     /// Reads the request log from near its end: the last few hundred requests, and what is added.
     pub fn recent_requests(&self) -> LogTail {
-        let path = self.folder.join(REQUEST_LOG);
-        let length = path.metadata().map_or(0, |meta| meta.len());
-        // A line cut at its beginning is no request.
-        LogTail { path, read_bytes: length.saturating_sub(RECENT_BYTES) }
+        LogTail::recent(self.folder.join(REQUEST_LOG))
     }
 }
 
@@ -346,79 +339,6 @@ impl Drop for Incoming {
         if self.file.take().is_some() {
             drop(std::fs::remove_file(&self.path));
         }
-    }
-}
-
-/// One line of the request log: five fields, separated by tabs, ended by a line feed.
-///
-/// `<microseconds since 1970> <name> delivered|failed <from> <milliseconds it took>`; `from` is what
-/// [`Answer::Delivered`](super::Answer::Delivered) says, or `-`. The segment named by the last `delivered` line is
-/// the one PostgreSQL is replaying or about to: this is the progress of a recovery before it accepts SQL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// When the answer was given.
-    pub at: Timestamp,
-    /// The file asked for.
-    pub name: String,
-    /// `delivered`, or `failed` where that stops the recovery.
-    pub outcome: String,
-    /// Where it came from.
-    pub from: String,
-    /// How long the answer took, in milliseconds.
-    pub took_ms: u64,
-}
-
-impl Request {
-    fn to_line(&self) -> String {
-        let Self { at, name, outcome, from, took_ms } = self;
-        format!("{}\t{name}\t{outcome}\t{}\t{took_ms}\n", at.0, from.replace(['\t', '\n'], " "))
-    }
-
-    /// Reads one line without its line feed; nothing if it is not one.
-    pub fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.split('\t');
-        let mut next = || fields.next();
-        let request = Self {
-            at: Timestamp(next()?.parse().ok()?),
-            name: next()?.to_owned(),
-            outcome: next()?.to_owned(),
-            from: next()?.to_owned(),
-            took_ms: next()?.parse().ok()?,
-        };
-        next().is_none().then_some(request)
-    }
-
-    /// The segment that was delivered, if it was one.
-    pub fn delivered_segment(&self) -> Option<WalSegment> {
-        if self.outcome == "delivered" { self.name.parse().ok() } else { None }
-    }
-}
-
-/// Follows the request log while it grows.
-#[derive(Debug)]
-pub struct LogTail {
-    path: PathBuf,
-    read_bytes: u64,
-}
-
-impl LogTail {
-    /// The requests added since the last call; a line still being written waits for the next one.
-    pub fn next_requests(&mut self) -> io::Result<Vec<Request>> {
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        if file.metadata()?.len() == self.read_bytes {
-            return Ok(Vec::new());
-        }
-        file.seek(SeekFrom::Start(self.read_bytes))?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
-        let complete = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        self.read_bytes += complete as u64;
-        let text = String::from_utf8_lossy(&text[..complete]);
-        Ok(text.lines().filter_map(Request::parse).collect())
     }
 }
 
