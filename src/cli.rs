@@ -55,6 +55,8 @@ pub struct Call {
     pub given: Vec<CliOption>,
     /// The program as it was started, the first argument.
     pub program: PathBuf,
+    /// The other arguments as they were given.
+    pub arguments: Vec<String>,
 }
 
 impl Call {
@@ -86,6 +88,7 @@ pub fn main_with(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> ExitCod
 fn run(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> Result<u8> {
     let mut args = args.into_iter();
     let program = args.next().map(PathBuf::from).unwrap_or_default();
+    let arguments = args.clone().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let split = arguments::split(args)?;
     if split.version {
         return version::print(Output::Text).map(|()| 0);
@@ -103,7 +106,7 @@ fn run(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> Result<u8> {
     } else {
         Config::of_command_line(&split.config)
     }?;
-    call(spec, program, config, &split)
+    call(spec, program, arguments, config, &split)
 }
 
 /// The environment as text. A setting that is not text is an error: leaving it out would change what is done.
@@ -127,6 +130,7 @@ fn readable(env: Vec<(OsString, OsString)>) -> Result<Vec<(String, String)>> {
 fn call(
     spec: &'static CommandSpec,
     program: PathBuf,
+    arguments: Vec<String>,
     config: Config,
     split: &arguments::Split,
 ) -> Result<u8> {
@@ -150,6 +154,7 @@ fn call(
         console,
         given: split.config.clone(),
         program,
+        arguments,
     };
     match spec.run {
         Run::Plain(run) => run(&call).map(|()| 0),

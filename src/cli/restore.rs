@@ -2,6 +2,7 @@
 //!
 //! Never prompts: a guard refuses, `--accept=NAME` overrides it.
 
+mod commands;
 mod request;
 mod show;
 
@@ -48,7 +49,8 @@ fn run(call: &Call) -> Result<()> {
     let plan = Plan::build(request, &opened, &cancel)?;
     if call.settings.flag("dry-run") {
         let view = plan.view()?;
-        return show(call, "restore-plan", &view, &|| show::plan(&view));
+        let shown = show::Shown { commands: commands::exact(call, &view), view };
+        return show(call, "restore-plan", &shown, &|| show::plan(&shown));
     }
     for warning in &plan.warnings {
         call.console.warn(warning);

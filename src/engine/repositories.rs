@@ -59,7 +59,16 @@ fn none_configured() -> Report {
 
 fn open_one(settings: &Settings, repo: &RepoSettings, command: &str, warnings: &mut Vec<String>) -> Slot {
     let cipher = if repo.cipher_pass.is_some() { "aes-256-cbc" } else { "none" };
-    let repository = repo.local_path(command).map_err(Report::from).map(|path| {
+    let honoured = repo.local_path(command).map_err(Report::from).and_then(|path| {
+        match settings.text_at("repo-target-time", repo.key) {
+            None => Ok(path),
+            Some(_) => Err(Report::usage(format!(
+                "repo{}-target-time cannot be honoured: a folder keeps no earlier versions of its files",
+                repo.key
+            ))),
+        }
+    });
+    let repository = honoured.map(|path| {
         let storage = Arc::new(ReadOnly(Posix::new(path, &format!("repo{}", repo.key))));
         let with = |cipher: Option<Secret>| Repository::new(Arc::clone(&storage) as Arc<_>, repo.key, cipher);
         let literal = with(repo.cipher_pass.clone());

@@ -2,10 +2,22 @@
 
 use crate::base::Bytes;
 use crate::engine::restore::{Outcome, PlanView};
+use serde::Serialize;
 use std::fmt::Write as _;
 
+/// A plan and what an operator would type to do it.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    /// The plan.
+    #[serde(flatten)]
+    pub(super) view: PlanView,
+    /// The exact commands, in order.
+    pub(super) commands: Vec<String>,
+}
+
 /// The plan, top to bottom in the order an operator decides.
-pub(super) fn plan(view: &PlanView) -> String {
+pub(super) fn plan(shown: &Shown) -> String {
+    let view = &shown.view;
     let mut out = String::new();
     let mut line = |name: &str, text: String| {
         let _infallible = writeln!(out, "{name:<12}{text}");
@@ -64,6 +76,9 @@ pub(super) fn plan(view: &PlanView) -> String {
     }
     for warning in &view.warnings {
         line("warning", warning.clone());
+    }
+    for (number, command) in shown.commands.iter().enumerate() {
+        line(if number == 0 { "do it" } else { "then" }, command.clone());
     }
     out
 }
