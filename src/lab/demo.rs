@@ -166,19 +166,34 @@ fn ms(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The narrowest terminal a table must fit.
+const COLUMNS: usize = 80;
+
+/// One phase of the table; a long detail goes on below itself.
+fn row(name: &str, took_ms: u64, detail: &str) -> Vec<String> {
+    let mut lines = vec![format!("  {name:<16}{:>4}.{:03} s ", took_ms / 1000, took_ms % 1000)];
+    let indent = lines[0].len();
+    for word in detail.split_whitespace() {
+        let line = lines.len() - 1;
+        if lines[line].len() + 1 + word.len() > COLUMNS && lines[line].len() > indent {
+            lines.push(format!("{:indent$} {word}", ""));
+        } else {
+            lines[line] = format!("{} {word}", lines[line]);
+        }
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
 impl Evidence {
     /// The evidence for a person.
     pub fn text(&self) -> String {
         let mut lines = vec![String::new(), "  phase              time    what".to_owned()];
         for Phase { name, took_ms, detail } in &self.phases {
-            lines.push(
-                format!("  {name:<16}{:>4}.{:03} s  {detail}", took_ms / 1000, took_ms % 1000)
-                    .trim_end()
-                    .to_owned(),
-            );
+            lines.extend(row(name, *took_ms, detail));
             if *name == "first write" {
-                let rto = format!("{}.{:03} s", self.rto_ms / 1000, self.rto_ms % 1000);
-                lines.push(format!("  {:-<16}{rto:->11}  service back (RTO from decision on)", ""));
+                lines.push(format!("  {}", "-".repeat(COLUMNS - 2)));
+                lines.extend(row("service back", self.rto_ms, "from the decision on (RTO)"));
+                lines.push(format!("  {}", "-".repeat(COLUMNS - 2)));
             }
         }
         let verdict = &self.at_target;
