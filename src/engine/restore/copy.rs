@@ -102,11 +102,11 @@ impl<'a> Copier<'a> {
             let file = manifest.files.get(number as usize);
             let (offset, bytes) = place(number);
             let gap = offset.checked_sub(at).ok_or_else(|| overlap(&file, &stored))?;
-            skip(&mut source, gap).map_err(|error| self.read_error(&stored, &error))?;
+            skip(&mut source, gap).map_err(|error| self.skip_error(&file, &stored, &error))?;
             let mut part = (&mut source).take(bytes);
             self.copy(&file, &path, &stored, framing, &mut part)?;
             let rest = part.limit();
-            skip(&mut source, rest).map_err(|error| self.read_error(&stored, &error))?;
+            skip(&mut source, rest).map_err(|error| self.skip_error(&file, &stored, &error))?;
             at = offset.saturating_add(bytes);
         }
         Ok(())
@@ -236,7 +236,10 @@ impl<'a> Copier<'a> {
         }
     }
 
-    fn read_error(&self, stored: &StorePath, error: &io::Error) -> Report {
+    fn skip_error(&self, file: &FileEntry<'_>, stored: &StorePath, error: &io::Error) -> Report {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return damaged(file, stored, "ends before the place the manifest gives");
+        }
         StoreError::from_io("read", self.shared.storage.describe(), stored, error).into()
     }
 }
