@@ -12,12 +12,12 @@
 mod fixtures;
 
 use fixtures::Fixture;
-use pgmayday::base::{Kind, Report};
+use pgmayday::base::{Kind, Report, TargetTime, Timeline, Xid};
 use pgmayday::cluster::recovery_settings::RestoreCommand;
 use pgmayday::engine::repositories::{Repositories, Slot};
 use pgmayday::engine::restore::{self, MARKER_NAME, Maps, Marker, Outcome, Plan, Request};
 use pgmayday::model::op::{Cancel, Silent};
-use pgmayday::model::target::Recovery;
+use pgmayday::model::target::{Recovery, Target, TimelineChoice};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -243,6 +243,114 @@ fn an_interrupted_restore_whose_set_is_gone_gives_way_to_delta_only() {
     assert!(report.headline.contains("no backup set 20200101-000000F"), "{report}");
     ground.restore(Request { delta: true, ..request }).unwrap();
     assert!(control_of(&ground.path("data")).exists());
+}
+
+/// Removes the stored segments whose names begin so.
+fn lose_wal(ground: &Ground, below: &str, starts: &[&str]) {
+    let folder = ground.fixture.repo().join("archive").join(&ground.fixture.stanza).join(below);
+    let mut lost = 0;
+    for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if starts.iter().any(|start| name.starts_with(start)) {
+            fs::remove_file(entry.path()).unwrap();
+            lost += 1;
+        }
+    }
+    assert!(lost >= starts.len(), "nothing to lose in {}", folder.display());
+}
+
+fn to(target: Target) -> Recovery {
+    Recovery::To { target, exclusive: false, action: None, timeline: None }
+}
+
+fn along(target: Target, timeline: u32) -> Recovery {
+    let timeline = Some(TimelineChoice::Number(Timeline(timeline)));
+    Recovery::To { target, exclusive: false, action: None, timeline }
+}
+
+const TL1: &str = "15-1/0000000100000000";
+
+#[test]
+fn a_newest_backup_without_wal_does_not_hide_an_older_one() {
+    let ground = Ground::new("a1-plain-none");
+    lose_wal(&ground, TL1, &["00000001000000000000000C"]);
+    let time = TargetTime::parse("2026-11-21 01:06:04+00").unwrap();
+    let plan = ground.plan(Request { recovery: to(Target::Time(time)), ..ground.request() }).unwrap();
+    assert_eq!(plan.manifest.label.as_str(), A1_FULL);
+}
+
+#[test]
+fn a_gap_behind_a_transaction_is_no_obstacle_to_it() {
+    let ground = Ground::new("a1-plain-none");
+    lose_wal(&ground, TL1, &["00000001000000000000000D"]);
+    let plan = ground.plan(Request { recovery: to(Target::Xid(Xid(726))), ..ground.request() }).unwrap();
+    assert_eq!(plan.manifest.label.as_str(), A1_FULL);
+    let report =
+        ground.plan(Request { recovery: to(Target::Xid(Xid(9_999))), ..ground.request() }).unwrap_err();
+    assert_eq!(report.kind, Kind::TargetUnreachable);
+    assert!(report.headline.contains("00000001000000000000000D is missing"), "{report}");
+}
+
+#[test]
+fn the_end_of_an_archive_that_ends_before_the_backup_is_not_reachable() {
+    let ground = Ground::new("a1-plain-none");
+    lose_wal(
+        &ground,
+        TL1,
+        &["00000001000000000000000C", "00000001000000000000000D", "00000001000000000000000E"],
+    );
+    for target in [Target::End, Target::Immediate] {
+        let report = ground.plan(Request { recovery: to(target), ..ground.request() }).unwrap_err();
+        assert_eq!(report.kind, Kind::TargetUnreachable, "{report}");
+        assert!(report.headline.contains("00000001000000000000000C"), "{report}");
+    }
+}
+
+#[test]
+fn a_timeline_without_wal_is_not_the_end_of_the_archive() {
+    let ground = Ground::new("a2-zst-aes-bundle");
+    lose_wal(&ground, "15-1/0000000200000000", &["00000002"]);
+    let full = Request { set: Some("20261121-010647F".parse().unwrap()), ..ground.request() };
+    let report = ground.plan(Request { recovery: to(Target::End), ..full.clone() }).unwrap_err();
+    assert_eq!(report.kind, Kind::TargetUnreachable, "{report}");
+    assert!(report.headline.contains("timeline 2 has a history file but no WAL"), "{report}");
+    assert!(report.hint.unwrap().contains("--target-timeline=1"));
+    ground.plan(Request { recovery: along(Target::End, 1), ..full }).unwrap();
+}
+
+#[test]
+fn a_transaction_id_that_occurs_on_the_timeline_left_is_told() {
+    let ground = Ground::new("a2-zst-aes-bundle");
+    let full = Request { set: Some("20261121-010647F".parse().unwrap()), ..ground.request() };
+    let warned = |recovery: Recovery| {
+        let plan = ground.plan(Request { recovery, ..full.clone() }).unwrap();
+        plan.warnings.iter().any(|w| w.contains("use --target-timeline=1"))
+    };
+    assert!(warned(to(Target::Xid(Xid(728)))));
+    assert!(!warned(along(Target::Xid(Xid(728)), 1)));
+    assert!(warned(to(Target::Lsn("0/E02B30".parse().unwrap()))));
+}
+
+#[test]
+fn a_standby_that_must_get_wal_elsewhere_is_told_so() {
+    let ground = Ground::new("a1-plain-none");
+    let standby = Request { recovery: Recovery::Standby { timeline: None }, ..ground.request() };
+    let told = |plan: Plan| plan.warnings.iter().any(|w| w.contains("needs that WAL from elsewhere"));
+    assert!(!told(ground.plan(standby.clone()).unwrap()));
+    lose_wal(&ground, TL1, &["00000001000000000000000C"]);
+    assert!(told(ground.plan(standby).unwrap()));
+}
+
+#[test]
+fn a_program_that_the_servers_user_cannot_run_is_no_restore_command() {
+    let ground = Ground::new("a1-plain-none");
+    let missing = RestoreCommand::new(ground.path("no-such-program"));
+    let request = Request { recovery: to(Target::End), restore_command: missing, ..ground.request() };
+    let report = ground.refusal(request.clone());
+    assert_eq!(report.kind, Kind::Refused(Some("restore-command")), "{report}");
+    ground.plan(Request { recovery: Recovery::Nothing, ..request.clone() }).unwrap();
+    let accept = BTreeSet::from(["restore-command".to_owned()]);
+    ground.plan(Request { accept, ..request }).unwrap();
 }
 
 /// Every file below `from` under the same name below `to`, by hard links.

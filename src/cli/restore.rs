@@ -45,6 +45,11 @@ fn run(call: &Call) -> Result<()> {
     for warning in &opened.warnings {
         call.console.warn(warning);
     }
+    let mut accepted = Vec::new();
+    request.unless_accepted(request::passphrase_survives(call, &request), &mut accepted)?;
+    for warning in &accepted {
+        call.console.warn(warning);
+    }
     let cancel = Cancel::default();
     let plan = Plan::build(request, &opened, &cancel)?;
     if call.settings.flag("dry-run") {

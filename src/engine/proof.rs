@@ -127,7 +127,7 @@ struct Prover<'q, 'a> {
     wal: ArchivedWal,
     threads: usize,
     cancel: &'q Cancel,
-    /// Sets whose recovery path is sound, oldest first.
+    /// Sets whose recovery path is sound, by their place in the log.
     placed: Vec<Placed<'a>>,
 }
 
@@ -149,9 +149,8 @@ pub fn find<'a>(
     cancel: &Cancel,
 ) -> Result<Found<'a>> {
     let id = ArchiveId { version: question.version, db_id: question.db_id };
-    let newest = question.allowed.last().and_then(|set| set.archive_start);
-    let newest = newest.ok_or_else(|| Report::failed("the backup names no WAL it needs"))?;
-    let wal = ArchivedWal::open(archive, id, question.system_id, newest)?;
+    let sets = question.allowed.iter().rev().chain(question.known.iter().rev());
+    let wal = ArchivedWal::open(archive, id, question.system_id, sets.filter_map(|set| set.archive_start))?;
     let mut prover = Prover { question, wal, threads, cancel, placed: Vec::new() };
     prover.place()?;
     let mut found = match question.target {
@@ -187,6 +186,8 @@ impl<'a> Prover<'_, 'a> {
                 refusals.push(off_path(set, &path, first.timeline, stop));
             }
         }
+        // By what they hold: a clock that was set makes the times lie.
+        self.placed.sort_by_key(|placed| (placed.path.target(), placed.stop));
         if self.placed.iter().any(|placed| placed.allowed) {
             return Ok(());
         }
@@ -209,6 +210,7 @@ impl<'a> Prover<'_, 'a> {
         let until = if immediate { placed.set.archive_stop } else { None };
         let listing = self.wal.listing(&placed.path, placed.first, until)?;
         self.wal.check_headers(&placed.path, placed.first, &listing, self.cancel)?;
+        self.reaches(&placed, &listing, immediate)?;
         let reading = if self.question.depth == ProofDepth::Listing {
             if immediate { None } else { self.read_tail(&placed, &listing)? }
         } else {
@@ -237,9 +239,43 @@ impl<'a> Prover<'_, 'a> {
                 placed.set.label, reading.end.end_lsn, listing.last
             ),
         )
+        .hint(match reading.outcome.last_ended {
+            Some(last) => format!(
+                "the last transaction before that can be reached with --type=lsn --target={}",
+                last.lsn
+            ),
+            None => "choose a target before that position".to_owned(),
+        }))
+    }
+
+    /// The archive must make the backup consistent, and have WAL of the timeline recovery is to end on: without it
+    /// PostgreSQL would read the older timeline's segment instead, past the fork.
+    fn reaches(&self, placed: &Placed<'a>, listing: &Listing, immediate: bool) -> Result<()> {
+        let size = self.wal.size();
+        if let Some(stop) =
+            placed.set.archive_stop.filter(|stop| listing.last.number(size) < stop.number(size))
+        {
+            return Err(Report::new(
+                Kind::TargetUnreachable,
+                format!(
+                    "the archive ends at WAL segment {}, but backup {} is consistent only at the end of {stop}",
+                    listing.last, placed.set.label
+                ),
+            )
+            .hint("look for the missing segments in the primary's or a standby's pg_wal; or use an older set"));
+        }
+        let (last, target) = (listing.last.timeline, placed.path.target());
+        if immediate || last == target {
+            return Ok(());
+        }
+        Err(Report::new(
+            Kind::TargetUnreachable,
+            format!(
+                "timeline {target} has a history file but no WAL in the archive: recovery would end on timeline {last}"
+            ),
+        )
         .hint(format!(
-            "the last position that can be reached is --type=lsn --target={}",
-            reading.end.end_lsn
+            "archive the segments of timeline {target} from the server that was promoted, or recover along the older one with --target-timeline={last}"
         )))
     }
 

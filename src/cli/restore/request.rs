@@ -133,6 +133,26 @@ fn depth(call: &Call) -> Result<Option<ProofDepth>> {
     })
 }
 
+/// A passphrase that lives in the operator's shell makes the restore succeed and the server's first fetch fail.
+pub(super) fn passphrase_survives(call: &Call, request: &Request) -> Result<()> {
+    let settings = &call.settings;
+    let from_shell =
+        settings.repos().iter().find_map(|repo| match settings.origin_at("repo-cipher-pass", repo.key) {
+            Origin::Environment(variable) if repo.cipher_pass.is_some() => Some((repo.key, variable)),
+            _ => None,
+        });
+    let Some((key, variable)) = from_shell.filter(|_| request.fetches()) else { return Ok(()) };
+    Err(Report::refused(
+        "passphrase-environment",
+        format!(
+            "the passphrase of repo{key} comes from {variable} of this shell; the server that fetches WAL does not have it there"
+        ),
+    )
+    .hint(format!(
+        "set repo{key}-cipher-pass in the configuration file, or give the server's service {variable} too and accept"
+    )))
+}
+
 /// Options that lead `archive-get` to the same repository; anything else given by hand is for this run only.
 const LOCATING: [&str; 4] = ["config", "repo", "lock-path", "spool-path"];
 
@@ -150,9 +170,33 @@ fn restore_command(call: &Call, stanza: &str, data_dir: &Path) -> Result<Restore
         if let Some(value) = given.value.filter(|_| by_hand && locating) {
             // A secret is shown as stars; it cannot stand in a configuration file in any case.
             if value != "***" {
+                let value = from_anywhere(&given.option, value)?;
                 command = command.option(&given.option, value);
             }
         }
     }
     Ok(command)
+}
+
+/// The server runs in its data directory, where a path relative to this shell means something else.
+fn from_anywhere(option: &str, value: String) -> Result<String> {
+    if !option.starts_with("config") {
+        return Ok(value);
+    }
+    let path = std::path::absolute(&value)
+        .map_err(|error| Report::failed(format!("cannot tell where --{option}={value} is: {error}")))?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_named_from_here_is_found_from_the_data_directory() {
+        let here = std::env::current_dir().unwrap().join("pgbackrest.conf");
+        let given = from_anywhere("config", "pgbackrest.conf".to_owned()).unwrap();
+        assert_eq!(Path::new(&given), here);
+        assert_eq!(from_anywhere("repo", "2".to_owned()).unwrap(), "2");
+    }
 }

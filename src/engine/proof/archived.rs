@@ -39,25 +39,32 @@ pub(super) struct Listing {
 }
 
 impl ArchivedWal {
-    /// The archive a backup of this cluster recovers from; the segment size is read from the backup's first segment.
+    /// The archive the backups of this cluster recover from; the segment size is read from the first of `firsts` (the
+    /// segments with which backups begin, the likeliest first) that is there and sound.
     pub(super) fn open(
         archive: &Archive,
         id: ArchiveId,
         system_id: SystemId,
-        first: WalSegment,
+        firsts: impl Iterator<Item = WalSegment>,
     ) -> Result<Self> {
         let expected = Expected { version: Some(id.version), system_id: Some(system_id) };
         let size = WalSegmentSize::DEFAULT;
         let mut wal = Self { archive: archive.clone(), id, size, expected, folders: Mutex::default() };
-        let header = wal.header(first)?.ok_or_else(|| {
-            Report::new(
-                Kind::TargetUnreachable,
-                format!("WAL segment {first}, with which the backup begins, is not in the archive"),
-            )
-            .hint("without it the backup cannot become consistent; use another set or another repository")
-        })?;
-        wal.size = header.segment_size;
-        Ok(wal)
+        let mut problem = None;
+        for first in firsts {
+            let size = wal.header(first).and_then(|header| {
+                let header = header.ok_or_else(|| first_missing(first))?;
+                wal.check_header(&header, first, header.segment_size).map(|()| header.segment_size)
+            });
+            match size {
+                Ok(size) => {
+                    wal.size = size;
+                    return Ok(wal);
+                }
+                Err(report) => drop(problem.get_or_insert(report)),
+            }
+        }
+        Err(problem.unwrap_or_else(|| Report::failed("no backup names the WAL it needs")))
     }
 
     pub(super) fn size(&self) -> WalSegmentSize {
@@ -130,6 +137,9 @@ impl ArchivedWal {
                 return Err(missing_segment(missing, "and recovery needs it to go on"));
             }
         }
+        if listing.segments == 0 {
+            return Err(first_missing(first));
+        }
         Ok(listing)
     }
 
@@ -176,11 +186,15 @@ impl ArchivedWal {
             cancel.check()?;
             let segment = self.on_path(path, number);
             let Some(header) = self.header(segment)? else { continue };
-            header.check(segment, self.size, &self.expected).map_err(|fault| {
-                Report::from(WalError::Damaged { segment, lsn: segment.start_lsn(self.size), fault })
-            })?;
+            self.check_header(&header, segment, self.size)?;
         }
         Ok(())
+    }
+
+    fn check_header(&self, header: &SegmentHeader, segment: WalSegment, size: WalSegmentSize) -> Result<()> {
+        header
+            .check(segment, size, &self.expected)
+            .map_err(|fault| Report::from(WalError::Damaged { segment, lsn: segment.start_lsn(size), fault }))
     }
 
     /// The segment PostgreSQL reads for a number: of the newest timeline that had begun by its end.
@@ -273,6 +287,14 @@ fn conflict(segment: WalSegment, hashes: &[Sha1Hash]) -> Report {
         format!("WAL segment {segment} is in the archive more than once with different content ({})", shown.join(", ")),
     )
     .hint("find out which one the cluster wrote (the other came from a clone or an earlier life), move the wrong one out of the archive, then plan again; or choose a target before it")
+}
+
+fn first_missing(first: WalSegment) -> Report {
+    Report::new(
+        Kind::TargetUnreachable,
+        format!("WAL segment {first}, with which the backup begins, is not in the archive"),
+    )
+    .hint("without it the backup cannot become consistent; use another set or another repository")
 }
 
 fn missing_segment(segment: WalSegment, why: &str) -> Report {

@@ -1,22 +1,18 @@
 //! Looking for the record at which recovery would stop, and from there for the set.
 
 use super::{Found, Placed, Proof, Prover, Reading, moment};
-use crate::base::{Kind, Lsn, Report, Result, Timestamp, WalSegment};
+use crate::base::{Kind, Lsn, Report, Result, WalSegment};
 use crate::engine::restore::ProofDepth;
-use crate::model::target::Target;
-use crate::wal::{self, Happening, ScanRequest, StopPoint};
+use crate::model::target::{Target, TimelineChoice};
+use crate::wal::{self, Happening, Record, ScanRequest, StopPoint};
 use std::ops::ControlFlow;
 
 impl<'a> Prover<'_, 'a> {
     /// A moment: the log is read from the newest set begun before it, and the stop found there decides which sets fit.
     pub(super) fn by_time(&self) -> Result<Found<'a>> {
         let Target::Time(time) = self.question.target else { return Err(Report::failed("not a time")) };
-        let mut anchor = self
-            .placed
-            .iter()
-            .filter(|p| p.set.start <= time.at)
-            .max_by_key(|p| p.stop)
-            .ok_or_else(|| self.before_all())?;
+        let mut anchor =
+            self.placed.iter().rfind(|p| p.set.start <= time.at).ok_or_else(|| self.before_all())?;
         loop {
             let reading = self.read(anchor, None, false)?;
             let Some(stop) = reading.outcome.stop else {
@@ -25,9 +21,7 @@ impl<'a> Prover<'_, 'a> {
             };
             let best = self.newest_before(&stop, &anchor.path).ok_or_else(|| self.inside_backup(&stop))?;
             if best.start >= anchor.start {
-                let mut found = self.answer(best, &reading, &stop)?;
-                found.warnings.extend(self.left_behind(best, time.at));
-                return Ok(found);
+                return self.answer(best, &reading, &stop);
             }
             anchor = best;
         }
@@ -46,46 +40,82 @@ impl<'a> Prover<'_, 'a> {
         self.answer(placed, &reading, &stop)
     }
 
-    /// A transaction or a restore point: backwards from the newest set, one stretch between two sets at a time.
+    /// A transaction or a restore point: backwards from the newest set, one stretch between two sets at a time. A
+    /// stretch that cannot be read is an obstacle only if the target is in none of the others.
     pub(super) fn by_record(&self) -> Result<Found<'a>> {
-        let all_names = matches!(self.question.target, Target::Name(_));
         let explicit = self.question.allowed.len() == 1;
-        let mut seen = Vec::new();
-        let mut until = None;
+        let (mut seen, mut obstacle, mut until) = (Vec::new(), None, None);
         for placed in self.placed.iter().rev() {
             if explicit && !placed.allowed {
                 continue;
             }
-            let reading = self.read(placed, until, all_names)?;
-            if until.is_none() && reading.outcome.stop.is_none() {
-                self.end_is_real(placed)?;
-            }
-            if let Some(top) = reading.outcome.sub_transaction_of.filter(|_| reading.outcome.stop.is_none()) {
-                return Err(Report::new(
-                    Kind::TargetUnreachable,
-                    format!(
-                        "{} is a sub-transaction (a savepoint) of transaction {top}: no record ends it alone",
-                        self.question.target
-                    ),
-                )
-                .hint(format!("use --type=xid --target={top}")));
-            }
-            if let Some(stop) = reading.outcome.stop {
-                self.unambiguous(&reading)?;
-                let best =
-                    self.newest_before(&stop, &placed.path).ok_or_else(|| self.inside_backup(&stop))?;
-                if best.start >= placed.start {
-                    return self.answer(best, &reading, &stop);
+            match self.stretch(placed, until) {
+                Ok(reading) => {
+                    if let Some(stop) = reading.outcome.stop {
+                        return self.answer_in(placed, &reading, &stop);
+                    }
+                    self.no_savepoint(&reading)?;
+                    seen.extend(reading.outcome.restore_points);
                 }
-                // Only an older set is complete before it; its own recovery may meet the target earlier.
-                let reading = self.read(best, None, false)?;
-                let stop = reading.outcome.stop.ok_or_else(|| self.past_end(&reading))?;
-                return self.answer(best, &reading, &stop);
+                Err(report) if report.kind == Kind::Cancelled => return Err(report),
+                Err(report) => drop(obstacle.get_or_insert(report)),
             }
-            seen.extend(reading.outcome.restore_points);
             until = Some(placed.start);
         }
-        Err(self.nowhere(&seen))
+        Err(obstacle.unwrap_or_else(|| self.nowhere(&seen)))
+    }
+
+    /// Reads from a set to the next one, or to the archive's end; a stretch without the target must be whole.
+    fn stretch(&self, placed: &Placed<'a>, until: Option<Lsn>) -> Result<Reading> {
+        let all_names = matches!(self.question.target, Target::Name(_));
+        let reading = match self.read(placed, until, all_names) {
+            // Damage behind the target is no obstacle to it.
+            Err(report) if all_names && report.kind != Kind::Cancelled => {
+                let reading = self.read(placed, until, false).map_err(|_| report)?;
+                if reading.outcome.stop.is_some() {
+                    return Ok(reading);
+                }
+                reading
+            }
+            other => other?,
+        };
+        if reading.outcome.stop.is_none() && until.is_none_or(|until| reading.end.end_lsn < until) {
+            let size = self.wal.size();
+            let last = until.map(|until| self.wal.on_path(&placed.path, until.segment_number(size)));
+            self.wal.listing(&placed.path, placed.first, last)?;
+        }
+        Ok(reading)
+    }
+
+    /// The answer for a target found in the stretch behind `placed`.
+    fn answer_in(&self, placed: &Placed<'a>, reading: &Reading, stop: &StopPoint) -> Result<Found<'a>> {
+        let mut warnings = Vec::new();
+        self.unambiguous(reading, &mut warnings)?;
+        let best = self.newest_before(stop, &placed.path).ok_or_else(|| self.inside_backup(stop))?;
+        let mut found = if best.start >= placed.start {
+            self.answer(best, reading, stop)?
+        } else {
+            // Only an older set is complete before it; its own recovery may meet the target earlier.
+            let reading = self.stretch(best, None)?;
+            let stop = reading.outcome.stop.ok_or_else(|| self.past_end(&reading))?;
+            self.unambiguous(&reading, &mut warnings)?;
+            self.answer(best, &reading, &stop)?
+        };
+        found.warnings.extend(warnings);
+        Ok(found)
+    }
+
+    /// No record ends a sub-transaction alone.
+    fn no_savepoint(&self, reading: &Reading) -> Result<()> {
+        let Some(top) = reading.outcome.sub_transaction_of else { return Ok(()) };
+        Err(Report::new(
+            Kind::TargetUnreachable,
+            format!(
+                "{} is a sub-transaction (a savepoint) of transaction {top}: no record ends it alone",
+                self.question.target
+            ),
+        )
+        .hint(format!("use --type=xid --target={top}")))
     }
 
     /// Puts set, stop and evidence together.
@@ -99,6 +129,7 @@ impl<'a> Prover<'_, 'a> {
         if self.question.depth == ProofDepth::Full {
             self.read(placed, None, true)?;
         }
+        warnings.extend(self.left_behind(placed));
         let proof = Proof::build(self.question, placed, &listing, self.wal.size(), Some(reading));
         Ok(Found { set: placed.set, proof, warnings })
     }
@@ -178,7 +209,7 @@ impl<'a> Prover<'_, 'a> {
     }
 
     /// PostgreSQL stops at the first restore point of a name; which one was meant, only a person knows.
-    fn unambiguous(&self, reading: &Reading) -> Result<()> {
+    fn unambiguous(&self, reading: &Reading, warnings: &mut Vec<String>) -> Result<()> {
         let Target::Name(name) = self.question.target else { return Ok(()) };
         let same: Vec<_> = reading.outcome.restore_points.iter().filter(|p| *p.name == **name).collect();
         if same.len() < 2 {
@@ -190,19 +221,18 @@ impl<'a> Prover<'_, 'a> {
             format!("restore point '{name}' exists more than once: {}", places.join(", ")),
         )
         .hint("choose one by its LSN with --type=lsn; by name, recovery stops at the first");
-        self.question.accepted.unless_accepted(Err(refusal), &mut Vec::new())
+        self.question.accepted.unless_accepted(Err(refusal), warnings)
     }
 
-    /// Transactions that ended before the target on a timeline the path has left: they would silently be missing.
-    fn left_behind(&self, placed: &Placed<'a>, target: Timestamp) -> Vec<String> {
+    /// What a timeline that the path has left holds up to the target: it would silently be missing, or it is what was
+    /// meant (transaction ids and names occur again on another timeline).
+    fn left_behind(&self, placed: &Placed<'a>) -> Vec<String> {
         let mut warnings = Vec::new();
+        let size = self.wal.size();
         for stretch in placed.path.stretches() {
             let Some(left) = stretch.end.filter(|end| *end > placed.start) else { continue };
-            let size = self.wal.size();
             let first = WalSegment::containing(stretch.timeline, left, size);
-            let Ok(own_path) =
-                self.wal.path(stretch.timeline, Some(crate::model::target::TimelineChoice::Current))
-            else {
+            let Ok(own_path) = self.wal.path(stretch.timeline, Some(TimelineChoice::Current)) else {
                 continue;
             };
             let request = ScanRequest {
@@ -211,27 +241,57 @@ impl<'a> Prover<'_, 'a> {
                 cancel: self.cancel.clone(),
                 ..ScanRequest::new(own_path, first.start_lsn(size), size)
             };
-            let mut missed = 0_u64;
+            let mut branch = Branch { target: self.question.target, missed: 0, same: None };
             // Damage on a branch that is not taken is no obstacle; what was read until then still counts.
-            let _end = wal::scan(&self.wal, &request, &mut |record| match &record.happening {
-                Happening::Commit(done) if record.lsn >= left => {
-                    if done.time > target {
-                        return ControlFlow::Break(());
-                    }
-                    missed += 1;
-                    ControlFlow::Continue(())
-                }
-                _ => ControlFlow::Continue(()),
+            let _end = wal::scan(&self.wal, &request, &mut |record| {
+                if record.lsn < left { ControlFlow::Continue(()) } else { branch.take(record) }
             });
-            if missed > 0 {
+            let (own, target) = (stretch.timeline, placed.path.target());
+            if branch.missed > 0 {
                 warnings.push(format!(
-                    "timeline {} was alive at the target: {missed} transaction(s) committed there after {left} and before the target are not on timeline {}; to keep them use --target-timeline={}",
-                    stretch.timeline,
-                    placed.path.target(),
-                    stretch.timeline
+                    "timeline {own} was alive at the target: {} transaction(s) committed there after {left} and before the target are not on timeline {target}; to keep them use --target-timeline={own}",
+                    branch.missed
+                ));
+            }
+            if let Some(at) = branch.same {
+                warnings.push(format!(
+                    "timeline {own}, which recovery leaves at {left}, has another {} at LSN {at}; if that one is meant use --target-timeline={own}",
+                    self.question.target
                 ));
             }
         }
         warnings
+    }
+}
+
+/// What matters on a branch that recovery does not take.
+struct Branch<'t> {
+    target: &'t Target,
+    missed: u64,
+    same: Option<Lsn>,
+}
+
+impl Branch<'_> {
+    fn take(&mut self, record: &Record) -> ControlFlow<()> {
+        let beyond = match (self.target, &record.happening) {
+            (Target::Time(time), Happening::Commit(done)) => done.time > time.at,
+            (Target::Lsn(lsn), _) => record.lsn >= *lsn,
+            _ => false,
+        };
+        if beyond {
+            return ControlFlow::Break(());
+        }
+        let same = match (self.target, &record.happening) {
+            (Target::Xid(xid), Happening::Commit(done) | Happening::Abort(done)) => done.xid == *xid,
+            (Target::Name(wanted), Happening::RestorePoint { name, .. }) => **wanted == **name,
+            _ => false,
+        };
+        if same {
+            self.same = Some(record.lsn);
+            return ControlFlow::Break(());
+        }
+        let counts = matches!(self.target, Target::Time(_) | Target::Lsn(_));
+        self.missed += u64::from(counts && matches!(record.happening, Happening::Commit(_)));
+        ControlFlow::Continue(())
     }
 }

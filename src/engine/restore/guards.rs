@@ -6,9 +6,11 @@ use super::layout::{Layout, RootKind};
 use super::prepare::Survey;
 use super::request::Request;
 use crate::base::{Kind, PgVersion, Report, Result};
+use crate::cluster::ClusterError;
 use crate::cluster::control::ControlFile;
+use crate::cluster::owner::{self, Users};
 use crate::cluster::running::Running;
-use crate::repo::Manifest;
+use crate::repo::{Manifest, Owner};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -90,6 +92,34 @@ fn same_version(manifest: &Manifest, data_dir: &Path) -> Result<()> {
             ),
         )
         .hint("check --set and --pg1-path; restore into an empty folder instead")),
+    }
+}
+
+/// Where WAL is replayed, the server's user must be able to run what fetches it: else the restore succeeds and the
+/// start fails.
+pub(super) fn can_fetch(request: &Request, manifest: &Manifest) -> Result<()> {
+    if !request.fetches() {
+        return Ok(());
+    }
+    let users = Users::new();
+    let named =
+        manifest.paths.iter().find(|entry| entry.name == "pg_data").map(|entry| entry.user.as_deref());
+    let known = match named {
+        Some(Owner::Named(name)) => users.account(name),
+        _ => None,
+    };
+    let account = match known {
+        _ if !owner::is_root() => owner::current(&users),
+        Some(account) => account,
+        None if request.data_dir.exists() => owner::owner_of(&request.data_dir, &users)?,
+        None => return Ok(()),
+    };
+    match owner::check_executable_by(&account, request.restore_command.program()) {
+        Err(error @ ClusterError::NotExecutable { .. }) => {
+            Err(Report::refused("restore-command", format!("recovery could not fetch WAL: {error}"))
+                .hint("install this program where that user can run it, for example in /usr/local/bin"))
+        }
+        other => Ok(other?),
     }
 }
 

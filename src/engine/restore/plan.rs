@@ -108,6 +108,7 @@ impl Plan {
         let selection = Selection::build(&manifest, &request.db_include, &request.db_exclude)?;
         let survey = prepare::survey(&manifest, &layout)?;
         warnings.extend(guards::may_overwrite(&request, &manifest, &layout, &survey, resumes)?);
+        request.unless_accepted(guards::can_fetch(&request, &manifest), &mut warnings)?;
         let preserved = match earlier {
             Some(marker) => marker.preserved().to_vec(),
             None => preserved_in(&request, &manifest, &layout),

@@ -59,6 +59,13 @@ impl Request {
         self.accept.contains(guard)
     }
 
+    /// True if the restored server fetches WAL with [`restore_command`](Self::restore_command).
+    pub fn fetches(&self) -> bool {
+        let replaced = |(name, _): &(String, String)| name.replace('-', "_") == "restore_command";
+        matches!(self.recovery, Recovery::To { .. } | Recovery::Standby { .. })
+            && !self.recovery_options.iter().any(replaced)
+    }
+
     /// Turns a refusal into a warning if its guard is overridden.
     pub fn unless_accepted(&self, result: Result<()>, warnings: &mut Vec<String>) -> Result<()> {
         match result {

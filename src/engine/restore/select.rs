@@ -53,11 +53,11 @@ pub(super) fn choose(
             }
         }
     }
-    Err(most_telling(failures))
+    Err(most_telling(failures, resumed))
 }
 
 /// What to tell when no repository served: an unreachable target says more than a missing backup.
-fn most_telling(failures: Vec<Report>) -> Report {
+fn most_telling(failures: Vec<Report>, resumed: Option<&Marker>) -> Report {
     let rank = |report: &Report| match report.kind {
         Kind::TargetUnreachable => 0,
         Kind::Refused(_) => 1,
@@ -69,6 +69,13 @@ fn most_telling(failures: Vec<Report>) -> Report {
     failures.sort_by_key(rank);
     let mut failures = failures.into_iter();
     let Some(first) = failures.next() else {
+        if let Some(marker) = resumed {
+            return Report::usage(format!(
+                "the interrupted restore read from repo{}, which is not among the repositories of this call",
+                marker.repo()
+            ))
+            .hint("name that repository, or use --delta to restore from another one");
+        }
         return Report::usage("no repository is configured").hint("set repo1-path in pgbackrest.conf");
     };
     failures.fold(first, |told, other| told.context(format!("also: {}", other.headline)))
@@ -85,17 +92,18 @@ fn from_repository(
     let (info, mut warnings) = (loaded.value, loaded.warnings);
     let candidates = candidates(&info, set, repository)?;
     let newest = candidates.last().copied().ok_or_else(|| no_backup(&request.stanza, repository, &info))?;
-    let (entry, proof) = match &request.recovery {
-        Recovery::To { target, .. } if newest.online => {
-            let question = Question::new(request, target, &info, &candidates)?;
-            let found = choose_reachable(request, &stanza, &question, newest, &mut warnings, cancel)?;
-            (found.0, found.1)
+    let online: Vec<_> = candidates.iter().copied().filter(|set| set.online).collect();
+    let (entry, proof) = match (&request.recovery, online.last().copied()) {
+        (Recovery::To { target, .. }, Some(usable)) if newest.online || *target != Target::End => {
+            let question = Question::new(request, target, &info, &online)?;
+            choose_reachable(request, &stanza, &question, usable, &mut warnings, cancel)?
         }
-        Recovery::To { target: Target::End, .. }
-        | Recovery::Standby { .. }
-        | Recovery::Preserve
-        | Recovery::Nothing => (newest, None),
-        Recovery::To { target, .. } => return Err(offline(newest, target)),
+        (Recovery::To { target, .. }, _) if *target != Target::End => return Err(offline(newest, target)),
+        (Recovery::Standby { .. } | Recovery::Preserve, Some(usable)) if newest.online => {
+            warn_of_missing_wal(request, &stanza, &info, usable, &mut warnings, cancel)?;
+            (newest, None)
+        }
+        _ => (newest, None),
     };
     if request.recovery == Recovery::Nothing && entry.online {
         warnings.push(
@@ -151,7 +159,17 @@ fn choose_reachable<'a>(
         )
         .hint("check the target by hand, then accept; recovery itself will tell");
         request.unless_accepted(Err(refusal), warnings)?;
-        return Ok((proof::by_clock(question).unwrap_or(newest), None));
+        let before_all = || {
+            Report::new(
+                Kind::TargetUnreachable,
+                format!("{} is before every backup set that may be used", question.target),
+            )
+            .hint("choose a later target, or another repository")
+        };
+        return match (proof::by_clock(question), question.target) {
+            (None, Target::Time(_) | Target::Lsn(_)) => Err(before_all()),
+            (found, _) => Ok((found.unwrap_or(newest), None)),
+        };
     }
     let archive_info = stanza.archive_info()?;
     warnings.extend(archive_info.warnings);
@@ -159,6 +177,35 @@ fn choose_reachable<'a>(
     let found = proof::find(question, &archive, request.process_max, cancel)?;
     warnings.extend(found.warnings);
     Ok((found.set, Some(found.proof)))
+}
+
+/// Where it is not for this program to say how recovery goes on, at least that it can begin is looked at.
+fn warn_of_missing_wal(
+    request: &Request,
+    stanza: &Stanza,
+    info: &BackupInfo,
+    set: &BackupEntry,
+    warnings: &mut Vec<String>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let question = Question::new(request, &Target::Immediate, info, &[set])?;
+    if !question.version.at_least(FIRST_PROVABLE_MAJOR) {
+        return Ok(());
+    }
+    let archived = stanza.archive_info().map_err(Report::from).and_then(|loaded| {
+        proof::find(&question, &stanza.archive(&loaded.value), request.process_max, cancel)
+    });
+    match archived {
+        Ok(_) => Ok(()),
+        Err(report) if report.kind == Kind::Cancelled => Err(report),
+        Err(report) => {
+            warnings.push(format!(
+                "the archive alone cannot make backup {} consistent ({}): the server needs that WAL from elsewhere",
+                set.label, report.headline
+            ));
+            Ok(())
+        }
+    }
 }
 
 fn no_backup(stanza: &str, repository: &Repository, info: &BackupInfo) -> Report {
