@@ -36,7 +36,8 @@ impl TimelineHistory {
     /// Reads the content of `timeline`'s history file; refuses everything PostgreSQL would not have written.
     ///
     /// Every line is `timeline TAB LSN TAB reason`, and an empty line stands between two: a file is its parent's file
-    /// with an empty line and one entry added.
+    /// with an empty line and one entry added. The reason of a stop at a time or an LSN brings a line feed of its own,
+    /// so that a second empty line follows it.
     pub fn parse(text: &[u8], timeline: Timeline) -> Result<Self, WalError> {
         let bad = |line: usize, why: &str| WalError::History {
             timeline,
@@ -46,17 +47,18 @@ impl TimelineHistory {
             return Err(bad(0, "is too long to be one"));
         }
         let body = text.strip_suffix(b"\n").ok_or_else(|| bad(0, "does not end with a line feed"))?;
-        let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
         let mut entries: Vec<HistoryEntry> = Vec::new();
-        for (index, line) in lines.iter().enumerate() {
-            if index % 2 == 1 {
-                let between = line.is_empty() && index + 1 < lines.len();
-                if between {
-                    continue;
-                }
-                return Err(bad(index + 1, "should be empty, with an entry behind it"));
+        // Empty lines that must and may still come before the next entry.
+        let (mut must, mut may) = (0, 0);
+        for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
+            if line.is_empty() && may > 0 {
+                (must, may) = (0, may - 1);
+                continue;
             }
-            let entry =
+            if must > 0 {
+                return Err(bad(index + 1, "should be empty"));
+            }
+            let (entry, spaced) =
                 Self::entry(line).ok_or_else(|| bad(index + 1, "is not 'timeline TAB LSN TAB reason'"))?;
             if entries.last().is_some_and(|before| before.timeline >= entry.timeline) {
                 return Err(bad(index + 1, "names a timeline that is not above the one before"));
@@ -65,11 +67,16 @@ impl TimelineHistory {
                 return Err(bad(index + 1, "names a timeline that is not below the file's own"));
             }
             entries.push(entry);
+            (must, may) = (1, if spaced { 2 } else { 1 });
+        }
+        if may == 0 {
+            return Err(bad(0, "ends with an empty line too many"));
         }
         Ok(Self { timeline, entries })
     }
 
-    fn entry(line: &[u8]) -> Option<HistoryEntry> {
+    /// One entry, and whether its reason brings a line feed of its own.
+    fn entry(line: &[u8]) -> Option<(HistoryEntry, bool)> {
         let mut fields = line.splitn(3, |byte| *byte == b'\t');
         let (id, lsn, reason) = (fields.next()?, fields.next()?, fields.next()?);
         let (id, lsn) = (std::str::from_utf8(id).ok()?, std::str::from_utf8(lsn).ok()?);
@@ -78,7 +85,9 @@ impl TimelineHistory {
         // Only the one spelling PostgreSQL has: no sign, no leading zeros, upper case.
         let exact = timeline.to_string() == id && switch_lsn.to_string() == lsn && switch_lsn > Lsn::ZERO;
         let plain = !reason.is_empty() && reason.iter().all(|byte| *byte >= b' ' && *byte != 0x7F);
-        (exact && plain).then_some(HistoryEntry { timeline, switch_lsn })
+        let stop = reason.strip_prefix(b"before ").or_else(|| reason.strip_prefix(b"after "));
+        let spaced = stop.is_some_and(|at| !at.starts_with(b"transaction "));
+        (exact && plain).then_some((HistoryEntry { timeline, switch_lsn }, spaced))
     }
 
     /// The timeline this one was forked from by name; where replay really came from is [`TimelinePath::before`].
@@ -189,6 +198,18 @@ mod tests {
         assert_eq!(path.before(Timeline(3)), Some((Timeline(2), Lsn(0x0700_00A0))));
         assert!(path.passes(Timeline(1), Lsn(0x0500_0000)) && !path.passes(Timeline(1), Lsn(0x0500_0001)));
         assert_eq!(TimelineHistory::root(Timeline(1)).path().target(), Timeline(1));
+    }
+
+    #[test]
+    fn the_reason_of_a_stop_at_a_time_or_lsn_brings_a_second_empty_line() {
+        for reason in ["before 2026-11-21 07:01:02.123456+00", "after LSN 0/5000000"] {
+            let once = format!("1\t0/5000000\t{reason}\n\n");
+            let twice = format!("{once}\n2\t0/70000A0\t{reason}\n\n");
+            assert_eq!(entries(&once, 2), Some(vec![(1, 0x0500_0000)]), "{reason}");
+            assert_eq!(entries(&twice, 3), Some(vec![(1, 0x0500_0000), (2, 0x0700_00A0)]), "{reason}");
+            assert_eq!(entries(&format!("{once}\n"), 2), None, "{reason}");
+            assert_eq!(entries(&twice.replace("\n\n\n", "\n\n\n\n"), 3), None, "{reason}");
+        }
     }
 
     #[test]

@@ -117,7 +117,11 @@ impl Server {
             Some("starting") => self.look_without_sql(startup.as_ref(), &mut seen),
             // Before 10 the lock file does not tell: asking is the only way.
             _ => match self.ask() {
-                Ok(answer) => self.take_answer(answer, &mut seen),
+                Ok(answer) => {
+                    // What the server wrote before it answered may have come after the look above.
+                    self.log.look();
+                    self.take_answer(answer, &mut seen);
+                }
                 Err(error) => {
                     self.look_without_sql(startup.as_ref(), &mut seen);
                     if status.is_some() && !matches!(error, SqlError::NotNow { .. }) {

@@ -1,0 +1,265 @@
+//! The lab with real servers: disasters, recoveries checked to the row, and what it refuses to touch.
+//!
+//! Where PostgreSQL or pgBackRest is missing a test says so and ends; under `REQUIRE_SERVERS` it fails.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on must fail")]
+#![expect(clippy::disallowed_methods, reason = "a test starts the program and clears its own folders")]
+
+use pgmayday::cluster::owner::{Users, is_root, run_as};
+use pgmayday::lab::db::Db;
+use pgmayday::lab::truth::Truth;
+use pgmayday::lab::verify::verify;
+use pgmayday::lab::{Lab, disaster, ledger, process};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pgmayday");
+
+/// A folder every account may enter; whatever lab is left in it at the end is taken down.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    /// Nothing where servers are missing and not required.
+    fn new() -> Option<Self> {
+        let missing =
+            ["/usr/bin/pgbackrest", "/usr/bin/setpriv"].into_iter().find(|path| !Path::new(path).exists());
+        if let Some(missing) = missing {
+            assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "{missing} is required here");
+            eprintln!("skipped: {missing} is not installed");
+            return None;
+        }
+        let folder = tempfile::Builder::new().prefix("pgm-lab").tempdir_in("/var/tmp").unwrap();
+        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        Some(Self(folder))
+    }
+
+    fn dir(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        for entry in fs::read_dir(self.0.path()).into_iter().flatten().flatten() {
+            if entry.path().join("lab.json").exists() {
+                drop(lab(&entry.path(), &["down"]));
+            }
+        }
+    }
+}
+
+fn lab(dir: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.arg("lab").args(words).arg("--dir").arg(dir).output().unwrap()
+}
+
+/// Runs a part of the lab that must succeed, and reads its JSON.
+fn json(dir: &Path, words: &[&str]) -> Value {
+    let output = lab(dir, &[words, &["--output=json"]].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "lab {words:?}: {text}{said}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Runs a program as the account that owns the lab.
+fn as_owner(program: &Path, args: &[&str]) -> Output {
+    let users = Users::new();
+    let owner = if is_root() {
+        users.account("postgres").unwrap()
+    } else {
+        pgmayday::cluster::owner::current(&users)
+    };
+    run_as(&owner, program).unwrap().args(args).output().unwrap()
+}
+
+fn pg_ctl(dir: &Path, data_dir: &Path, args: &[&str]) -> Output {
+    let program = Lab::open(dir).unwrap().settings().pg_bin.join("pg_ctl");
+    let log = dir.join("log/test.log");
+    let fixed = ["-D", data_dir.to_str().unwrap(), "-l", log.to_str().unwrap(), "-w", "-t", "60"];
+    as_owner(&program, &[&fixed, args].concat())
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    unreachable!("{what} did not come in 30 s");
+}
+
+fn superuser(lab: &Lab, database: &str) -> Db {
+    Db::as_superuser(&lab.sockets(), lab.settings().primary_port, database).unwrap()
+}
+
+/// Compares the primary with the truth after exactly `rows` transactions.
+fn assert_rows(lab: &Lab, rows: u64) {
+    let verdict =
+        verify(&mut superuser(lab, ledger::DATABASE), &mut superuser(lab, ledger::SECOND_DATABASE), rows);
+    assert_eq!(verdict.unwrap().differences, Vec::<String>::new());
+}
+
+#[test]
+fn three_disasters_in_a_row_are_undone_to_the_row() {
+    let Some(place) = Place::new() else { return };
+    let dir = place.dir("lab");
+    json(&dir, &["up"]);
+    for (number, disaster) in ["bad-update", "drop-table", "drop-database"].into_iter().enumerate() {
+        let evidence = json(&dir, &["__rehearse", disaster]);
+        let text = evidence.to_string();
+        assert_eq!(evidence["right"], true, "{text}");
+        assert_eq!(evidence["timeline"], number + 2, "{text}");
+        assert!(evidence["at_target"]["rows_found"].as_u64().unwrap() > 50, "{text}");
+        assert_eq!(evidence["at_target"]["ledger_found"], evidence["at_target"]["ledger_expected"], "{text}");
+        assert!(evidence["later_commits_lost"].as_u64().unwrap() > 0 || disaster != "bad-update", "{text}");
+        assert!(evidence["target_before_damage_ms"].as_i64().unwrap() >= 0, "{text}");
+
+        let quarantine = PathBuf::from(evidence["quarantine"].as_str().unwrap());
+        let started = pg_ctl(&dir, &quarantine, &["start"]);
+        assert!(!started.status.success(), "the quarantine must not start");
+        let lab = Lab::open(&dir).unwrap();
+        assert!(process::postmaster(&quarantine).is_none() && process::postmaster(&lab.primary()).is_some());
+        let left = superuser(&lab, "postgres")
+            .rows("SELECT name FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf' AND name ~ 'recovery|restore'");
+        assert_eq!(left.unwrap(), Vec::<Vec<String>>::new(), "recovery settings are left behind");
+    }
+    let status = json(&dir, &["status"]);
+    assert_eq!(status["disasters"].as_array().unwrap().len(), 3);
+    assert_eq!(status["servers"][0]["role"], "primary");
+    assert_eq!(status["archive"]["failed"], 0);
+    json(&dir, &["down"]);
+    assert!(!dir.exists());
+}
+
+#[test]
+fn a_killed_primary_simply_starts_and_a_wiped_one_comes_back_from_the_repository() {
+    let Some(place) = Place::new() else { return };
+    let dir = place.dir("lab");
+    json(&dir, &["up"]);
+    let lab = Lab::open(&dir).unwrap();
+    let truth = || Truth::load(&lab.truth_file()).unwrap();
+
+    json(&dir, &["break", "kill-primary"]);
+    assert!(process::postmaster(&lab.primary()).is_none());
+    let before = truth();
+    // Where nobody reaps orphans the killed server stays a zombie, which PostgreSQL takes for a living one.
+    let socket_lock = lab.sockets().join(format!(".s.PGSQL.{}.lock", lab.settings().primary_port));
+    for lock in [lab.primary().join("postmaster.pid"), socket_lock] {
+        fs::remove_file(lock).unwrap();
+    }
+    let started = pg_ctl(&dir, &lab.primary(), &["start"]);
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stdout));
+    wait_until("the workload's return", || truth().last() > before.last() + 20);
+    assert_eq!((truth().taken_back, truth().foreign), (0, false), "a crash loses no commit");
+
+    json(&dir, &["break", "wipe-datadir"]);
+    assert_eq!(fs::read_dir(lab.primary()).unwrap().count(), 0);
+    let happened = disaster::happened(&lab).unwrap();
+    let lost_from = truth();
+    assert_eq!(happened.last().unwrap().rows_before, lost_from.last());
+    let config = format!("--config={}", lab.config().display());
+    let restored = as_owner(Path::new(PROGRAM), &[&config, "--stanza=lab", "restore"]);
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    fs::write(dir.join("control"), "hold").unwrap();
+    let started = pg_ctl(&dir, &lab.primary(), &["start"]);
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stdout));
+    wait_until("the end of recovery", || {
+        superuser(&lab, "postgres").value("SELECT pg_is_in_recovery()").unwrap() == "f"
+    });
+    let rows: u64 =
+        superuser(&lab, ledger::DATABASE).value("SELECT count(*) FROM ledger").unwrap().parse().unwrap();
+    assert!(rows <= lost_from.last() + 1 && rows + 2000 > lost_from.last(), "{rows} of {}", lost_from.last());
+    assert_rows(&lab, rows);
+    json(&dir, &["down"]);
+}
+
+#[test]
+fn two_labs_live_side_by_side_and_go_without_a_trace() {
+    let Some(place) = Place::new() else { return };
+    let (one, two) = (place.dir("one"), place.dir("two"));
+    std::thread::scope(|scope| {
+        for dir in [&one, &two] {
+            scope.spawn(|| json(dir, &["up"]));
+        }
+    });
+    let port = |dir: &Path| Lab::open(dir).unwrap().settings().primary_port;
+    assert_ne!(port(&one), port(&two));
+    json(&one, &["break", "bad-update"]);
+    let checked =
+        superuser(&Lab::open(&two).unwrap(), ledger::DATABASE).rows(&ledger::check_query()).unwrap();
+    assert_eq!(checked[0][1], "t", "the other lab is not touched");
+    let refused = lab(&one, &["up"]);
+    assert_eq!(refused.status.code(), Some(2), "a lab is not made over another");
+
+    let home = one.canonicalize().unwrap();
+    json(&one, &["down"]);
+    assert!(!one.exists());
+    let left = process::belonging_to(&home);
+    assert!(left.is_empty(), "{left:?}");
+    let status = json(&two, &["status"]);
+    assert_eq!(status["servers"][0]["role"], "primary");
+    assert_eq!(status["servers"][1]["role"], "in recovery");
+    assert!(status["disasters"].as_array().unwrap().is_empty());
+    assert_eq!(status["backups"].as_array().unwrap().len(), 3);
+
+    // Moved while it runs, it is no lab any more; moved back, it is.
+    let moved = place.dir("moved");
+    fs::rename(&two, &moved).unwrap();
+    assert_eq!(lab(&moved, &["down"]).status.code(), Some(3));
+    assert!(moved.join("primary/PG_VERSION").exists());
+    fs::rename(&moved, &two).unwrap();
+    json(&two, &["down"]);
+    assert!(!two.exists());
+}
+
+#[test]
+fn what_is_no_lab_is_left_alone() {
+    let Some(place) = Place::new() else { return };
+    let precious = place.dir("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("file"), "x").unwrap();
+    let marker = ".pgmayday-lab";
+    let meta = fs::metadata(&precious).unwrap();
+    let forged = |path: &Path| {
+        use std::os::unix::fs::MetadataExt as _;
+        serde_json::json!({
+            "schema": "pgmayday.lab-marker/1", "id": "0123456789abcdef0123456789abcdef", "path": path,
+            "device": meta.dev(), "inode": meta.ino() + 1, "owner": meta.uid(),
+        })
+    };
+    let cases =
+        [None, Some("{}".to_owned()), Some("\0".repeat(100_000)), Some(forged(&precious).to_string())];
+    for content in cases {
+        drop(fs::remove_file(precious.join(marker)));
+        if let Some(content) = &content {
+            fs::write(precious.join(marker), content).unwrap();
+        }
+        give_away(&precious);
+        for words in [&["down"][..], &["break", "wipe-datadir"], &["status"]] {
+            let refused = lab(&precious, words);
+            assert_eq!(refused.status.code(), Some(3), "{}", String::from_utf8_lossy(&refused.stderr));
+        }
+    }
+    std::os::unix::fs::symlink(&precious, place.dir("link")).unwrap();
+    assert_eq!(lab(&place.dir("link"), &["down"]).status.code(), Some(3));
+    assert!(precious.join("file").exists());
+    assert_eq!(lab(&precious, &["up"]).status.code(), Some(2), "a folder with content becomes no lab");
+    assert!(precious.join("file").exists());
+}
+
+/// Lets the lab's account read what it is to refuse.
+fn give_away(dir: &Path) {
+    if !is_root() {
+        return;
+    }
+    let owner = Users::new().account("postgres").unwrap();
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    for path in entries.chain([dir.to_owned()]) {
+        std::os::unix::fs::lchown(path, Some(owner.uid), Some(owner.gid)).unwrap();
+    }
+}
