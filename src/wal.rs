@@ -6,7 +6,7 @@
 //! `xlogrecovery.c`, `timeline.c`, and `pg_waldump`, against which all of it is compared.
 //!
 //! Layers, each standing on those before it: [`page`] and [`record`] (bytes), [`happening`] (meaning), [`segment`]
-//! (one segment alone, on any thread), [`scan`] (segments in order along a timeline path), [`stop`] (where PostgreSQL
+//! (one segment alone, on any thread), [`mod@scan`] (segments in order along a timeline path), [`stop`] (where PostgreSQL
 //! would end recovery), [`fork`] (history files proven against the log).
 
 mod bytes;

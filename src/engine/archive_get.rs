@@ -1,6 +1,6 @@
 //! `archive-get`: PostgreSQL's `restore_command`, one file of the archive per call.
 //!
-//! A call looks into the [spool](spool) for a segment fetched ahead, else into every repository, then into the
+//! A call looks into the [spool] for a segment fetched ahead, else into every repository, then into the
 //! salvage folder. What it delivers was verified whole before the destination's name appeared; what it calls absent
 //! was looked for everywhere without an error; anything else is a failure, and PostgreSQL stops ([exits]). It never
 //! guesses between two copies, never takes an error for absence, and writes only to the destination and the spool.
