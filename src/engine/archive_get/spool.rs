@@ -110,8 +110,13 @@ pub enum Taken {
 impl Spool {
     /// Opens the folder, making it if it is not there; one that others may write to is refused.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o750).create(&folder)?;
-        let handle = files::open_folder(&folder)?;
+        let handle = match files::open_folder(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                DirBuilder::new().recursive(true).mode(0o750).create(&folder)?;
+                files::open_folder(&folder)?
+            }
+            opened => opened?,
+        };
         let meta = handle.metadata()?;
         if meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o022 != 0 {
             return Err(io::Error::new(
