@@ -301,6 +301,27 @@ impl Server {
         (fs::read_to_string(&log).unwrap(), started)
     }
 
+    /// Keeps the stopped cluster's files as they are now.
+    pub(crate) fn keep(&mut self) {
+        self.stop("fast");
+        let kept = self.path("kept");
+        assert!(Command::new("cp").arg("-a").args([&self.data, &kept]).status().unwrap().success());
+        self.start();
+    }
+
+    /// Puts back the files that were kept, without their log, to be recovered from the archive.
+    pub(crate) fn go_back(&mut self) {
+        self.stop("immediate");
+        fs::remove_dir_all(&self.data).unwrap();
+        fs::rename(self.path("kept"), &self.data).unwrap();
+    }
+
+    /// Loses a segment that was not archived.
+    pub(crate) fn lose_segment(&self, name: &str) {
+        assert!(!self.running);
+        fs::remove_file(self.data.join("pg_wal").join(name)).unwrap();
+    }
+
     /// Stops, recovers to the end of the log (or the given target) and promotes to a new timeline.
     pub(crate) fn promote(&mut self, timeline: u32, settings: &str) {
         self.stop("fast");
@@ -320,6 +341,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.path("server.log")).unwrap_or_default();
+            let tail: Vec<_> = log.lines().rev().take(15).collect();
+            eprintln!("the server said last (newest first):\n{}", tail.join("\n"));
+        }
         if self.running && !std::thread::panicking() {
             self.stop("immediate");
         } else if self.running {

@@ -5,6 +5,7 @@ use crate::server::Server;
 use pgmayday::base::{Lsn, Timestamp, Xid};
 use pgmayday::wal::stop::Ended;
 use pgmayday::wal::{Happening, Outcome, Record, Simulation, Target};
+use std::fmt::Write as _;
 use std::fs;
 
 /// What a real recovery said.
@@ -85,7 +86,7 @@ impl Case {
         };
         let mut lines = format!("recovery_target_inclusive={inclusive}\nrecovery_target_action=promote\n");
         if !name.is_empty() {
-            lines += &format!("{name}='{value}'\n");
+            writeln!(lines, "{name}='{value}'").unwrap();
         }
         let (log, started) = self.server.recover_copy(&self.server.path("base"), &lines);
         Recovery { log, started }
@@ -163,7 +164,7 @@ pub(crate) fn compare(major: u16) {
         match &target {
             Target::Immediate => assert_eq!(said, "after reaching consistency", "{told}"),
             Target::Name(name) => {
-                assert!(said.starts_with(&format!("at restore point \"{name}\"")), "{told}")
+                assert!(said.starts_with(&format!("at restore point \"{name}\"")), "{told}");
             }
             Target::Lsn { .. } => {
                 assert_eq!(said, format!("{side} WAL location (LSN) \"{}\"", stop.lsn), "{told}");

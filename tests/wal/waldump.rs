@@ -2,7 +2,7 @@
 
 use crate::server::Server;
 use pgmayday::base::{Lsn, Timeline, Timestamp, WalSegment, Xid};
-use pgmayday::wal::happening::{Completion, DatabaseMark, WalLevel};
+use pgmayday::wal::happening::{Completion, DatabaseMark, Parameters, WalLevel};
 use pgmayday::wal::{Happening, Record};
 use std::collections::BTreeSet;
 use std::fs;
@@ -125,23 +125,7 @@ fn compare_meaning(record: &Record, text: &str, kinds: &mut BTreeSet<&'static st
             ("assignment", vec![format!("ASSIGNMENT xtop {top}: subxacts: {}", list.join(" "))])
         }
         Happening::RestorePoint { name, .. } => ("restore point", vec![format!("RESTORE_POINT {name}")]),
-        Happening::Parameters(p) => {
-            let level = match p.wal_level {
-                WalLevel::Minimal => "minimal",
-                WalLevel::Replica => "replica",
-                WalLevel::Logical => "logical",
-            };
-            let text = format!(
-                "PARAMETER_CHANGE max_connections={} max_worker_processes={} max_wal_senders={} \
-                 max_prepared_xacts={} max_locks_per_xact={} wal_level={level} ",
-                p.max_connections,
-                p.max_worker_processes,
-                p.max_wal_senders,
-                p.max_prepared_transactions,
-                p.max_locks_per_transaction
-            );
-            ("parameters", vec![text])
-        }
+        Happening::Parameters(p) => ("parameters", vec![settings(p)]),
         Happening::Checkpoint(c) => {
             let end = if c.shutdown { "; shutdown" } else { "; online" };
             let fpw = if c.full_page_writes { "fpw true" } else { "fpw false" };
@@ -191,6 +175,23 @@ fn compare_meaning(record: &Record, text: &str, kinds: &mut BTreeSet<&'static st
     for part in parts {
         assert!(text.contains(&part), "'{part}' is not in '{text}'");
     }
+}
+
+fn settings(p: &Parameters) -> String {
+    let level = match p.wal_level {
+        WalLevel::Minimal => "minimal",
+        WalLevel::Replica => "replica",
+        WalLevel::Logical => "logical",
+    };
+    format!(
+        "PARAMETER_CHANGE max_connections={} max_worker_processes={} max_wal_senders={} max_prepared_xacts={} \
+         max_locks_per_xact={} wal_level={level} ",
+        p.max_connections,
+        p.max_worker_processes,
+        p.max_wal_senders,
+        p.max_prepared_transactions,
+        p.max_locks_per_transaction
+    )
 }
 
 fn completion(
