@@ -141,11 +141,12 @@ fn log_time(time: Timestamp) -> String {
     time.to_utc().format("%Y-%m-%d %H:%M:%S%.6f").to_string().trim_end_matches('0').to_owned()
 }
 
-/// Recovers a real server to every target and compares where it stopped and what it had replayed.
-pub(crate) fn compare(major: u16) {
+/// Recovers a real server to every so manieth target and compares where it stopped and what it had replayed.
+pub(crate) fn compare(major: u16, every: usize) {
     let Some(case) = Case::make(major) else { return };
     let (mut reached, mut refused) = (0, 0);
-    for target in case.targets() {
+    let targets = case.targets();
+    for target in targets.into_iter().step_by(every) {
         let outcome = case.simulate(&target);
         let real = case.recover(&target);
         let told = format!("{target:?}\n{outcome:#?}\n{}", real.log);
@@ -196,5 +197,5 @@ pub(crate) fn compare(major: u16) {
         }
         assert_eq!(completed.map(|text| text.trim_end_matches("+00").to_owned()), expected, "{told}");
     }
-    assert!(reached > 30 && refused > 3, "{reached} reached, {refused} refused");
+    assert!(reached > 30 / every && refused > 0, "{reached} reached, {refused} refused");
 }
