@@ -25,7 +25,6 @@ pub(super) struct Stitcher<'a> {
     version: Option<PgVersion>,
     page_bytes: u32,
     timeline: Option<Timeline>,
-    segments: u64,
     first_of_segment: bool,
     last: Option<Lsn>,
     open: Option<Box<Open>>,
@@ -76,7 +75,6 @@ impl<'a> Stitcher<'a> {
             version: request.expected.version,
             page_bytes: 0,
             timeline: None,
-            segments: 0,
             first_of_segment: true,
             last: None,
             open: None,
@@ -95,7 +93,6 @@ impl<'a> Stitcher<'a> {
     /// A segment's pieces follow.
     pub(super) fn enter(&mut self, segment: WalSegment) {
         self.segment = segment;
-        self.segments += 1;
         self.first_of_segment = true;
         self.timeline = None;
     }
@@ -175,8 +172,8 @@ impl<'a> Stitcher<'a> {
         const GO_ON: Result<ControlFlow<()>, WalError> = Ok(ControlFlow::Continue(()));
         self.end_lsn = head.end_lsn;
         self.switched = false;
-        // The first segment's head belongs to a record nobody asked for.
-        if self.segments == 1 {
+        // Until a record has begun, what a head belongs to is a record nobody asked for, however long it is.
+        if self.last.is_none() && self.open.is_none() {
             return GO_ON;
         }
         let start = self.segment_start();

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 /// One cluster in a folder of its own; stopped and removed when dropped.
 pub(crate) struct Server {
     pub(crate) major: u16,
-    pub(crate) bin: PathBuf,
     root: tempfile::TempDir,
     data: PathBuf,
     size: WalSegmentSize,
@@ -23,29 +22,52 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
-/// The binaries of a major version; their absence is a failure where servers are required, else a spoken skip.
-fn find(major: u16) -> Option<PathBuf> {
-    let base = std::env::var_os("PGMAYDAY_TEST_PG")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pg"), PathBuf::from);
-    let places = [base.join(format!("{major}/bin")), format!("/usr/lib/postgresql/{major}/bin").into()];
-    let found = places.into_iter().find(|bin| bin.join("pg_waldump").exists());
+/// Where versions that Debian does not ship are put by `tests/setup-postgres.sh`.
+fn fetched() -> impl Iterator<Item = PathBuf> {
+    [
+        std::env::var_os("PGMAYDAY_TEST_PG").map(PathBuf::from),
+        Some(Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("pg")),
+        Some(PathBuf::from("/var/tmp/pgmayday-tests/pg")),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The first of the given programs that is installed for a version.
+fn find(major: u16, name: &str) -> Option<PathBuf> {
+    let debian = PathBuf::from(format!("/usr/lib/postgresql/{major}/bin"));
+    let folders = fetched().map(|place| place.join(format!("{major}/bin")));
+    [debian].into_iter().chain(folders).map(|bin| bin.join(name)).find(|path| path.exists())
+}
+
+/// The server of a major version; its absence is a failure where servers are required, else a spoken skip.
+fn find_server(major: u16) -> Option<PathBuf> {
+    let found = find(major, "postgres");
     if found.is_none() {
-        let required = std::env::var_os("REQUIRE_SERVERS").is_some_and(|value| value != "0");
-        assert!(!required, "servers are required, but PostgreSQL {major} is not installed");
-        eprintln!("skipped: PostgreSQL {major} is not installed");
+        // The fetching script leaves a note where a version cannot be had at all.
+        let excused = fetched().any(|place| place.join(format!("{major}.unobtainable")).exists());
+        let required = std::env::var_os("REQUIRE_SERVERS").is_some_and(|value| value == "1");
+        assert!(!required || excused, "servers are required, but PostgreSQL {major} is not installed");
+        eprintln!("SKIPPED: PostgreSQL {major} is not installed (run tests/setup-postgres.sh)");
     }
     found
+}
+
+/// A program of exactly this version, or of a newer one that talks to it.
+pub(crate) fn find_tool(major: u16, name: &str) -> Option<PathBuf> {
+    let talks = matches!(name, "psql" | "pg_basebackup");
+    find(major, name).or_else(|| if talks { (major..=18).find_map(|newer| find(newer, name)) } else { None })
 }
 
 impl Server {
     /// A running cluster with an archive, or nothing if the version is not installed.
     pub(crate) fn make(major: u16, segment_mib: u32) -> Option<Self> {
-        let bin = find(major)?;
+        find_server(major)?;
         let root = tempfile::Builder::new().prefix(&format!("pgmayday-wal-{major}-")).tempdir().unwrap();
         let data = root.path().join("data");
         let size = WalSegmentSize::new(segment_mib << 20).unwrap();
         fs::create_dir(root.path().join("archive")).unwrap();
-        let mut server = Self { major, bin, root, data, size, running: false };
+        let mut server = Self { major, root, data, size, running: false };
         if is_root() {
             let id = |flag| {
                 let out = Command::new("id").args([flag, "postgres"]).output().unwrap();
@@ -63,7 +85,7 @@ impl Server {
             "listen_addresses=''\nunix_socket_directories='{root}'\nfsync=off\nmax_prepared_transactions=8\n\
              archive_mode=on\narchive_command='test ! -f {root}/archive/%f && cp %p {root}/archive/%f'\n\
              timezone='UTC'\nlog_timezone='UTC'\nmax_wal_size='64MB'\nmin_wal_size='8MB'\nautovacuum=off\n\
-             wal_compression=off\nshared_buffers='16MB'\n"
+             wal_compression=off\nshared_buffers='16MB'\nwal_keep_size='1GB'\n"
         ));
         server.start();
         Some(server)
@@ -78,12 +100,13 @@ impl Server {
 
     /// A command that runs one of PostgreSQL's programs as a user it accepts.
     pub(crate) fn program(&self, name: &str) -> Command {
+        let path = find_tool(self.major, name).unwrap_or_else(|| panic!("no {name} for {}", self.major));
         let mut command = if is_root() {
             let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(self.bin.join(name));
+            command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(path);
             command
         } else {
-            Command::new(self.bin.join(name))
+            Command::new(path)
         };
         command.env("TZ", "UTC").env("LC_ALL", "C").current_dir(self.root.path());
         command
@@ -301,6 +324,27 @@ impl Server {
         (fs::read_to_string(&log).unwrap(), started)
     }
 
+    /// Keeps the stopped cluster's files as they are now.
+    pub(crate) fn keep(&mut self) {
+        self.stop("fast");
+        let kept = self.path("kept");
+        assert!(Command::new("cp").arg("-a").args([&self.data, &kept]).status().unwrap().success());
+        self.start();
+    }
+
+    /// Puts back the files that were kept, without their log, to be recovered from the archive.
+    pub(crate) fn go_back(&mut self) {
+        self.stop("immediate");
+        fs::remove_dir_all(&self.data).unwrap();
+        fs::rename(self.path("kept"), &self.data).unwrap();
+    }
+
+    /// Loses a segment that was not archived.
+    pub(crate) fn lose_segment(&self, name: &str) {
+        assert!(!self.running);
+        fs::remove_file(self.data.join("pg_wal").join(name)).unwrap();
+    }
+
     /// Stops, recovers to the end of the log (or the given target) and promotes to a new timeline.
     pub(crate) fn promote(&mut self, timeline: u32, settings: &str) {
         self.stop("fast");
@@ -320,6 +364,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.path("server.log")).unwrap_or_default();
+            let tail: Vec<_> = log.lines().rev().take(15).collect();
+            eprintln!("the server said last (newest first):\n{}", tail.join("\n"));
+        }
         if self.running && !std::thread::panicking() {
             self.stop("immediate");
         } else if self.running {

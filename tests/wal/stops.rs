@@ -5,6 +5,7 @@ use crate::server::Server;
 use pgmayday::base::{Lsn, Timestamp, Xid};
 use pgmayday::wal::stop::Ended;
 use pgmayday::wal::{Happening, Outcome, Record, Simulation, Target};
+use std::fmt::Write as _;
 use std::fs;
 
 /// What a real recovery said.
@@ -85,7 +86,7 @@ impl Case {
         };
         let mut lines = format!("recovery_target_inclusive={inclusive}\nrecovery_target_action=promote\n");
         if !name.is_empty() {
-            lines += &format!("{name}='{value}'\n");
+            writeln!(lines, "{name}='{value}'").unwrap();
         }
         let (log, started) = self.server.recover_copy(&self.server.path("base"), &lines);
         Recovery { log, started }
@@ -140,11 +141,12 @@ fn log_time(time: Timestamp) -> String {
     time.to_utc().format("%Y-%m-%d %H:%M:%S%.6f").to_string().trim_end_matches('0').to_owned()
 }
 
-/// Recovers a real server to every target and compares where it stopped and what it had replayed.
-pub(crate) fn compare(major: u16) {
+/// Recovers a real server to every so manieth target and compares where it stopped and what it had replayed.
+pub(crate) fn compare(major: u16, every: usize) {
     let Some(case) = Case::make(major) else { return };
     let (mut reached, mut refused) = (0, 0);
-    for target in case.targets() {
+    let targets = case.targets();
+    for target in targets.into_iter().step_by(every) {
         let outcome = case.simulate(&target);
         let real = case.recover(&target);
         let told = format!("{target:?}\n{outcome:#?}\n{}", real.log);
@@ -163,7 +165,7 @@ pub(crate) fn compare(major: u16) {
         match &target {
             Target::Immediate => assert_eq!(said, "after reaching consistency", "{told}"),
             Target::Name(name) => {
-                assert!(said.starts_with(&format!("at restore point \"{name}\"")), "{told}")
+                assert!(said.starts_with(&format!("at restore point \"{name}\"")), "{told}");
             }
             Target::Lsn { .. } => {
                 assert_eq!(said, format!("{side} WAL location (LSN) \"{}\"", stop.lsn), "{told}");
@@ -195,5 +197,5 @@ pub(crate) fn compare(major: u16) {
         }
         assert_eq!(completed.map(|text| text.trim_end_matches("+00").to_owned()), expected, "{told}");
     }
-    assert!(reached > 30 && refused > 3, "{reached} reached, {refused} refused");
+    assert!(reached > 30 / every && refused > 0, "{reached} reached, {refused} refused");
 }

@@ -1,12 +1,14 @@
 //! What `pg_waldump` prints, compared with what this crate reads.
 
-use crate::server::Server;
+use crate::server::{Server, find_tool};
 use pgmayday::base::{Lsn, Timeline, Timestamp, WalSegment, Xid};
-use pgmayday::wal::happening::{Completion, DatabaseMark, WalLevel};
-use pgmayday::wal::{Happening, Record};
+use pgmayday::wal::happening::{Completion, DatabaseMark, Parameters, WalLevel};
+use pgmayday::wal::{Happening, Record, SegmentSource as _};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
 
 /// What was seen during a comparison.
 #[derive(Debug)]
@@ -69,51 +71,90 @@ const MANAGERS: [&str; 22] = [
     "LogicalMessage",
 ];
 
-/// Compares every record; `pg_waldump` knows no timelines, so it reads the newest file of every segment under one.
+/// Compares every record with what PostgreSQL's own tools print, where a version has any.
 pub(crate) fn compare(server: &Server, found: &[Record], from: Lsn, end: Lsn) -> Compared {
-    let folder = server.path("newest");
-    drop(fs::remove_dir_all(&folder));
-    fs::create_dir(&folder).unwrap();
-    let mut segments: Vec<WalSegment> = fs::read_dir(server.archive().path)
+    let Some(program) = find_tool(server.major, "pg_waldump") else {
+        let printed = (server.major >= 15 && server.archive().oldest_segment(Timeline(2)).unwrap().is_none())
+            .then(|| inspect(server, from, end));
+        return compare_text(printed.as_deref(), found, end);
+    };
+    compare_text(Some(&dump(&program, &server.archive().path, from)), found, end)
+}
+
+/// What `pg_waldump` prints of a folder; it knows no timelines, so it reads the newest file of every segment under one.
+pub(crate) fn dump(program: &Path, archive: &Path, from: Lsn) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut segments: Vec<WalSegment> = fs::read_dir(archive)
         .unwrap()
         .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
         .collect();
     segments.sort_unstable();
     for segment in segments {
-        let link = folder.join(WalSegment { timeline: Timeline(1), ..segment }.to_string());
+        let link = folder.path().join(WalSegment { timeline: Timeline(1), ..segment }.to_string());
         drop(fs::remove_file(&link));
-        symlink(server.archive().path.join(segment.to_string()), link).unwrap();
+        symlink(archive.join(segment.to_string()), link).unwrap();
     }
-    let mut command = server.program("pg_waldump");
-    let out = command.args(["-s", &from.to_string(), "-p"]).arg(folder).output().unwrap();
-    let text = String::from_utf8_lossy(&out.stdout);
-    compare_text(&text, found, from, end)
+    let mut command = Command::new(program);
+    let out =
+        command.env("TZ", "UTC").args(["-s", &from.to_string(), "-p"]).arg(folder.path()).output().unwrap();
+    String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
-/// Compares with text printed before.
-pub(crate) fn compare_text(text: &str, found: &[Record], from: Lsn, end: Lsn) -> Compared {
-    let lines: Vec<_> = text.lines().map(Line::parse).collect();
-    let mut compared = Compared { records: lines.len(), kinds: BTreeSet::new() };
-    assert_eq!(lines.first().map(|line| line.lsn >= from), Some(true));
-    for (record, line) in found.iter().zip(&lines) {
-        let read =
-            (record.lsn, record.prev, record.xid, record.total_bytes, MANAGERS[usize::from(record.manager)]);
-        assert_eq!(read, (line.lsn, line.prev, line.xid, line.total_bytes, line.manager), "{}", line.text);
-        compare_meaning(record, line.text, &mut compared.kinds);
+/// The same lines out of the running server.
+fn inspect(server: &Server, from: Lsn, end: Lsn) -> String {
+    server.sql(&format!(
+        "set client_min_messages = error; create extension if not exists pg_walinspect;
+         select format('rmgr: %s len (rec/tot): 0/ %s, tx: %s, lsn: %s, prev %s, desc: %s %s %s', resource_manager,
+           record_length, xid, start_lsn, prev_lsn, record_type, description, block_ref)
+         from pg_get_wal_records_info('{from}', '{end}')"
+    ))
+}
+
+/// Compares with printed lines, or, without them, only notes what was found.
+pub(crate) fn compare_text(text: Option<&str>, found: &[Record], end: Lsn) -> Compared {
+    let mut compared = Compared { records: found.len(), kinds: BTreeSet::new() };
+    let lines: Option<Vec<_>> =
+        text.map(|text| text.lines().filter(|line| line.starts_with("rmgr: ")).map(Line::parse).collect());
+    if let Some(lines) = &lines {
+        assert_eq!(found.len(), lines.len(), "records up to {end}");
+    }
+    for (at, record) in found.iter().enumerate() {
+        let line = lines.as_ref().map(|lines| &lines[at]);
+        if let Some(line) = line {
+            let manager = MANAGERS[usize::from(record.manager)];
+            let read = (record.lsn, record.prev, record.xid, record.total_bytes, manager);
+            assert_eq!(
+                read,
+                (line.lsn, line.prev, line.xid, line.total_bytes, line.manager),
+                "{}",
+                line.text
+            );
+        }
+        compare_meaning(record, line.map(|line| line.text), &mut compared.kinds);
         if record.lsn.0 >> 20 != (record.end_lsn.0 - 1) >> 20 && record.happening != Happening::Switch {
             compared.kinds.insert("across segments");
         }
     }
-    assert_eq!(found.len(), lines.len(), "records up to {end}");
     compared
 }
 
-fn compare_meaning(record: &Record, text: &str, kinds: &mut BTreeSet<&'static str>) {
-    let (kind, parts) = match &record.happening {
-        Happening::Other => {
-            assert!(!must_matter(record.manager, text), "{record:?} {text}");
-            return;
+fn compare_meaning(record: &Record, text: Option<&str>, kinds: &mut BTreeSet<&'static str>) {
+    let Some((kind, parts)) = meaning(record, kinds) else {
+        assert!(!text.is_some_and(|text| must_matter(record.manager, text)), "{record:?} {text:?}");
+        return;
+    };
+    kinds.insert(kind);
+    if let Some(text) = text {
+        for part in parts {
+            assert!(text.contains(&part), "'{part}' is not in '{text}'");
         }
+    }
+}
+
+/// What is read in one word, and the pieces PostgreSQL prints of it.
+fn meaning(record: &Record, kinds: &mut BTreeSet<&'static str>) -> Option<(&'static str, Vec<String>)> {
+    Some(match &record.happening {
+        Happening::Other => return None,
         Happening::Commit(done) => completion("commit", "commit prepared", done, record, kinds),
         Happening::Abort(done) => completion("abort", "abort prepared", done, record, kinds),
         Happening::Prepare(prepared) => {
@@ -125,31 +166,14 @@ fn compare_meaning(record: &Record, text: &str, kinds: &mut BTreeSet<&'static st
             ("assignment", vec![format!("ASSIGNMENT xtop {top}: subxacts: {}", list.join(" "))])
         }
         Happening::RestorePoint { name, .. } => ("restore point", vec![format!("RESTORE_POINT {name}")]),
-        Happening::Parameters(p) => {
-            let level = match p.wal_level {
-                WalLevel::Minimal => "minimal",
-                WalLevel::Replica => "replica",
-                WalLevel::Logical => "logical",
-            };
-            let text = format!(
-                "PARAMETER_CHANGE max_connections={} max_worker_processes={} max_wal_senders={} \
-                 max_prepared_xacts={} max_locks_per_xact={} wal_level={level} ",
-                p.max_connections,
-                p.max_worker_processes,
-                p.max_wal_senders,
-                p.max_prepared_transactions,
-                p.max_locks_per_transaction
-            );
-            ("parameters", vec![text])
-        }
+        Happening::Parameters(p) => ("parameters", vec![settings(p)]),
         Happening::Checkpoint(c) => {
-            let end = if c.shutdown { "; shutdown" } else { "; online" };
             let fpw = if c.full_page_writes { "fpw true" } else { "fpw false" };
             let next = format!("xid {}:{};", c.next_xid >> 32, c.next_xid & 0xFFFF_FFFF);
-            let tli = format!("; tli {}; prev tli {};", c.timeline, c.prev_timeline);
-            let name = if c.shutdown { "CHECKPOINT_SHUTDOWN redo " } else { "CHECKPOINT_ONLINE redo " };
-            assert!(same_lsn(text.strip_prefix(name).unwrap(), c.redo), "{text}");
-            ("checkpoint", vec![tli, fpw.to_owned(), next, end.to_owned()])
+            let name = if c.shutdown { "CHECKPOINT_SHUTDOWN" } else { "CHECKPOINT_ONLINE" };
+            let begin = format!("{name} redo {}; tli {}; prev tli {};", c.redo, c.timeline, c.prev_timeline);
+            let end = if c.shutdown { "; shutdown" } else { "; online" };
+            ("checkpoint", vec![begin, fpw.to_owned(), next, end.to_owned()])
         }
         Happening::CheckpointRedo { .. } => ("checkpoint redo", vec!["CHECKPOINT_REDO".to_owned()]),
         Happening::EndOfRecovery { timeline, prev_timeline, time, .. } => (
@@ -157,13 +181,10 @@ fn compare_meaning(record: &Record, text: &str, kinds: &mut BTreeSet<&'static st
             vec![format!("END_OF_RECOVERY tli {timeline}; prev tli {prev_timeline}; time {}", moment(*time))],
         ),
         Happening::FullPageWrites(on) => ("full page writes", vec![format!("FPW_CHANGE {on}")]),
-        Happening::BackupEnd { start } => {
-            assert!(same_lsn(text.strip_prefix("BACKUP_END ").unwrap(), *start), "{text}");
-            ("backup end", Vec::new())
-        }
+        Happening::BackupEnd { start } => ("backup end", vec![format!("BACKUP_END {start}")]),
         Happening::Switch => ("switch", vec!["SWITCH".to_owned()]),
-        Happening::Overwritten { time, .. } => {
-            ("overwritten", vec!["OVERWRITE_CONTRECORD lsn ".to_owned(), moment(*time)])
+        Happening::Overwritten { time, lsn } => {
+            ("overwritten", vec![format!("OVERWRITE_CONTRECORD lsn {lsn}; time {}", moment(*time))])
         }
         Happening::DatabaseCreated { database, tablespace, .. } => {
             ("database created", vec!["CREATE".to_owned(), format!("{tablespace}/{database}")])
@@ -173,10 +194,10 @@ fn compare_meaning(record: &Record, text: &str, kinds: &mut BTreeSet<&'static st
         }
         Happening::DatabaseDropped { database, tablespaces } => {
             let dirs = tablespaces.iter().map(|space| format!(" {space}/{database}"));
-            ("database dropped", [Some("DROP dir".to_owned())].into_iter().flatten().chain(dirs).collect())
+            ("database dropped", [format!("DROP dir {}/", tablespaces[0])].into_iter().chain(dirs).collect())
         }
         Happening::DatabaseInPlace(mark) => {
-            assert!(*mark != DatabaseMark::Unreadable, "{text}");
+            assert!(*mark != DatabaseMark::Unreadable);
             let marked = matches!(mark, DatabaseMark::Invalid { .. });
             (if marked { "database marked" } else { "database in place" }, vec!["INPLACE".to_owned()])
         }
@@ -186,11 +207,24 @@ fn compare_meaning(record: &Record, text: &str, kinds: &mut BTreeSet<&'static st
         Happening::TablespaceDropped { tablespace } => {
             ("tablespace dropped", vec![format!("DROP {tablespace}")])
         }
+    })
+}
+
+fn settings(p: &Parameters) -> String {
+    let level = match p.wal_level {
+        WalLevel::Minimal => "minimal",
+        WalLevel::Replica => "replica",
+        WalLevel::Logical => "logical",
     };
-    kinds.insert(kind);
-    for part in parts {
-        assert!(text.contains(&part), "'{part}' is not in '{text}'");
-    }
+    format!(
+        "PARAMETER_CHANGE max_connections={} max_worker_processes={} max_wal_senders={} max_prepared_xacts={} \
+         max_locks_per_xact={} wal_level={level} ",
+        p.max_connections,
+        p.max_worker_processes,
+        p.max_wal_senders,
+        p.max_prepared_transactions,
+        p.max_locks_per_transaction
+    )
 }
 
 fn completion(
@@ -222,16 +256,10 @@ fn subs(subs: &[Xid]) -> String {
     format!("subxacts: {}", list.join(" "))
 }
 
-/// As `pg_waldump` prints it: six digits and the zone's name.
+/// The part of a time that every tool prints alike: neither zeros at its end nor the zone.
 fn moment(time: Timestamp) -> String {
-    time.to_utc().format("%Y-%m-%d %H:%M:%S%.6f UTC").to_string()
-}
-
-fn same_lsn(text: &str, lsn: Lsn) -> bool {
-    let digits = text.split([';', ' ']).next().unwrap();
-    let (high, low) = digits.split_once('/').unwrap();
-    u64::from_str_radix(high, 16).unwrap() == lsn.0 >> 32
-        && u64::from_str_radix(low, 16).unwrap() == lsn.0 & 0xFFFF_FFFF
+    let text = time.to_utc().format("%Y-%m-%d %H:%M:%S%.6f").to_string();
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// What must never be passed over as meaningless.

@@ -98,6 +98,18 @@ fn a_long_head_that_matters_is_read_again() {
 }
 
 #[test]
+fn a_scan_may_begin_inside_a_record_longer_than_a_segment() {
+    let mut log = Log::new(15);
+    log.filler(100);
+    log.filler(3 << 20);
+    let first = log.commit(1, T0);
+    log.commit(2, T0);
+    let request = ScanRequest { from: Lsn(2 << 20), ..request(&log) };
+    let (records, _) = all_of(&log, &request).unwrap();
+    assert_eq!((records.len(), records[0].lsn), (2, first));
+}
+
+#[test]
 fn a_scan_may_begin_at_any_record_and_end_before_any() {
     let log = sample();
     let (records, _) = all(&log).unwrap();
