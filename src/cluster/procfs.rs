@@ -14,6 +14,10 @@ use std::time::Duration;
 /// Inode of the pid namespace of the whole host (`PROC_PID_INIT_INO` of the kernel).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
+/// How often a closed process is looked at again, and how long apart.
+const LOOKS: u32 = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
 /// A process that uses one of the folders asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Use {
@@ -95,6 +99,21 @@ impl Host {
                     }
                 }
             }
+        }
+        // Closed while it changes its user, starts or ends: a moment later it is open or gone.
+        for _ in 0..LOOKS {
+            if hidden.is_empty() {
+                break;
+            }
+            std::thread::sleep(BETWEEN_LOOKS);
+            hidden.retain(|&pid| match self.use_of(pid, roots, &identities) {
+                Look::Denied => self.alive(pid),
+                Look::Nothing => false,
+                Look::Uses { what, .. } => {
+                    servers.push(Use { pid, why: format!("process {pid} ({}) {what}", self.name(pid)) });
+                    false
+                }
+            });
         }
         let seen = look_as_owner(owner, &hidden);
         hidden.retain(|pid| !seen.iter().any(|(seen, _)| seen == pid) && self.alive(*pid));

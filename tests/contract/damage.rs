@@ -75,8 +75,13 @@ fn a_gap_in_the_middle_is_refused_and_does_not_hurt_where_it_is_not_needed() {
         "--target-action=promote".to_owned(),
         "--archive-mode=off".to_owned(),
     ];
-    case.restore(&before).ok();
-    promoted(&case, &fixture.rows_at("m2"), "damage::gap");
+    let run = case.restore(&before);
+    // Servers that read ahead ask for segments past the target: then the plan must refuse, not the server.
+    if run.code == Some(0) {
+        promoted(&case, &fixture.rows_at("m2"), "damage::gap");
+    } else {
+        case.assert_untouched(&run.refused(REFUSED).says(&[gap]));
+    }
 }
 
 #[test]

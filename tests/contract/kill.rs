@@ -4,7 +4,7 @@
 use crate::common::servers::{self, Primary, STANZA};
 use crate::common::tree::{self, Tree};
 use crate::common::{Case, Run, stand_in, work_root};
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread::sleep;
@@ -23,7 +23,10 @@ const ARGUMENTS: [&str; 3] = ["--type=immediate", "--archive-mode=off", "--proce
 /// The repository, made by real tools once and kept below the target directory.
 fn repository() -> Option<PathBuf> {
     let bin = servers::postgres("15", "kill")?;
-    let kept = work_root().join("kill-repo-2");
+    let kept = work_root().join("kill-repo-3");
+    // Two tests want it, perhaps in two processes: one makes it.
+    let lock = File::create(kept.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
     if kept.exists() {
         return Some(kept);
     }
@@ -33,14 +36,16 @@ fn repository() -> Option<PathBuf> {
     // The WAL of the load is in nobody's way: the backup starts after it.
     server.ask("alter system set archive_command = '/bin/true'");
     server.ask("select pg_reload_conf()");
-    server.ask("create table big as select id, md5(id::text) as a, repeat(md5((id % 97)::text), 3) as b from generate_series(1, 1500000) id");
-    server.ask("create table wide as select id, (select string_agg(md5((id * 31 + n)::text), '') from generate_series(1, 60) n) as t from generate_series(1, 40000) id");
+    // Files of some 12 MB: a file that was cut short is written anew, so many are needed to see work reused.
+    server.ask(
+        "do $$ begin for n in 1..28 loop execute format('create table part_%s as select id, md5((id * %s)::text) as a, repeat(md5((id %% 97)::text), 2) as b from generate_series(1, 90000) id', n, n); end loop; end $$",
+    );
     server.ask("do $$ begin for n in 1..200 loop execute format('create table small_%s as select generate_series(1, 300) as id', n); end loop; end $$");
     server.ask("alter system reset archive_command");
     server.ask("select pg_reload_conf()");
     primary.archive_all();
     primary.pgbackrest("backup", &["--type=full"]);
-    Some(primary.keep_repo("kill-repo-2"))
+    Some(primary.keep_repo("kill-repo-3"))
 }
 
 fn case() -> Option<Case> {

@@ -86,7 +86,8 @@ impl Server {
     pub(crate) fn start(bin: &Path, pgdata: &Path, settings: &[&str]) -> Self {
         let socket = tempfile::Builder::new().prefix("pgm-").tempdir_in("/tmp").unwrap();
         give(socket.path());
-        let log = pgdata.with_extension("log");
+        // Not beside the data directory: what stands there is compared.
+        let log = socket.path().join("log");
         let output = File::create(&log).unwrap();
         let mut command = as_user(bin.join("postgres"));
         command.arg("-D").arg(pgdata);
@@ -344,8 +345,9 @@ impl Primary {
     pub(crate) fn archive_all(&self) {
         let last = self.server().ask("select pg_walfile_name(pg_switch_wal())");
         let begun = Instant::now();
-        // A switch on a segment's first byte is none: then the segment before it is the last one.
-        while self.server().ask(&format!("select coalesce(last_archived_wal, '') >= '{last}' or pg_walfile_name(pg_current_wal_lsn()) = '{last}' from pg_stat_archiver")) != "t" {
+        // The name of a segment's first byte is that of the segment before: it is the last one with content.
+        let archived = format!("select coalesce(last_archived_wal, '') >= '{last}' from pg_stat_archiver");
+        while self.server().ask(&archived) != "t" {
             assert!(begun.elapsed() < PATIENCE, "segment {last} is not archived:\n{}", self.server().log());
             sleep(Duration::from_millis(20));
         }
