@@ -186,13 +186,9 @@ fn a_wrong_passphrase_is_called_that() {
     let run = said(case.restore(&to_the_end(None)).refused(DAMAGED).says(&["passphrase"]));
     case.assert_untouched(&run);
     // No passphrase for an encrypted repository, and one for a plain one.
-    let plain = fixture
-        .template()
-        .lines()
-        .filter(|line| !line.contains("cipher"))
-        .map(|line| format!("{line}\n"))
-        .collect::<String>();
-    case.configure(&plain);
+    let template = fixture.template();
+    let plain: Vec<_> = template.lines().filter(|line| !line.contains("cipher")).collect();
+    case.configure(&plain.join("\n"));
     let run = said(case.restore(&to_the_end(None)).refused(&[2, 4]).says(&["encrypted"]));
     case.assert_untouched(&run);
     let unencrypted = Fixture::load("a1-plain-none");
@@ -281,7 +277,7 @@ fn a_missing_or_shortened_data_file_is_named_and_nothing_can_start() {
     let content = fs::read(&path).unwrap();
     let damages: [&dyn Fn(); 3] =
         [&|| fs::remove_file(&path).unwrap(), &|| edit::put(&path, &content[..content.len() - 1]), &|| {
-            edit::put(&path, &[&content[..], b"x"].concat())
+            edit::put(&path, &[&content[..], b"x"].concat());
         }];
     for damage in damages {
         damage();

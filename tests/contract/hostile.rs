@@ -286,6 +286,7 @@ fn sizes_that_lie() {
             let run = run.refused(REFUSED).says_any(&[
                 "PG_VERSION",
                 "backup.manifest' in repo1",
+                "bundle/",
                 "not enough room",
             ]);
             trap.case.assert_cannot_start(&run);
@@ -364,7 +365,7 @@ fn lines_without_end_are_refused_in_bounded_memory() {
         let inner = trap.case.command("restore");
         // bash sets the limit and becomes the program (through setpriv where the test drops rights).
         command
-            .args(["-c", &format!("ulimit -v {MEMORY_KIB} && exec \"$@\"",), "limit"])
+            .args(["-c", &format!("ulimit -v {MEMORY_KIB} && exec \"$@\""), "limit"])
             .arg(inner.get_program())
             .args(inner.get_args());
         command.args(["--type=none", "--process-max=1", &format!("--set={label}")]).current_dir("/");

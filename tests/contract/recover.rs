@@ -120,11 +120,7 @@ fn one(fixture: &Fixture, recorded: &Recovered<'_>) {
             run.ok().says(words);
             rows
         }
-        Wanted::AsRecorded(rows) => {
-            run.ok();
-            rows
-        }
-        Wanted::Better(rows) => {
+        Wanted::AsRecorded(rows) | Wanted::Better(rows) => {
             run.ok();
             rows
         }
@@ -138,7 +134,7 @@ fn one(fixture: &Fixture, recorded: &Recovered<'_>) {
     if recorded.timeline_after > 0 {
         assert_eq!(server.timeline(), recorded.timeline_after, "{name}\n{}", server.log());
     }
-    eprintln!("{name}: {} rows", rows.rows);
+    eprintln!("{name}: {} rows", rows.count);
 }
 
 /// The options of the recorded run; all were made with archiving off and promotion at the target.

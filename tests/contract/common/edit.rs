@@ -137,23 +137,31 @@ impl Draft {
         self.set(section, key, &value.to_string())
     }
 
-    /// The text, with the right checksum at its end.
+    /// The text, with the right checksum at its end: SHA-1 over the same content written as one JSON object.
     pub(crate) fn sealed(&self) -> String {
-        let mut json = String::from("{");
-        let mut text = String::new();
-        for (number, (section, lines)) in self.sections.iter().enumerate() {
-            json.push_str(&format!("{}\"{section}\":{{", if number > 0 { "," } else { "" }));
-            text.push_str(&format!("[{section}]\n"));
-            for (number, (key, value)) in lines.iter().enumerate() {
-                let quoted = serde_json::to_string(key).unwrap();
-                json.push_str(&format!("{}{quoted}:{value}", if number > 0 { "," } else { "" }));
-                text.push_str(&format!("{key}={value}\n"));
-            }
-            json.push('}');
-            text.push('\n');
-        }
-        json.push('}');
-        format!("{text}[backrest]\nbackrest-checksum=\"{}\"\n", sha1(json.as_bytes()))
+        let quoted = |key: &str| serde_json::to_string(key).unwrap();
+        let lines = |lines: &[(String, String)], one: &dyn Fn(&str, &str) -> String, between: &str| {
+            lines.iter().map(|(key, value)| one(key, value)).collect::<Vec<_>>().join(between)
+        };
+        let json: Vec<_> = self
+            .sections
+            .iter()
+            .map(|(name, content)| {
+                format!(
+                    "\"{name}\":{{{}}}",
+                    lines(content, &|key, value| format!("{}:{value}", quoted(key)), ",")
+                )
+            })
+            .collect();
+        let text: Vec<_> = self
+            .sections
+            .iter()
+            .map(|(name, content)| {
+                format!("[{name}]\n{}\n", lines(content, &|key, value| format!("{key}={value}"), "\n"))
+            })
+            .collect();
+        let checksum = sha1(format!("{{{}}}", json.join(",")).as_bytes());
+        format!("{}\n[backrest]\nbackrest-checksum=\"{checksum}\"\n", text.join("\n"))
     }
 
     /// Writes it as the manifest of a backup, main file and copy, encrypted if the repository is.

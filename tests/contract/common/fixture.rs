@@ -47,7 +47,7 @@ pub(crate) struct Recovered<'a> {
 /// What the ledger holds; compared to the row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rows {
-    pub(crate) rows: u64,
+    pub(crate) count: u64,
     pub(crate) max_id: u64,
     pub(crate) md5: String,
 }
@@ -177,7 +177,7 @@ fn texts<'a>(value: &'a Value, key: &str) -> Vec<&'a str> {
 
 fn rows(value: &Value) -> Rows {
     let number = |key: &str| value[key].as_u64().unwrap();
-    Rows { rows: number("rows"), max_id: number("max_id"), md5: text(value, "md5").unwrap().to_owned() }
+    Rows { count: number("rows"), max_id: number("max_id"), md5: text(value, "md5").unwrap().to_owned() }
 }
 
 /// Extracts as the user, beside the final place, so that two test processes never see half a fixture.

@@ -189,7 +189,7 @@ impl Server {
         let answer = self.ask(LEDGER);
         let mut fields = answer.split('|');
         let mut next = || fields.next().unwrap().to_owned();
-        Rows { rows: next().parse().unwrap(), max_id: next().parse().unwrap(), md5: next() }
+        Rows { count: next().parse().unwrap(), max_id: next().parse().unwrap(), md5: next() }
     }
 
     /// The timeline it writes.
@@ -296,12 +296,12 @@ impl Primary {
             "timezone=UTC",
         ];
         // In the file, not on the command line: the backup must carry what its WAL needs.
-        let lines: String = settings
+        let lines: Vec<_> = settings
             .iter()
             .map(|s| s.split_once('=').unwrap())
-            .map(|(k, v)| format!("{k} = '{v}'\n"))
+            .map(|(k, v)| format!("{k} = '{v}'"))
             .collect();
-        fs::write(at("pg/postgresql.conf"), lines).unwrap();
+        fs::write(at("pg/postgresql.conf"), lines.join("\n")).unwrap();
         give(&at("pg/postgresql.conf"));
         let mut server = Server::start(bin, &at("pg"), &[]);
         assert_eq!(server.settle(), Settled::Writable, "{}", server.log());
