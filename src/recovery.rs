@@ -10,10 +10,12 @@ pub mod in_place;
 pub mod salvage;
 pub mod source;
 
-use crate::base::{Kind, Report};
+use crate::base::{Bytes, Kind, Report};
 use crate::cluster::ClusterError;
+use crate::cluster::owner::{Account, is_root};
 use crate::cluster::sql::SqlError;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// Why a recovery went no further.
@@ -55,6 +57,16 @@ pub enum RecoveryError {
     /// A part of the recovery that somebody else does failed.
     #[error(transparent)]
     Part(#[from] Report),
+    /// There is no room for what must be kept.
+    #[error("{} has no room for {needed} of unarchived WAL, only {free} are free", path.display())]
+    Space {
+        /// The folder.
+        path: PathBuf,
+        /// Bytes to be saved.
+        needed: Bytes,
+        /// Bytes free.
+        free: Bytes,
+    },
     /// A file could not be read, written or renamed.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -79,6 +91,26 @@ impl RecoveryError {
     }
 }
 
+/// Gives a file or folder we made to the owner of the cluster.
+fn give(path: &Path, owner: &Account) -> Result<(), RecoveryError> {
+    if is_root() {
+        std::os::unix::fs::lchown(path, Some(owner.uid), Some(owner.gid))
+            .map_err(RecoveryError::io("give to the owner", path))?;
+    }
+    Ok(())
+}
+
+/// Makes a folder that only the owner may enter, its missing parents too.
+fn make_folder(path: &Path, owner: &Account) -> Result<(), RecoveryError> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    for folder in missing.into_iter().rev() {
+        let made = std::fs::DirBuilder::new().mode(0o700).create(folder);
+        made.map_err(RecoveryError::io("make", folder))?;
+        give(folder, owner)?;
+    }
+    Ok(())
+}
+
 impl From<SqlError> for RecoveryError {
     fn from(error: SqlError) -> Self {
         Self::Cluster(error.into())
@@ -94,6 +126,8 @@ impl From<RecoveryError> for Report {
             RecoveryError::Layout { .. } => {
                 Self::new(Kind::Refused(None), text).hint("restore to another directory and move it by hand")
             }
+            RecoveryError::Space { .. } => Self::new(Kind::Refused(None), text)
+                .hint("free some space; the unarchived WAL is what the archive does not have"),
             RecoveryError::NotRight { .. } => Self::new(Kind::TargetUnreachable, text),
             RecoveryError::Timeout { .. } => Self::new(Kind::Unreachable, text),
             RecoveryError::Server { .. } | RecoveryError::Io { .. } => Self::failed(text),

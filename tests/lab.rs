@@ -5,11 +5,16 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on must fail")]
 #![expect(clippy::disallowed_methods, reason = "a test starts the program and clears its own folders")]
 
+use pgmayday::base::{Kind, TargetTime, Timeline, Timestamp};
 use pgmayday::cluster::owner::{Users, is_root, run_as};
 use pgmayday::lab::db::Db;
+use pgmayday::lab::rehearsal::{self, LabService};
 use pgmayday::lab::truth::Truth;
 use pgmayday::lab::verify::verify;
 use pgmayday::lab::{Lab, disaster, ledger, process};
+use pgmayday::model::op::{Cancel, Silent};
+use pgmayday::model::target;
+use pgmayday::recovery::in_place::{Target, recover};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -134,6 +139,43 @@ fn three_disasters_in_a_row_are_undone_to_the_row() {
     assert_eq!(status["archive"]["failed"], 0);
     json(&dir, &["down"]);
     assert!(!dir.exists());
+}
+
+#[test]
+fn a_target_with_the_damage_in_it_is_followed_by_an_earlier_one() {
+    let Some(place) = Place::new() else { return };
+    let dir = place.dir("lab");
+    json(&dir, &["up"]);
+    let lab = Lab::open(&dir).unwrap();
+    json(&dir, &["break", "bad-update"]);
+    let damage = Timestamp(disaster::happened(&lab).unwrap()[0].at_us);
+    wait_until("a commit after the damage", || {
+        Truth::load(&lab.truth_file()).unwrap().commits.last().unwrap().at > damage
+    });
+    let at = |at: Timestamp| Target {
+        at: target::Target::Time(TargetTime { at, text: at.to_string(), zone_assumed: false }),
+        exclusive: false,
+        timeline: Timeline(1),
+    };
+    // The first is the damage's own commit; the second ends just before it.
+    let targets = [at(damage), at(Timestamp(damage.0 - 1))];
+    let (spec, source) = (rehearsal::spec(&lab, "again").unwrap(), rehearsal::source(&lab).unwrap());
+    let service = LabService::new(&lab);
+    let recovered = recover(&spec, &targets, &source, &service, &Silent, &Cancel::default());
+    let recovered = recovered.unwrap_or_else(|report| unreachable!("{report}"));
+    assert_eq!((recovered.tries, &recovered.target, recovered.timeline), (2, &targets[1], Timeline(2)));
+    let verdict = service.verdict().unwrap();
+    assert_eq!((verdict.rows_found, verdict.differences), (verdict.rows_expected, Vec::new()));
+    assert_eq!(verdict.rows_expected, disaster::happened(&lab).unwrap()[0].rows_before);
+
+    // A target that the archive cannot reach is refused while everything still runs.
+    let future = Timestamp(Timestamp::now().0 + 3_600_000_000);
+    let targets = [Target { timeline: Timeline(2), ..at(future) }];
+    let spec = rehearsal::spec(&lab, "future").unwrap();
+    let refused = recover(&spec, &targets, &source, &service, &Silent, &Cancel::default()).unwrap_err();
+    assert_eq!(refused.kind, Kind::TargetUnreachable, "{refused}");
+    assert!(process::postmaster(&lab.primary()).is_some());
+    json(&dir, &["down"]);
 }
 
 #[test]

@@ -181,7 +181,7 @@ impl Act {
             }
             Verb::Status => self.show_status(&Lab::open(dir)?),
             Verb::Down => {
-                down::down(&Lab::open(dir)?)?;
+                down::down_in(dir)?;
                 if self.quiet {
                     return Ok(());
                 }
@@ -235,8 +235,13 @@ impl Act {
         command.args(self.arguments());
         let ended =
             command.status().map_err(|e| Report::failed(format!("cannot run the lab as {ACCOUNT}: {e}")))?;
-        if ended.success() && self.verb == Verb::Down && dir.exists() {
-            // Emptied by the account, which may not remove it from a folder of root's.
+        let emptied = match self.verb {
+            Verb::Down => ended.success(),
+            Verb::Up => !ended.success(),
+            _ => false,
+        };
+        // Emptied by the account, which may not remove it from a folder of root's.
+        if emptied && std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none()) {
             std::fs::remove_dir(dir)
                 .map_err(|e| Report::failed(format!("cannot remove {}: {e}", dir.display())))?;
         }

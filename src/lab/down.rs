@@ -1,11 +1,12 @@
 //! Taking a lab down: its own processes, then its own directory, nothing else.
 
-use super::layout::Lab;
+use super::layout::{Lab, SETTINGS};
+use super::marker::Root;
 use super::workload::{self, Order};
 use super::{LabError, postgres, process};
 use rustix::process::Signal;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Stops what the lab started and removes its directory; safe to run again after it was interrupted.
@@ -16,6 +17,15 @@ pub fn down(lab: &Lab) -> Result<(), LabError> {
     }
     end_the_rest(lab)?;
     lab.root().clone().remove_everything()
+}
+
+/// Takes down what is in `dir`, also a lab whose making was killed before anything was started in it.
+pub fn down_in(dir: &Path) -> Result<(), LabError> {
+    let root = Root::open(dir)?;
+    if root.path().join(SETTINGS).symlink_metadata().is_err() {
+        return root.remove_everything();
+    }
+    down(&Lab::open(dir)?)
 }
 
 fn stop_workload(lab: &Lab) -> Result<(), LabError> {

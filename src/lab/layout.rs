@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 const SCHEMA: &str = "pgmayday.lab/1";
+/// Name of the settings file; once it is there, something may run.
+pub const SETTINGS: &str = "lab.json";
 /// The stanza of the lab's repository.
 pub const STANZA: &str = "lab";
 /// The superuser of the lab's clusters, by the private socket only.
@@ -49,7 +51,7 @@ impl Lab {
     /// Opens the lab in `dir`, marker and settings proven to belong together.
     pub fn open(dir: &Path) -> Result<Self, LabError> {
         let root = Root::open(dir)?;
-        let path = root.path().join("lab.json");
+        let path = root.path().join(SETTINGS);
         let text = std::fs::read(&path).map_err(|e| LabError::NotALab {
             dir: dir.to_owned(),
             why: format!("it was never finished, lab.json is missing ({e})"),
@@ -66,7 +68,7 @@ impl Lab {
     pub fn create(root: Root, mut settings: Settings) -> Result<Self, LabError> {
         SCHEMA.clone_into(&mut settings.schema);
         root.id().clone_into(&mut settings.id);
-        let path = root.path().join("lab.json");
+        let path = root.path().join(SETTINGS);
         let text = serde_json::to_vec_pretty(&settings)
             .map_err(|e| LabError::Damaged { path: path.clone(), why: e.to_string() })?;
         atomic_replace(&path, &text, 0o600).map_err(LabError::io("write", &path))?;
@@ -87,7 +89,7 @@ impl Lab {
     pub fn binaries(&self) -> Result<Binaries, LabError> {
         let Settings { pg_bin, pg_version, .. } = &self.settings;
         let version =
-            pg_version.parse().map_err(|why| LabError::Damaged { path: self.dir().join("lab.json"), why })?;
+            pg_version.parse().map_err(|why| LabError::Damaged { path: self.dir().join(SETTINGS), why })?;
         Ok(Binaries { folder: pg_bin.clone(), version })
     }
 

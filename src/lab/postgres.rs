@@ -22,7 +22,7 @@ pub fn start(lab: &Lab, data_dir: &Path, log: &str) -> Result<(), LabError> {
         "-s".as_ref(),
         "start".as_ref(),
     ];
-    programs::run(&lab.settings().pg_bin.join("pg_ctl"), &args).map(drop)
+    programs::run(lab.dir(), &lab.settings().pg_bin.join("pg_ctl"), &args).map(drop)
 }
 
 /// Kills a server the hard way, as a power cut would; false if none ran.

@@ -5,7 +5,8 @@
 use super::LabError;
 use crate::base::PgVersion;
 use crate::cluster::binaries::{Binaries, Search};
-use crate::cluster::process::{command, run_limited};
+use crate::cluster::owner::{Users, owner_of, run_as};
+use crate::cluster::process::run_limited;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,16 +18,16 @@ const PLACES: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
 /// PostgreSQL's major versions that this program can run.
 const MAJORS: std::ops::RangeInclusive<u16> = 13..=18;
 
-/// A command with an empty environment.
-pub fn clean(program: &Path) -> Command {
-    let mut command = command(program);
+/// A command with an empty environment, run as the owner of the lab in `dir`.
+pub fn clean(dir: &Path, program: &Path) -> Result<Command, LabError> {
+    let mut command = run_as(&owner_of(dir, &Users::new())?, program)?;
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
-    command
+    Ok(command)
 }
 
-/// Runs a program to its end; its standard output if it succeeded.
-pub fn run<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> Result<String, LabError> {
-    let mut command = clean(program);
+/// Runs a program for the lab in `dir` to its end; its standard output if it succeeded.
+pub fn run<S: AsRef<OsStr>>(dir: &Path, program: &Path, args: &[S]) -> Result<String, LabError> {
+    let mut command = clean(dir, program)?;
     command.args(args);
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let failed = |status: String, output: String| LabError::Program { program: name.clone(), status, output };

@@ -142,7 +142,7 @@ fn backups(lab: &Lab) -> Result<Vec<String>, LabError> {
         "--output=json".to_owned(),
         "info".to_owned(),
     ];
-    let text = programs::run(&lab.settings().pgbackrest, &args)?;
+    let text = programs::run(lab.dir(), &lab.settings().pgbackrest, &args)?;
     let bad = |why: String| LabError::Damaged { path: lab.dir().join("repo"), why };
     let info: serde_json::Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
     let labels = info

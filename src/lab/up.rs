@@ -132,7 +132,7 @@ fn make_primary(lab: &Lab) -> Result<(), LabError> {
         ["--data-checksums", "--wal-segsize=1", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
     let mut all: Vec<&std::ffi::OsStr> = args.iter().map(AsRef::as_ref).collect();
     all.extend::<[&std::ffi::OsStr; 4]>(["-U".as_ref(), SUPERUSER.as_ref(), "-D".as_ref(), data.as_ref()]);
-    programs::run(&lab.settings().pg_bin.join("initdb"), &all)?;
+    programs::run(lab.dir(), &lab.settings().pg_bin.join("initdb"), &all)?;
     append(&data.join("postgresql.conf"), &server_settings(lab))?;
     std::fs::write(data.join("pg_hba.conf"), HBA).map_err(LabError::io("write", &data.join("pg_hba.conf")))
 }
@@ -224,7 +224,7 @@ fn start_workload(lab: &Lab) -> Result<(), LabError> {
     let file = std::fs::File::create(&log).map_err(LabError::io("make", &log))?;
     let again = file.try_clone().map_err(LabError::io("make", &log))?;
     workload::order(lab, Order::Run)?;
-    let mut command = programs::clean(&lab.settings().program);
+    let mut command = programs::clean(lab.dir(), &lab.settings().program)?;
     command.arg("lab").arg(workload::SUBCOMMAND).arg(format!("--dir={}", lab.dir().display()));
     command.stdout(file).stderr(again);
     let mut child = command.spawn().map_err(LabError::io("start", &lab.settings().program))?;
@@ -249,7 +249,7 @@ fn start_workload(lab: &Lab) -> Result<(), LabError> {
 pub fn pgbackrest(lab: &Lab, args: &[&str]) -> Result<(), LabError> {
     let mut all = vec![format!("--config={}", lab.config().display()), format!("--stanza={STANZA}")];
     all.extend(args.iter().map(|&arg| arg.to_owned()));
-    programs::run(&lab.settings().pgbackrest, &all).map(drop)
+    programs::run(lab.dir(), &lab.settings().pgbackrest, &all).map(drop)
 }
 
 fn make_standby(lab: &Lab) -> Result<(), LabError> {
@@ -268,7 +268,7 @@ fn make_standby(lab: &Lab) -> Result<(), LabError> {
         "-d".to_owned(),
         format!("host={sockets} port={primary_port} user={SUPERUSER} application_name=standby"),
     ];
-    programs::run(&pg_bin.join("pg_basebackup"), &args)?;
+    programs::run(lab.dir(), &pg_bin.join("pg_basebackup"), &args)?;
     append(
         &data.join("postgresql.conf"),
         &format!("port = {standby_port}\ncluster_name = 'pgmayday-lab-standby'\n"),

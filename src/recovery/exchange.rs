@@ -4,9 +4,10 @@
 //! quarantine cannot be started: its `pg_control` bears another name until a person gives it back. Nothing is
 //! ever removed.
 
-use super::RecoveryError;
+use super::{RecoveryError, give};
 use crate::base::Timestamp;
 use crate::base::files::{atomic_replace, sync_folder, sync_folder_of};
+use crate::cluster::owner::Account;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,13 @@ fn try_exchange(parent: &Path, operation: &str) -> Result<(), String> {
 /// Exchanges `restored` and `data_dir`, then moves the old content to `quarantine` and makes it unstartable.
 ///
 /// Nothing may run in either; the caller has made sure of that.
-pub fn exchange(data_dir: &Path, restored: &Path, quarantine: &Path, why: &str) -> Result<(), RecoveryError> {
+pub fn exchange(
+    data_dir: &Path,
+    restored: &Path,
+    quarantine: &Path,
+    why: &str,
+    owner: &Account,
+) -> Result<(), RecoveryError> {
     if quarantine.symlink_metadata().is_ok() {
         return Err(RecoveryError::Layout {
             data_dir: data_dir.to_owned(),
@@ -80,6 +87,7 @@ pub fn exchange(data_dir: &Path, restored: &Path, quarantine: &Path, why: &str) 
     );
     let place = data_dir.join(QUARANTINE_MARKER);
     atomic_replace(&place, marker.as_bytes(), 0o600).map_err(RecoveryError::io("write", &place))?;
+    give(&place, owner)?;
     renameat_with(CWD, restored, CWD, data_dir, RenameFlags::EXCHANGE)
         .map_err(|e| RecoveryError::io("exchange with the restored directory", data_dir)(e.into()))?;
     renameat_with(CWD, restored, CWD, quarantine, RenameFlags::NOREPLACE)
@@ -112,6 +120,7 @@ pub fn names(data_dir: &Path, operation: &str) -> (PathBuf, PathBuf) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::owner::{Users, current};
     use std::fs;
 
     fn cluster(dir: &Path, name: &str, content: &str) -> PathBuf {
@@ -128,7 +137,7 @@ mod tests {
         let new = cluster(dir.path(), "new", "new");
         check(&live, "op1").unwrap();
         let (_, quarantine) = names(&live, "op1");
-        exchange(&live, &new, &quarantine, "a test").unwrap();
+        exchange(&live, &new, &quarantine, "a test", &current(&Users::new())).unwrap();
         assert_eq!(fs::read(live.join(CONTROL)).unwrap(), b"new");
         assert_eq!(fs::read(quarantine.join(CONTROL_ASIDE)).unwrap(), b"old");
         assert!(!quarantine.join(CONTROL).exists() && !new.exists());
@@ -142,7 +151,7 @@ mod tests {
         let live = cluster(dir.path(), "main", "old");
         let new = cluster(dir.path(), "new", "new");
         fs::create_dir(dir.path().join("taken")).unwrap();
-        assert!(exchange(&live, &new, &dir.path().join("taken"), "").is_err());
+        assert!(exchange(&live, &new, &dir.path().join("taken"), "", &current(&Users::new())).is_err());
         assert_eq!(fs::read(live.join(CONTROL)).unwrap(), b"old");
         fs::create_dir_all(live.join("pg_tblspc")).unwrap();
         check(&live, "op2").unwrap();

@@ -20,7 +20,8 @@ impl Run<'_> {
             }
         }
         let why = format!("recovery to {}", target.at);
-        let exchanged = exchange::exchange(&spec.data_dir, &self.restored, &self.quarantine, &why);
+        let exchanged =
+            exchange::exchange(&spec.data_dir, &self.restored, &self.quarantine, &why, &self.owner);
         if !self.restored.exists() {
             self.state = State::Exchanged;
         }

@@ -3,7 +3,7 @@
 use super::{Phase, Recovered, Service, Spec, State, Target};
 use crate::base::Report;
 use crate::base::files::atomic_replace;
-use crate::cluster::owner::{Account, Users, is_root, owner_of};
+use crate::cluster::owner::{Account, Users, owner_of};
 use crate::cluster::pace::Pace;
 use crate::cluster::recovery_settings::ConfLine;
 use crate::cluster::running::{Running, look};
@@ -13,8 +13,7 @@ use crate::engine::restore::Plan;
 use crate::model::op::{Cancel, Event, Sink};
 use crate::recovery::closed::{Closed, HBA};
 use crate::recovery::source::Source;
-use crate::recovery::{RecoveryError, exchange};
-use std::os::unix::fs::DirBuilderExt as _;
+use crate::recovery::{RecoveryError, exchange, give, make_folder};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -57,9 +56,7 @@ impl<'a> Run<'a> {
         let owner = owner_of(&spec.data_dir, &users)?;
         let (restored, quarantine) = exchange::names(&spec.data_dir, &spec.operation);
         for folder in [&spec.work_dir, &spec.closed_sockets] {
-            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-            made.map_err(RecoveryError::io("make", folder))?;
-            give(folder, &owner)?;
+            make_folder(folder, &owner)?;
         }
         let hba_file = spec.work_dir.join("closed_hba.conf");
         atomic_replace(&hba_file, HBA.as_bytes(), 0o600).map_err(RecoveryError::io("write", &hba_file))?;
@@ -178,13 +175,4 @@ pub(super) fn standing_report(sink: &dyn Sink) -> impl FnMut(&Observation, Pace)
         Pace::Standing { .. } => {}
         _ => told = Duration::ZERO,
     }
-}
-
-/// Gives a file or folder we made to the owner of the cluster.
-pub(super) fn give(path: &Path, owner: &Account) -> Result<(), RecoveryError> {
-    if is_root() {
-        std::os::unix::fs::lchown(path, Some(owner.uid), Some(owner.gid))
-            .map_err(RecoveryError::io("give to the owner", path))?;
-    }
-    Ok(())
 }
