@@ -13,6 +13,10 @@
 
 #[path = "wal/archive.rs"]
 mod archive;
+#[path = "wal/archives.rs"]
+mod archives;
+#[path = "common/fixtures.rs"]
+mod fixtures;
 #[path = "wal/server.rs"]
 mod server;
 #[path = "wal/stops.rs"]
@@ -214,6 +218,11 @@ fn recoveries_of_17_stop_where_the_simulation_says() {
 #[test]
 fn recoveries_of_18_stop_where_the_simulation_says() {
     stops::compare(18, 2);
+}
+
+#[test]
+fn the_log_of_every_fixture_is_read_to_its_end() {
+    archives::every_archive();
 }
 
 /// A crash in the middle of a record across segments: the restarted server declares it void.

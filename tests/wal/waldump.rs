@@ -1,5 +1,6 @@
 //! What `pg_waldump` prints, compared with what this crate reads.
 
+use crate::archive::Folder;
 use crate::server::{Server, find_tool};
 use pgmayday::base::{Lsn, Timeline, Timestamp, WalSegment, Xid};
 use pgmayday::wal::happening::{Completion, DatabaseMark, Parameters, WalLevel};
@@ -98,6 +99,14 @@ pub(crate) fn dump(program: &Path, archive: &Path, from: Lsn) -> String {
     let out =
         command.env("TZ", "UTC").args(["-s", &from.to_string(), "-p"]).arg(folder.path()).output().unwrap();
     String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// What `pg_waldump` prints of one timeline's own files.
+pub(crate) fn dump_timeline(program: &Path, folder: &Folder, timeline: Timeline, from: Lsn) -> String {
+    let mut command = Command::new(program);
+    let (timeline, from) = (timeline.to_string(), from.to_string());
+    command.env("TZ", "UTC").args(["-t", &timeline, "-s", &from, "-p"]).arg(&folder.path);
+    String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned()
 }
 
 /// The same lines out of the running server.
