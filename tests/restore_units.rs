@@ -77,11 +77,12 @@ impl Ground {
         assert!(matches!(report.kind, Kind::Refused(_)), "{report}");
         report
     }
+}
 
-    fn leave_marker(&self, request: &Request, set: &str) {
-        let marker = Marker::new(&request.identity(), &set.parse().unwrap(), 1, &[]);
-        marker.write(&request.data_dir, None).unwrap();
-    }
+/// The marker that a killed restore of this request leaves.
+fn leave_marker(request: &Request, set: &str) {
+    let marker = Marker::new(&request.identity(), &set.parse().unwrap(), 1, &[]);
+    marker.write(&request.data_dir, None).unwrap();
 }
 
 fn control_of(data_dir: &Path) -> PathBuf {
@@ -95,7 +96,7 @@ fn a_cluster_that_was_started_is_never_resumed_over() {
     let ground = Ground::new("a1-plain-none");
     let request = ground.request();
     let set = ground.restore(request.clone()).unwrap().set;
-    ground.leave_marker(&request, &set);
+    leave_marker(&request, &set);
     fs::write(request.data_dir.join("base/written-since"), b"rows").unwrap();
     let report = ground.refusal(request.clone());
     assert!(report.headline.contains("is not empty"), "{report}");
@@ -133,7 +134,7 @@ fn a_plan_to_resume_is_void_once_the_restore_was_finished() {
     let request = ground.request();
     ground.restore(request.clone()).unwrap();
     fs::remove_file(control_of(&request.data_dir)).unwrap();
-    ground.leave_marker(&request, A1_FULL);
+    leave_marker(&request, A1_FULL);
     let plan = ground.plan(request.clone()).unwrap();
     assert!(plan.resumes);
     ground.restore(request.clone()).unwrap();
@@ -193,6 +194,19 @@ fn a_filesystem_of_its_own_and_a_link_are_good_data_directories() {
 }
 
 #[test]
+fn folders_made_on_the_way_let_the_servers_user_through() {
+    let ground = Ground::new("a2-zst-aes-bundle");
+    let spaces = ground.path("made/for/spaces");
+    let maps = Maps { tablespaces_all: Some(spaces.to_str().unwrap().into()), ..Maps::default() };
+    let data_dir = ground.path("also/made/data");
+    ground.restore(Request { maps, data_dir: data_dir.clone(), ..ground.request() }).unwrap();
+    let owner = fs::metadata(&data_dir).unwrap().uid();
+    for made in ["made", "made/for", "made/for/spaces", "also", "also/made"] {
+        assert_eq!(fs::metadata(ground.path(made)).unwrap().uid(), owner, "{made}");
+    }
+}
+
+#[test]
 fn a_tablespace_map_that_stands_in_the_target_does_not_survive() {
     let ground = Ground::new("a1-plain-none");
     ground.restore(ground.request()).unwrap();
@@ -225,7 +239,7 @@ fn settings_kept_from_the_target_are_those_that_stood_there_at_first() {
     // A kill in the middle of the file: the target was empty, so there was nothing to keep.
     fs::write(ground.path("data/postgresql.auto.conf"), b"").unwrap();
     fs::remove_file(control_of(&request.data_dir)).unwrap();
-    ground.leave_marker(&request, A1_FULL);
+    leave_marker(&request, A1_FULL);
     assert!(ground.restore(request.clone()).unwrap().resumed);
     assert_eq!(fs::read(ground.path("data/postgresql.auto.conf")).unwrap(), whole);
     fs::write(ground.path("data/postgresql.auto.conf"), b"work_mem = '1MB'\n").unwrap();
@@ -238,7 +252,7 @@ fn an_interrupted_restore_whose_set_is_gone_gives_way_to_delta_only() {
     let ground = Ground::new("a1-plain-none");
     let request = ground.request();
     fs::create_dir(&request.data_dir).unwrap();
-    ground.leave_marker(&request, "20200101-000000F");
+    leave_marker(&request, "20200101-000000F");
     let report = ground.plan(request.clone()).unwrap_err();
     assert!(report.headline.contains("no backup set 20200101-000000F"), "{report}");
     ground.restore(Request { delta: true, ..request }).unwrap();
