@@ -79,6 +79,7 @@ impl Ground {
     }
 }
 
+/// The marker that a killed restore of this request leaves.
 fn leave_marker(request: &Request, set: &str) {
     let marker = Marker::new(&request.identity(), &set.parse().unwrap(), 1, &[]);
     marker.write(&request.data_dir, None).unwrap();
@@ -190,6 +191,19 @@ fn a_filesystem_of_its_own_and_a_link_are_good_data_directories() {
     ground.restore(ground.request()).unwrap();
     ground.restore(ground.delta()).unwrap();
     assert!(lost.join("#12").exists() && control_of(&ground.path("volume")).exists());
+}
+
+#[test]
+fn folders_made_on_the_way_let_the_servers_user_through() {
+    let ground = Ground::new("a2-zst-aes-bundle");
+    let spaces = ground.path("made/for/spaces");
+    let maps = Maps { tablespaces_all: Some(spaces.to_str().unwrap().into()), ..Maps::default() };
+    let data_dir = ground.path("also/made/data");
+    ground.restore(Request { maps, data_dir: data_dir.clone(), ..ground.request() }).unwrap();
+    let owner = fs::metadata(&data_dir).unwrap().uid();
+    for made in ["made", "made/for", "made/for/spaces", "also", "also/made"] {
+        assert_eq!(fs::metadata(ground.path(made)).unwrap().uid(), owner, "{made}");
+    }
 }
 
 #[test]

@@ -94,11 +94,14 @@ impl Counts {
 pub fn execute(plan: Plan, sink: &dyn Sink, cancel: &Cancel) -> Result<Outcome> {
     let started = Instant::now();
     let data_dir = plan.layout.data_dir().to_owned();
-    std::fs::create_dir_all(&data_dir).map_err(|error| write_error(&data_dir, &error))?;
+    let made = prepare::make_folders(&data_dir)?;
     let _lock = lock_target(&data_dir)?;
     refuse_running(&plan, &data_dir)?;
     refuse_changed(&plan, &data_dir)?;
     let owners = Owners::build(&plan.manifest, &data_dir)?;
+    for folder in &made {
+        super::owners::give(folder, owners.data()).map_err(|error| write_error(folder, &error))?;
+    }
     let mut warnings = plan.warnings.clone();
     warnings.extend(owners.warnings().iter().cloned());
     let marker = Marker::new(&plan.request.identity(), &plan.manifest.label, plan.repo_key, &plan.preserved);

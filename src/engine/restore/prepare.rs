@@ -145,15 +145,8 @@ pub(super) fn build(manifest: &Manifest, layout: &Layout, owners: &Owners) -> Re
     for root in layout.roots() {
         let folder = if root.kind == RootKind::File { root.path.parent() } else { Some(root.path.as_path()) };
         let Some(folder) = folder else { continue };
-        if !folder.exists() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)
-                .map_err(|error| write_error(folder, &error))?;
-            if root.kind != RootKind::File {
-                owners::give(folder, owners.data()).map_err(|error| write_error(folder, &error))?;
-            }
+        for made in make_folders(folder)? {
+            owners::give(&made, owners.data()).map_err(|error| write_error(&made, &error))?;
         }
     }
     for entry in &manifest.paths {
@@ -179,6 +172,18 @@ pub(super) fn build(manifest: &Manifest, layout: &Layout, owners: &Owners) -> Re
         owners::give_link(&link.path, owners.data()).map_err(|error| write_error(&link.path, &error))?;
     }
     Ok(())
+}
+
+/// Makes a folder and those above it that are missing, and returns the ones made, outermost first: they must be given
+/// to the server's user, who could not get through them otherwise.
+pub(super) fn make_folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut missing: Vec<PathBuf> =
+        folder.ancestors().take_while(|f| !f.exists()).map(Path::to_path_buf).collect();
+    missing.reverse();
+    for folder in &missing {
+        DirBuilder::new().mode(0o700).create(folder).map_err(|error| write_error(folder, &error))?;
+    }
+    Ok(missing)
 }
 
 /// An entry met on the walk.
