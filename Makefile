@@ -58,6 +58,7 @@ bench: setup ## restore, archive-get and info against the installed pgBackRest (
 
 endurance: setup-postgres ## the long runs: every bit flipped, wide matrices, load (an hour)
 	PGMAYDAY_ENDURANCE=1 PGMAYDAY_FUZZ_CASES=$${PGMAYDAY_FUZZ_CASES:-100000} \
+	    PGMAYDAY_KILLS=$${PGMAYDAY_KILLS:-50} PGMAYDAY_FLIPS=$${PGMAYDAY_FLIPS:-5000} \
 	    cargo test --locked --release --no-fail-fast -- --include-ignored
 
 clean-lab: ## stop and remove the lab of this checkout
