@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// How long the archive may take for the last segment.
 const ARCHIVE_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long helpers of a stopped server may go on.
+const HELPERS_LIMIT: Duration = Duration::from_secs(60);
+
 impl Run<'_> {
     /// While the primary lives its last segment is switched and awaited, else the last minutes are missing.
     pub(super) fn archive_last_wal(&mut self) -> Result<String, RecoveryError> {
@@ -57,13 +60,13 @@ impl Run<'_> {
     /// Stops the primary first, so that standbys and archive get its last words; then saves what came since.
     pub(super) fn stop_all(&mut self) -> Result<String, RecoveryError> {
         let mut stopped = 0;
+        self.state = State::Stopped;
         for data_dir in std::iter::once(&self.spec.data_dir).chain(&self.spec.standbys) {
             if runs(data_dir)? {
                 self.stop_found(data_dir)?;
                 stopped += 1;
             }
         }
-        self.state = State::Stopped;
         self.save_wal()?;
         Ok(format!("{stopped} {}", if stopped == 1 { "server" } else { "servers" }))
     }
@@ -74,8 +77,14 @@ impl Run<'_> {
         let mut server = Server::new(data_dir, binaries.clone(), &self.users, options)?;
         server.attach()?;
         server.stop(StopMode::Fast, STOP_LIMIT, self.cancel)?;
-        if runs(data_dir)? {
-            return Err(RecoveryError::server(data_dir, "something still runs in it after it was stopped"));
+        // A helper of the server, such as an archive command, may outlive it for a moment.
+        let begun = Instant::now();
+        while runs(data_dir)? {
+            if begun.elapsed() > HELPERS_LIMIT {
+                let why = "something still runs in it after it was stopped";
+                return Err(RecoveryError::server(data_dir, why));
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
     }
