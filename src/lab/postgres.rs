@@ -35,6 +35,9 @@ pub fn stop_at_once(lab: &Lab, data_dir: &Path) -> Result<bool, LabError> {
     end(lab, data_dir, Signal::QUIT)
 }
 
+/// How long the processes of a stopped server may take to notice, on a machine that is busy with other work.
+const CHILDREN_LIMIT: Duration = Duration::from_secs(60);
+
 fn end(lab: &Lab, data_dir: &Path, signal: Signal) -> Result<bool, LabError> {
     lab.root().inside(data_dir)?;
     let Some(server) = process::postmaster(data_dir) else { return Ok(false) };
@@ -46,9 +49,9 @@ fn end(lab: &Lab, data_dir: &Path, signal: Signal) -> Result<bool, LabError> {
     }
     // Children notice by themselves that the postmaster died, but not at once.
     for child in &children {
-        if !child.wait_end(Duration::from_secs(10)) {
+        if !child.wait_end(CHILDREN_LIMIT) {
             let what = format!("the end of process {}", child.pid);
-            return Err(LabError::Timeout { what, seconds: 10 });
+            return Err(LabError::Timeout { what, seconds: CHILDREN_LIMIT.as_secs() });
         }
     }
     Ok(true)
