@@ -8,7 +8,7 @@ use super::{RecoveryError, give};
 use crate::base::Timestamp;
 use crate::base::files::{atomic_replace, sync_folder, sync_folder_of};
 use crate::cluster::owner::Account;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, RenameFlags, StatxAttributes, StatxFlags, renameat_with, statx};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -27,12 +27,16 @@ pub fn check(data_dir: &Path, operation: &str) -> Result<(), RecoveryError> {
         return Err(refuse("it is not a directory of its own (a symbolic link?)".to_owned()));
     }
     let parent = data_dir.parent().ok_or_else(|| refuse("it has no folder to be renamed in".to_owned()))?;
-    if look(parent)?.dev() != meta.dev() {
+    if is_mount(data_dir)? || look(parent)?.dev() != meta.dev() {
         return Err(refuse("it is a mount point, which cannot be renamed".to_owned()));
     }
-    for (path, what) in [("pg_wal", "its pg_wal"), ("base", "its base")] {
-        if std::fs::symlink_metadata(data_dir.join(path)).is_ok_and(|meta| meta.file_type().is_symlink()) {
-            return Err(refuse(format!("{what} is a link; both directories would share it")));
+    for entry in std::fs::read_dir(data_dir).map_err(RecoveryError::io("list", data_dir))? {
+        let path = entry.map_err(RecoveryError::io("list", data_dir))?.path();
+        let linked = look(&path)?.is_symlink() && path.is_dir();
+        if linked || is_mount(&path)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let what = if linked { "a link, which both directories would share" } else { "a mount point" };
+            return Err(refuse(format!("its {name} is {what}")));
         }
     }
     let spaces = data_dir.join("pg_tblspc");
@@ -44,6 +48,14 @@ pub fn check(data_dir: &Path, operation: &str) -> Result<(), RecoveryError> {
         _ => {}
     }
     try_exchange(parent, operation).map_err(refuse)
+}
+
+/// True for the root of a mount, also of a bind mount within the same filesystem.
+fn is_mount(path: &Path) -> Result<bool, RecoveryError> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let seen = statx(CWD, path, flags, StatxFlags::BASIC_STATS)
+        .map_err(|e| RecoveryError::io("look at", path)(e.into()))?;
+    Ok(seen.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// Exchanges two empty folders to see whether kernel and filesystem can.
@@ -157,6 +169,13 @@ mod tests {
         check(&live, "op2").unwrap();
         std::os::unix::fs::symlink("/somewhere", live.join("pg_tblspc/16384")).unwrap();
         assert!(matches!(check(&live, "op3"), Err(RecoveryError::Layout { .. })));
+        fs::remove_file(live.join("pg_tblspc/16384")).unwrap();
+        std::os::unix::fs::symlink(dir.path(), live.join("pg_wal")).unwrap();
+        assert!(check(&live, "op4").unwrap_err().to_string().contains("pg_wal is a link"));
+        assert!(
+            matches!(check(Path::new("/proc"), "op5"), Err(RecoveryError::Layout { .. })),
+            "a mount point"
+        );
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "the trial leaves nothing behind");
     }
 }

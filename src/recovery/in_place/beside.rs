@@ -5,9 +5,11 @@
 use super::run::{Run, STOP_LIMIT, runs, standing_report, switch_wal};
 use super::{Finding, Spec, State, Target};
 use crate::base::{Bytes, Report};
+use crate::cluster::control::ControlFile;
 use crate::cluster::server::{Patience, Pause, Phase as ServerPhase, Server, StartOptions, StopMode, Until};
 use crate::engine::restore;
 use crate::model::op::{Event, Progress, Sink};
+use crate::recovery::closed::Limits;
 use crate::recovery::{RecoveryError, salvage};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -130,6 +132,7 @@ impl Run<'_> {
         };
         let set = &plan.manifest.label;
         let text = format!("from {set}, {} segments from {}", proof.segments, proof.first_segment);
+        self.demanded.clone_from(&proof.parameters);
         self.plan = Some(plan);
         Ok(text)
     }
@@ -148,7 +151,9 @@ impl Run<'_> {
     pub(super) fn start_paused(&mut self, data_dir: &Path) -> Result<String, RecoveryError> {
         let Spec { binaries, superuser, work_dir, .. } = self.spec;
         let command = self.source.restore_command(data_dir, &self.saved_wal)?;
-        let options = self.closed.options(&command, &work_dir.join("closed.log"), superuser);
+        let mut limits = Limits::of(&ControlFile::read(data_dir)?);
+        limits.raise(self.demanded.iter().copied());
+        let options = self.closed.options(&command, &limits, &work_dir.join("closed.log"), superuser);
         let server = self.server.insert(Server::new(data_dir, binaries.clone(), &self.users, options)?);
         server.start()?;
         let mut report = standing_report(self.sink);

@@ -3,6 +3,7 @@
 use super::{Phase, Recovered, Service, Spec, State, Target};
 use crate::base::Report;
 use crate::base::files::atomic_replace;
+use crate::cluster::configuration::{DEBIAN_CLUSTERS, outside_file};
 use crate::cluster::owner::{Account, Users, owner_of};
 use crate::cluster::pace::Pace;
 use crate::cluster::recovery_settings::ConfLine;
@@ -38,6 +39,8 @@ pub(super) struct Run<'a> {
     pub(super) server: Option<Server>,
     /// The restore that is proven and not yet carried out.
     pub(super) plan: Option<Plan>,
+    /// Settings the log to be replayed demands, at least.
+    pub(super) demanded: Vec<(&'static str, u32)>,
     /// What the restore wrote into `postgresql.auto.conf`.
     pub(super) written: Vec<ConfLine>,
     pub(super) phases: Vec<Phase>,
@@ -61,7 +64,9 @@ impl<'a> Run<'a> {
         let hba_file = spec.work_dir.join("closed_hba.conf");
         atomic_replace(&hba_file, HBA.as_bytes(), 0o600).map_err(RecoveryError::io("write", &hba_file))?;
         give(&hba_file, &owner)?;
-        let closed = Closed { sockets: spec.closed_sockets.clone(), port: spec.port, hba_file };
+        // The restored directory has another name than the one a configuration outside it speaks of.
+        let config_file = outside_file(&spec.data_dir, Path::new(DEBIAN_CLUSTERS));
+        let closed = Closed { sockets: spec.closed_sockets.clone(), port: spec.port, hba_file, config_file };
         Ok(Self {
             spec,
             source,
@@ -76,6 +81,7 @@ impl<'a> Run<'a> {
             saved_wal: spec.work_dir.join("saved_wal"),
             server: None,
             plan: None,
+            demanded: Vec::new(),
             written: Vec::new(),
             phases: Vec::new(),
             state: State::Untouched,
