@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(read("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n").as_deref(), Some("15"));
         assert_eq!(read("postgres (PostgreSQL) 9.6.24\n").as_deref(), Some("9.6"));
         assert_eq!(read("postgres (PostgreSQL) 18beta2").as_deref(), Some("18"));
-        assert_eq!(read("postgres (PostgreSQL) 99.1"), None);
+        assert_eq!(read("postgres (PostgreSQL) 99.1").as_deref(), Some("99"));
         assert_eq!(read("something else"), None);
     }
 
