@@ -133,7 +133,7 @@ pub enum Fault {
     #[error("a gap ({0}), with valid pages after it")]
     Gap(Box<Self>),
     /// The record that begins a timeline is missing or says something else.
-    #[error("timeline {child} does not begin here as its history says: {why}")]
+    #[error("timeline {child} does not begin here, as {} says: {why}", child.history_file())]
     Fork {
         /// The timeline that should begin.
         child: Timeline,
@@ -228,6 +228,10 @@ impl From<WalError> for Report {
             WalError::UnknownMagic { .. } => Self::failed(headline)
                 .hint("this program reads the write-ahead log of PostgreSQL 13 to 18"),
             WalError::Unreadable { .. } => Self::damaged(headline),
+            WalError::Damaged { fault: Fault::Fork { child, .. }, .. } => Self::damaged(headline).hint(format!(
+                "compare {} and this segment with the copies in the primary's or a standby's pg_wal: one of them is wrong",
+                child.history_file()
+            )),
             WalError::Damaged { .. } => Self::damaged(headline)
                 .hint("get the segment from another repository or from the primary's pg_wal, or choose a target before it"),
             WalError::Foreign { .. } => {

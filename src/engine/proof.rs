@@ -160,6 +160,7 @@ pub fn find<'a>(
         Target::Xid(_) | Target::Name(_) => prover.by_record(),
     }?;
     prover.history_is_true(&found, question.db_id)?;
+    prover.latest_is_newest(&found)?;
     found.warnings.dedup();
     Ok(found)
 }
@@ -203,6 +204,27 @@ impl<'a> Prover<'_, 'a> {
         )))
     }
 
+    /// "Latest" is what the history files tell: segments of a timeline above that one prove that a file is missing.
+    fn latest_is_newest(&self, found: &Found<'_>) -> Result<()> {
+        if !matches!(self.question.timeline, None | Some(TimelineChoice::Latest)) {
+            return Ok(());
+        }
+        let taken = Timeline(found.proof.timeline);
+        let Some(newer) = self.wal.timelines()?.into_iter().find(|timeline| *timeline > taken) else {
+            return Ok(());
+        };
+        Err(Report::new(
+            Kind::TargetUnreachable,
+            format!(
+                "the archive has WAL of timeline {newer} but not the history that leads there: recovery would end on timeline {taken} without what was written later"
+            ),
+        )
+        .hint(format!(
+            "archive {} from the pg_wal of the server that was promoted to it; or, if timeline {taken} is meant, say so with --target-timeline={taken}",
+            newer.history_file()
+        )))
+    }
+
     /// The end of the archive, or of the backup.
     fn without_search(&self) -> Result<Found<'a>> {
         let placed = self.newest_allowed().ok_or_else(|| Report::failed("no set is on the path"))?.clone();
@@ -221,7 +243,10 @@ impl<'a> Prover<'_, 'a> {
             self.complete(&placed, reading, &listing)?;
             self.check_outcome(&placed, &reading.outcome, &mut warnings)?;
         }
-        let proof = Proof::build(self.question, &placed, &listing, self.wal.size(), reading.as_ref());
+        let mut proof = Proof::build(self.question, &placed, &listing, self.wal.size(), reading.as_ref());
+        if immediate {
+            proof.trouble_behind = self.trouble_behind(&placed, &mut warnings);
+        }
         Ok(Found { set: placed.set, proof, warnings })
     }
 
@@ -313,7 +338,8 @@ impl<'a> Prover<'_, 'a> {
             _ => ControlFlow::Continue(()),
         })
         .map_err(|error| {
-            Report::from(error).context(format!("reading WAL from backup {} on", placed.set.label))
+            let forks = forks(&placed.path);
+            Report::from(error).context(format!("reading WAL from backup {} on{forks}", placed.set.label))
         })?;
         let outcome = simulation.finish(end.end_lsn);
         Ok(Reading { outcome, end })
@@ -401,4 +427,15 @@ fn off_path(set: &BackupEntry, path: &TimelinePath, own: Timeline, stop: Lsn) ->
 /// A moment for messages.
 fn moment(time: Timestamp, lsn: Lsn) -> String {
     format!("{time} (LSN {lsn})")
+}
+
+/// Which history decides where the log is read, if any does: damage there looks like damage of a segment.
+fn forks(path: &TimelinePath) -> String {
+    let forks =
+        path.stretches().iter().skip(1).map(|s| format!("timeline {} begins at {}", s.timeline, s.begin));
+    let forks: Vec<_> = forks.collect();
+    if forks.is_empty() {
+        return String::new();
+    }
+    format!("; {} says: {}", path.target().history_file(), forks.join(", "))
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod edit;
 pub(crate) mod fixture;
+pub(crate) mod random;
 pub(crate) mod servers;
 pub(crate) mod tree;
 

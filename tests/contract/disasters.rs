@@ -137,10 +137,8 @@ fn inside_a_savepoints_transaction() {
             run.says(&[&top]);
         } else {
             let run = run.refused(&[7]).says(&[&top]);
-            let mut advice = advised(&run, "xid");
-            if exclusive && !advice.contains(&"--target-exclusive".to_owned()) {
-                advice.push("--target-exclusive".to_owned());
-            }
+            let advice = advised(&run, "xid");
+            assert_eq!(advice.contains(&"--target-exclusive".to_owned()), exclusive, "{run}");
             scene.restore(&advice.iter().map(String::as_str).collect::<Vec<_>>()).ok();
         }
         assert_eq!(scene.recovered().ask("select count(*) from ledger"), rows);

@@ -1,6 +1,7 @@
 //! `kill -9` in the middle of a restore, then the same command again: the same result, and work is not done twice.
 //! Between the two nothing there can start. `PGMAYDAY_KILLS` sets how many kills.
 
+use crate::common::random::{Random, number};
 use crate::common::servers::{self, Primary, STANZA};
 use crate::common::tree::{self, Tree};
 use crate::common::{Case, Run, stand_in, work_root};
@@ -13,8 +14,9 @@ use std::time::{Duration, Instant};
 /// Bytes the restored cluster must have at least: with less, a kill hardly ever hits the copy itself.
 const BYTES: u64 = 300 << 20;
 
-/// How many kills, unless the environment says otherwise.
-const KILLS: u32 = 8;
+/// How many kills, unless the environment says otherwise; and in an endurance run.
+const KILLS: usize = 8;
+const MANY_KILLS: usize = 50;
 
 const OPTIONS: &str = "repo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass=kill-test\nrepo1-bundle=y\ncompress-type=zst\ncompress-level=1\n";
 
@@ -98,12 +100,14 @@ fn at_random_moments_and_run_again() {
         return;
     }
     assert_eq!(first.json()["bytes_reused"], 0, "{first}");
-    let kills: u32 = std::env::var("PGMAYDAY_KILLS").map_or(KILLS, |text| text.parse().unwrap());
+    let kills = u32::try_from(number("PGMAYDAY_KILLS", KILLS, MANY_KILLS)).unwrap();
+    let mut random = Random::seeded("kill");
     let mut hit = 0;
     for turn in 0..kills {
         case.fresh();
-        // Spread evenly: random clocks of a loaded machine make it random enough.
-        let fraction = f64::from(turn * 2 + 1) / f64::from(kills * 2);
+        // Anywhere in its own slice, so that every part of a restore is hit.
+        let within = f64::from(u32::try_from(random.below(1000)).unwrap()) / 1000.0;
+        let fraction = (f64::from(turn) + within) / f64::from(kills);
         let running = killed_after(&case, clean_time.mul_f64(fraction));
         if !running {
             continue;

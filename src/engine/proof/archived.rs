@@ -99,6 +99,11 @@ impl ArchivedWal {
         Ok(history.path())
     }
 
+    /// Every timeline the archive has a segment or history file of.
+    pub(super) fn timelines(&self) -> Result<Vec<Timeline>> {
+        Ok(self.archive.timelines(&self.id)?)
+    }
+
     /// As PostgreSQL looks for the newest timeline: upwards from the backup's, until a history file is missing.
     fn newest_from(&self, from: Timeline) -> Result<Timeline> {
         let mut newest = from;
@@ -131,7 +136,12 @@ impl ArchivedWal {
             if stretch.timeline < first.timeline || start >= end {
                 continue;
             }
-            next = self.list_stretch(stretch.timeline, start, end, &mut listing)?;
+            next = self.list_stretch(stretch.timeline, start, end, &mut listing).map_err(|report| {
+                if stretch.timeline == first.timeline {
+                    return report;
+                }
+                report.context(format!("listing the segments of the path{}", super::forks(path)))
+            })?;
             if next < end && (after.is_some() || until.is_some()) {
                 let missing = WalSegment::from_number(stretch.timeline, next, self.size);
                 return Err(missing_segment(missing, "and recovery needs it to go on"));

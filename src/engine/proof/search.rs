@@ -115,7 +115,10 @@ impl<'a> Prover<'_, 'a> {
                 self.question.target
             ),
         )
-        .hint(format!("use --type=xid --target={top}")))
+        .hint(format!(
+            "use --type=xid --target={top}{}",
+            if self.question.exclusive { " --target-exclusive" } else { "" }
+        )))
     }
 
     /// Puts set, stop and evidence together.
@@ -130,8 +133,18 @@ impl<'a> Prover<'_, 'a> {
             self.read(placed, None, true)?;
         }
         warnings.extend(self.left_behind(placed));
-        let proof = Proof::build(self.question, placed, &listing, self.wal.size(), Some(reading));
+        let mut proof = Proof::build(self.question, placed, &listing, self.wal.size(), Some(reading));
+        proof.trouble_behind = self.trouble_behind(placed, &mut warnings);
         Ok(Found { set: placed.set, proof, warnings })
+    }
+
+    /// A gap or conflict behind the stop is no obstacle, but it is told, and the server must not read ahead into it.
+    pub(super) fn trouble_behind(&self, placed: &Placed<'a>, warnings: &mut Vec<String>) -> Option<String> {
+        let trouble = self.wal.listing(&placed.path, placed.first, None).err()?.headline;
+        warnings.push(format!(
+            "{trouble}; it lies behind the target, what follows it cannot be recovered from this archive"
+        ));
+        Some(trouble)
     }
 
     /// A log that ended without the target must really end there: a gap is told as one.

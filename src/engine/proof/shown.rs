@@ -35,6 +35,9 @@ pub struct Proof {
     pub parameters: Vec<(&'static str, u32)>,
     /// What recovery is to reach, in words.
     pub target: String,
+    /// What is wrong with the archive behind the stop, where recovery must not read: a server from 15 on reads ahead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble_behind: Option<String>,
 }
 
 /// The record at which recovery stops.
@@ -111,6 +114,7 @@ impl Proof {
             first_lost_commit: outcome.and_then(|o| o.first_commit_after).map(ending),
             parameters,
             target: question.target.to_string(),
+            trouble_behind: None,
         }
     }
 

@@ -12,8 +12,25 @@ use crate::model::target::{Recovery, Target, TargetAction, TimelineChoice};
 use std::io;
 use std::path::Path;
 
+/// The first major version that reads log ahead of what it replays.
+const FIRST_READING_AHEAD: u16 = 15;
+
+/// The settings of a plan: what was asked for, and no reading ahead where the archive behind the stop is broken. The
+/// server would ask for a segment it does not need, be told of the damage, and stop short of a target it can reach.
+pub(super) fn for_plan(plan: &Plan) -> RecoverySettings {
+    const READ_AHEAD: &str = "recovery_prefetch";
+    let version = plan.manifest.db.version;
+    let mut settings = for_request(&plan.request, version);
+    let troubled = plan.proof.as_ref().is_some_and(|proof| proof.trouble_behind.is_some());
+    let chosen = settings.options.iter().any(|(name, _)| name.replace('-', "_") == READ_AHEAD);
+    if troubled && version.at_least(FIRST_READING_AHEAD) && !chosen {
+        settings.options.push((READ_AHEAD.to_owned(), "off".to_owned()));
+    }
+    settings
+}
+
 /// The settings a request means for a version.
-pub(super) fn for_request(request: &Request, version: PgVersion) -> RecoverySettings {
+fn for_request(request: &Request, version: PgVersion) -> RecoverySettings {
     let mut settings = RecoverySettings {
         version,
         target: Setting::None,
@@ -70,7 +87,7 @@ pub(super) fn write(plan: &Plan, owners: &Owners) -> Result<String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(write_error(&auto_conf, &error)),
     };
-    let files = for_request(&plan.request, plan.manifest.db.version).files(&standing, Timestamp::now())?;
+    let files = for_plan(plan).files(&standing, Timestamp::now())?;
     for name in &files.absent {
         let path = data_dir.join(name);
         match std::fs::remove_file(&path) {

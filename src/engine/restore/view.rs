@@ -66,13 +66,13 @@ pub struct Place {
 impl Plan {
     /// The lines that will be written into `postgresql.auto.conf`, to be taken back after the recovery.
     pub fn recovery_lines(&self) -> Result<Vec<ConfLine>> {
-        Ok(settings::for_request(&self.request, self.manifest.db.version).lines()?)
+        Ok(settings::for_plan(self).lines()?)
     }
 
     /// The plan as it is shown.
     pub fn view(&self) -> Result<PlanView> {
         let manifest = &self.manifest;
-        let lines = settings::for_request(&self.request, manifest.db.version).lines()?;
+        let lines = settings::for_plan(self).lines()?;
         let places = self.layout.roots().iter().filter(|root| root.path != self.layout.data_dir());
         Ok(PlanView {
             stanza: self.request.stanza.clone(),

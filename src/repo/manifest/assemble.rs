@@ -7,6 +7,7 @@ use super::super::archive_info::cipher_as_configured;
 use super::super::backup_info::{is_block_beta, missing};
 use super::super::error::Fault;
 use super::files::{Attributes, FileTable, Owner};
+use super::names::shown;
 use super::parse::{Draft, Loose};
 use super::{LinkEntry, Manifest, ManifestDb, PathEntry, beta_text};
 use crate::base::{BackupKind, BackupLabel, PgVersion, Timestamp};
@@ -90,7 +91,7 @@ impl Draft {
             return Err(Fault::Unfinished("it has no stop time".to_owned()));
         }
         if let Some(name) = &self.uncopied {
-            return Err(Fault::Unfinished(format!("the file '{}' was not copied", name.escape_debug())));
+            return Err(Fault::Unfinished(format!("the file '{}' was not copied", shown(name))));
         }
         Ok(())
     }
@@ -176,7 +177,7 @@ fn owners(given: Attributes, defaults: &Attributes) -> Result<(Owner<String>, Ow
 fn sort_unique(loose: &mut [Loose]) -> Result<(), Fault> {
     loose.sort_by(|a, b| a.name.cmp(&b.name));
     match loose.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        Some(pair) => Err(Fault::hostile(format!("'{}' is listed twice", pair[0].name.escape_debug()))),
+        Some(pair) => Err(Fault::hostile(format!("'{}' is listed twice", shown(&pair[0].name)))),
         None => Ok(()),
     }
 }
@@ -184,14 +185,14 @@ fn sort_unique(loose: &mut [Loose]) -> Result<(), Fault> {
 /// Every file and folder must stand in a listed folder, and no name may be both.
 fn check_tree(files: &FileTable, paths: &[PathEntry]) -> Result<(), Fault> {
     let listed = |name: &str| paths.binary_search_by(|path| path.name.as_str().cmp(name)).is_ok();
-    let lost = |name: &str| Fault::hostile(format!("'{}' stands in no listed folder", name.escape_debug()));
+    let lost = |name: &str| Fault::hostile(format!("'{}' stands in no listed folder", shown(name)));
     for path in paths {
         match path.name.rsplit_once('/') {
             Some((parent, _)) if !listed(parent) => return Err(lost(&path.name)),
             _ => {}
         }
         if files.find(&path.name).is_some() {
-            return Err(Fault::hostile(format!("'{}' is both file and folder", path.name.escape_debug())));
+            return Err(Fault::hostile(format!("'{}' is both file and folder", shown(&path.name))));
         }
     }
     let mut known_parent = "";

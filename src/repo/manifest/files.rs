@@ -406,7 +406,10 @@ impl TableBuilder {
                 .find(|w| reader_at(arena, w[0]).name() == reader_at(arena, w[1]).name());
             if let Some(pair) = twice {
                 let name = reader_at(arena, pair[0]).name();
-                return Err(Fault::hostile(format!("the file '{}' is listed twice", name.escape_debug())));
+                return Err(Fault::hostile(format!(
+                    "the file '{}' is listed twice",
+                    super::names::shown(name)
+                )));
             }
         }
         self.arena.shrink_to_fit();

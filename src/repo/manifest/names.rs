@@ -41,7 +41,14 @@ pub(super) fn check_destination(path: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What a component and a whole path may have on Linux, in bytes.
+const LONGEST_COMPONENT: usize = 255;
+const LONGEST_PATH: usize = 4095;
+
 fn check_below(name: &str, below: Option<&str>) -> Result<(), Fault> {
+    if name.len() > LONGEST_PATH || name.split('/').any(|c| c.len() > LONGEST_COMPONENT) {
+        return Err(Fault::hostile(format!("the name '{}' is longer than a file system takes", shown(name))));
+    }
     let component = |c: &str| !c.is_empty() && c != "." && c != ".." && !c.contains('\0');
     if below.is_some_and(|below| below.split('/').all(component)) {
         Ok(())
@@ -55,8 +62,14 @@ fn is_oid(text: &str) -> bool {
     !text.starts_with(['0', '+']) && text.parse::<u32>().is_ok()
 }
 
-fn shown(name: &str) -> String {
-    name.escape_debug().take(200).collect()
+/// A name as an error shows it: harmless to a terminal, and never longer than a person reads.
+pub(super) fn shown(name: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut shown: String = name.escape_debug().take(LONGEST).collect();
+    if name.escape_debug().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]

@@ -301,14 +301,14 @@ fn read_mode(text: &str) -> Result<u32, Fault> {
     let plain = (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
     let mode = if plain { u32::from_str_radix(text, 8).ok() } else { None };
     mode.filter(|mode| *mode <= 0o777)
-        .ok_or_else(|| Fault::hostile(format!("'{}' is not a mode", text.escape_debug())))
+        .ok_or_else(|| Fault::hostile(format!("'{}' is not a mode", names::shown(text))))
 }
 
 fn read_owner(value: &mut Scanner<'_>) -> Result<Owner<String>, Fault> {
     if value.at_string() {
         let name = value.string()?;
         if name.is_empty() || name.contains(['\0', '\n', ':']) {
-            return Err(Fault::hostile(format!("'{}' is not a user or group", name.escape_debug())));
+            return Err(Fault::hostile(format!("'{}' is not a user or group", names::shown(&name))));
         }
         return Ok(Owner::Named(name.into_owned()));
     }

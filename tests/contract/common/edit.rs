@@ -5,6 +5,7 @@ use super::{Case, give};
 use sha1::{Digest as _, Sha1};
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -18,6 +19,15 @@ pub(crate) fn put(path: &Path, bytes: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();
     give(path.parent().unwrap());
+}
+
+/// Flips bits of one byte in place and gives what it was.
+pub(crate) fn flip(path: &Path, at: u64, mask: u8) -> u8 {
+    let file = File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ mask], at).unwrap();
+    byte[0]
 }
 
 /// Sends bytes through a program.
