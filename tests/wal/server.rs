@@ -83,7 +83,7 @@ impl Server {
         let root = server.root.path().display().to_string();
         server.configure(&format!(
             "listen_addresses=''\nunix_socket_directories='{root}'\nfsync=off\nmax_prepared_transactions=8\n\
-             archive_mode=on\narchive_command='test ! -f {root}/archive/%f && cp %p {root}/archive/%f'\n\
+             archive_mode=on\narchive_command='test -f {root}/archive/%f || (cp %p {root}/part && mv {root}/part {root}/archive/%f)'\n\
              timezone='UTC'\nlog_timezone='UTC'\nmax_wal_size='64MB'\nmin_wal_size='8MB'\nautovacuum=off\n\
              wal_compression=off\nshared_buffers='16MB'\nwal_keep_size='1GB'\n"
         ));
@@ -142,8 +142,13 @@ impl Server {
         self.start();
     }
 
-    /// Runs statements in one session, each on its own unless the text opens a transaction; returns the last output.
+    /// Runs statements in one session, each on its own unless the text opens a transaction; returns the output.
     pub(crate) fn sql_in(&self, database: &str, statements: &str) -> String {
+        self.try_sql_in(database, statements).unwrap_or_else(|error| panic!("{statements}: {error}"))
+    }
+
+    /// The same, with the server's refusal as an error.
+    pub(crate) fn try_sql_in(&self, database: &str, statements: &str) -> Result<String, String> {
         let mut command = self.program("psql");
         let socket = self.root.path().to_str().unwrap();
         command.args([
@@ -163,8 +168,8 @@ impl Server {
         let file = self.root.path().join("statements.sql");
         fs::write(&file, statements).unwrap();
         let out = command.arg("-f").arg(&file).output().unwrap();
-        assert!(out.status.success(), "{statements}: {}", String::from_utf8_lossy(&out.stderr));
-        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
     }
 
     pub(crate) fn sql(&self, statements: &str) -> String {
@@ -291,6 +296,17 @@ impl Server {
 
     /// Recovers a copy of a backup with the given settings; returns its log and whether it came up.
     pub(crate) fn recover_copy(&self, base: &Path, settings: &str) -> (String, bool) {
+        let (log, asked) = self.recover_copy_and(base, settings, |_| ());
+        (log, asked.is_some())
+    }
+
+    /// As [`Self::recover_copy`]; asks the recovered server something if it came up.
+    pub(crate) fn recover_copy_and<T>(
+        &self,
+        base: &Path,
+        settings: &str,
+        ask: impl FnOnce(&Self) -> T,
+    ) -> (String, Option<T>) {
         let (copy, log) = (self.path("copy"), self.path("copy.log"));
         drop(fs::remove_dir_all(&copy));
         drop(fs::remove_file(&log));
@@ -316,12 +332,12 @@ impl Server {
             assert!(Instant::now() < deadline, "{}", fs::read_to_string(&log).unwrap());
             std::thread::sleep(Duration::from_millis(20));
         }
-        let started = ready();
-        if started {
+        let asked = ready().then(|| ask(self));
+        if asked.is_some() {
             self.run("pg_ctl", &["-D", data, "-m", "immediate", "-w", "stop"]);
         }
         postgres.wait().unwrap();
-        (fs::read_to_string(&log).unwrap(), started)
+        (fs::read_to_string(&log).unwrap(), asked)
     }
 
     /// Keeps the stopped cluster's files as they are now.

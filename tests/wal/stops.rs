@@ -46,7 +46,11 @@ impl Case {
              begin; insert into t values (8); prepare transaction 'undone'; rollback prepared 'undone';
              select pg_create_restore_point('twice'); insert into t values (9);
              select pg_create_restore_point('twice'); select pg_sleep(0.05);
-             create database gone; drop database gone; select pg_switch_wal(); insert into t values (10);
+             create database gone",
+        );
+        server.sql_in("gone", "create table inside as select generate_series(1, 77) i");
+        server.sql(
+            "drop database gone; select pg_switch_wal(); insert into t values (10);
              select pg_sleep(0.05); insert into t values (11);",
         );
         server.switch_and_wait();
@@ -76,19 +80,7 @@ impl Case {
     }
 
     fn recover(&self, target: &Target) -> Recovery {
-        let (name, value, inclusive) = match target {
-            Target::Latest => ("", String::new(), true),
-            Target::Immediate => ("recovery_target", "immediate".to_owned(), true),
-            Target::Time { at, inclusive } => ("recovery_target_time", at.to_string(), *inclusive),
-            Target::Xid { xid, inclusive } => ("recovery_target_xid", xid.to_string(), *inclusive),
-            Target::Lsn { lsn, inclusive } => ("recovery_target_lsn", lsn.to_string(), *inclusive),
-            Target::Name(name) => ("recovery_target_name", name.clone(), true),
-        };
-        let mut lines = format!("recovery_target_inclusive={inclusive}\nrecovery_target_action=promote\n");
-        if !name.is_empty() {
-            writeln!(lines, "{name}='{value}'").unwrap();
-        }
-        let (log, started) = self.server.recover_copy(&self.server.path("base"), &lines);
+        let (log, started) = self.server.recover_copy(&self.server.path("base"), &settings(target));
         Recovery { log, started }
     }
 
@@ -133,6 +125,23 @@ impl Case {
     }
 }
 
+/// What a person would write into the configuration.
+fn settings(target: &Target) -> String {
+    let (name, value, inclusive) = match target {
+        Target::Latest => ("", String::new(), true),
+        Target::Immediate => ("recovery_target", "immediate".to_owned(), true),
+        Target::Time { at, inclusive } => ("recovery_target_time", at.to_string(), *inclusive),
+        Target::Xid { xid, inclusive } => ("recovery_target_xid", xid.to_string(), *inclusive),
+        Target::Lsn { lsn, inclusive } => ("recovery_target_lsn", lsn.to_string(), *inclusive),
+        Target::Name(name) => ("recovery_target_name", name.clone(), true),
+    };
+    let mut lines = format!("recovery_target_inclusive={inclusive}\nrecovery_target_action=promote\n");
+    if !name.is_empty() {
+        writeln!(lines, "{name}='{value}'").unwrap();
+    }
+    lines
+}
+
 fn field(text: &str, mark: &str) -> Lsn {
     text.split_once(mark).unwrap().1.split_whitespace().next().unwrap().parse().unwrap()
 }
@@ -141,10 +150,11 @@ fn log_time(time: Timestamp) -> String {
     time.to_utc().format("%Y-%m-%d %H:%M:%S%.6f").to_string().trim_end_matches('0').to_owned()
 }
 
-/// Recovers a real server to every so manieth target and compares where it stopped and what it had replayed.
+/// Recovers a real server to one of `every` targets (to all in the long run) and compares where it stopped and what it had replayed.
 pub(crate) fn compare(major: u16, every: usize) {
     let Some(case) = Case::make(major) else { return };
     let (mut reached, mut refused) = (0, 0);
+    let every = if std::env::var_os("PGMAYDAY_ENDURANCE").is_some() { 1 } else { every };
     let targets = case.targets();
     for target in targets.into_iter().step_by(every) {
         let outcome = case.simulate(&target);
@@ -198,4 +208,33 @@ pub(crate) fn compare(major: u16, every: usize) {
         assert_eq!(completed.map(|text| text.trim_end_matches("+00").to_owned()), expected, "{told}");
     }
     assert!(reached > 30 / every && refused > 0, "{reached} reached, {refused} refused");
+}
+
+/// Stops just before the commit of a DROP DATABASE: the database is back by name but broken. Stopping where the
+/// simulation advises, it is whole.
+pub(crate) fn half_done_drop(major: u16) {
+    let Some(case) = Case::make(major) else { return };
+    let dropped =
+        case.found.iter().position(|record| matches!(record.happening, Happening::DatabaseDropped { .. }));
+    let owner = case.found[dropped.unwrap()].xid;
+    let base = case.server.path("base");
+    let ask = |server: &Server| server.try_sql_in("gone", "select count(*) from inside");
+    for commit in case.ends().filter(|end| end.1 == owner) {
+        let blunt = [
+            Target::Xid { xid: owner, inclusive: false },
+            Target::Time { at: commit.2, inclusive: false },
+            Target::Lsn { lsn: case.found[dropped.unwrap()].end_lsn, inclusive: false },
+        ];
+        for target in blunt {
+            let outcome = case.simulate(&target);
+            assert!(outcome.effects.iter().all(|effect| !effect.abandoned), "{outcome:#?}");
+            let advised = outcome.exclusive_lsn_before_effects().unwrap();
+            let (log, answer) = case.server.recover_copy_and(&base, &settings(&target), ask);
+            assert!(answer.unwrap().is_err(), "{log}");
+            let better = Target::Lsn { lsn: advised, inclusive: false };
+            assert!(case.simulate(&better).effects.is_empty());
+            let (log, answer) = case.server.recover_copy_and(&base, &settings(&better), ask);
+            assert_eq!(answer.unwrap().unwrap(), "77", "{log}");
+        }
+    }
 }
