@@ -25,7 +25,8 @@ mod stops;
 mod waldump;
 
 use archive::Folder;
-use pgmayday::base::{Lsn, Timeline};
+use pgmayday::base::{Lsn, Timeline, Timestamp};
+use pgmayday::wal::happening::{CompletionDetails, WalLevel};
 use pgmayday::wal::scan::EndReason;
 use pgmayday::wal::{
     Happening, Record, ScanEnd, ScanRequest, SegmentSource as _, TimelineHistory, WalError, prove_history,
@@ -97,6 +98,7 @@ fn compare(major: u16) {
     ] {
         assert!(compared.kinds.contains(wanted), "no {wanted} among {:?}", compared.kinds);
     }
+    check_values(&found);
     let far_redo = found.iter().rev().find_map(|record| match &record.happening {
         Happening::Checkpoint(checkpoint) if !checkpoint.shutdown => Some(checkpoint.redo),
         _ => None,
@@ -104,6 +106,45 @@ fn compare(major: u16) {
     let (tail, _) = records(&folder, 1, far_redo.unwrap(), 2).unwrap();
     assert_eq!(tail[..], found[found.len() - tail.len()..]);
     timelines(&mut server, &folder, from);
+}
+
+/// The workload's own numbers and names, so that versions without a printing tool are compared with something too.
+fn check_values(found: &[Record]) {
+    let all =
+        |wanted: &dyn Fn(&Happening) -> bool| found.iter().filter(|record| wanted(&record.happening)).count();
+    let set = all(&|happening| {
+        matches!(happening, Happening::Parameters(p) if p.max_connections == 77 && p.max_prepared_transactions == 8
+            && p.max_locks_per_transaction == 1000 && p.wal_level == WalLevel::Logical)
+    });
+    assert_eq!(set, 1);
+    let names = all(
+        &|happening| matches!(happening, Happening::RestorePoint { name, .. } if **name == *"first point"),
+    );
+    assert_eq!(names, 2);
+    let prepared = |wanted: &str, subs: usize| {
+        all(
+            &|happening| matches!(happening, Happening::Prepare(p) if p.gid == wanted && p.subs.len() == subs),
+        )
+    };
+    assert_eq!((prepared("gid one", 1), prepared("gid two", 0), prepared("gid three", 1)), (1, 1, 1));
+    let commits = |wanted: &dyn Fn(&CompletionDetails) -> bool| {
+        all(
+            &|happening| matches!(happening, Happening::Commit(done) if done.details.as_deref().is_some_and(wanted)),
+        )
+    };
+    // The name is written at wal_level=logical only.
+    assert_eq!(commits(&|details| details.prepared && details.gid.as_deref() == Some("gid three")), 1);
+    assert_eq!(commits(&|details| details.prepared && details.gid.is_none()), 1);
+    assert_eq!(commits(&|details| details.dropped_files.len() > 1500), 1);
+    assert_eq!(commits(&|details| details.subs.len() == 150), 1);
+    let day = 86_400 * 1_000_000;
+    let near = |time: Timestamp| (Timestamp::now().0 - time.0).abs() < day;
+    assert!(found.iter().all(|record| match &record.happening {
+        Happening::Commit(done) | Happening::Abort(done) => near(done.time),
+        Happening::Checkpoint(checkpoint) =>
+            near(checkpoint.time) && (400..100_000).contains(&checkpoint.next_xid),
+        _ => true,
+    }));
 }
 
 /// Promotes at the log's end, then once more to a moment before that fork, and checks paths and proofs.

@@ -23,6 +23,8 @@ use std::thread;
 pub trait SegmentSource: Sync {
     /// The plain bytes of a segment; none if there is no such segment.
     ///
+    /// A read that fails may carry a [`base::Report`] in its error; it is then passed on as it is.
+    ///
     /// Called from several threads, ahead of what is delivered, also for segments behind the last one.
     fn open(&self, segment: WalSegment) -> base::Result<Option<Box<dyn Read + Send>>>;
 

@@ -14,7 +14,7 @@ use super::happening::UnpackZstd;
 use super::page::{LONG_HEADER_BYTES, PageHeader, SHORT_HEADER_BYTES, SegmentHeader};
 use super::record::Record;
 use super::{Expected, Fault, WalError};
-use crate::base::{Lsn, PgVersion, Timeline, WalSegment, WalSegmentSize};
+use crate::base::{Lsn, PgVersion, Report, Timeline, WalSegment, WalSegmentSize};
 use machine::Machine;
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -213,6 +213,14 @@ fn is_own_page(page: &[u8], address: Lsn, magic: Option<u16>) -> bool {
     })
 }
 
+/// A reader that knows more than "I/O error" hands its report through the error.
+fn unreadable(segment: WalSegment, error: std::io::Error) -> WalError {
+    match error.downcast::<Report>() {
+        Ok(report) => WalError::Source(report.context(format!("reading WAL segment {segment}"))),
+        Err(error) => WalError::Unreadable { segment, why: error.to_string() },
+    }
+}
+
 fn fill(reader: &mut dyn Read, window: &mut [u8], segment: WalSegment) -> Result<usize, WalError> {
     let mut filled = 0;
     while filled < window.len() {
@@ -220,7 +228,7 @@ fn fill(reader: &mut dyn Read, window: &mut [u8], segment: WalSegment) -> Result
             Ok(0) => break,
             Ok(bytes) => filled += bytes,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(WalError::Unreadable { segment, why: error.to_string() }),
+            Err(error) => return Err(unreadable(segment, error)),
         }
     }
     Ok(filled)

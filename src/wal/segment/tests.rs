@@ -300,6 +300,32 @@ fn lengths_that_lie_are_refused() {
 }
 
 #[test]
+fn a_reader_says_in_its_own_words_why_it_failed() {
+    struct Failing(Option<std::io::Error>);
+    impl Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(self.0.take().unwrap())
+        }
+    }
+    let plan = SegmentPlan {
+        segment: WalSegment::from_number(Timeline(1), 1, size()),
+        size: size(),
+        expected: Expected::default(),
+        start: None,
+        until: None,
+        every_record: false,
+        watch: Vec::new(),
+        zstd: None,
+    };
+    let fail = |error| decode_segment(&mut Failing(Some(error)), &plan, &mut |_| ControlFlow::Continue(()));
+    let told = fail(std::io::Error::other(Report::damaged("the checksum in its name is wrong")));
+    assert!(matches!(told, Err(WalError::Source(report)) if report.headline.starts_with("the checksum")));
+    assert!(
+        matches!(fail(std::io::Error::other("gone")), Err(WalError::Unreadable { why, .. }) if why == "gone")
+    );
+}
+
+#[test]
 fn headers_say_whose_segment_it_is() {
     let log = sample();
     let content = &log.segments[&log.segment(1)];
