@@ -14,6 +14,7 @@ use crate::engine::restore::{ProofDepth, Request};
 use crate::model::op::Cancel;
 use crate::model::target::{Recovery, Target, TimelineChoice};
 use crate::repo::{Archive, ArchiveId, BackupEntry, BackupInfo};
+use crate::wal::scan::EndReason;
 use crate::wal::{self, Outcome, ScanEnd, ScanRequest, Simulation, StopPoint, TimelinePath, prove_history};
 use archived::{ArchivedWal, Listing};
 use std::ops::ControlFlow;
@@ -159,7 +160,7 @@ pub fn find<'a>(
         Target::Lsn(lsn) => prover.by_lsn(*lsn),
         Target::Xid(_) | Target::Name(_) => prover.by_record(),
     }?;
-    prover.history_is_true(&found, question.db_id)?;
+    prover.history_is_true(&found)?;
     prover.latest_is_newest(&found)?;
     found.warnings.dedup();
     Ok(found)
@@ -241,6 +242,7 @@ impl<'a> Prover<'_, 'a> {
         let mut warnings = Vec::new();
         if let Some(reading) = &reading {
             self.complete(&placed, reading, &listing)?;
+            warnings.extend(unfinished_end(&reading.end));
             self.check_outcome(&placed, &reading.outcome, &mut warnings)?;
         }
         let mut proof = Proof::build(self.question, &placed, &listing, self.wal.size(), reading.as_ref());
@@ -398,7 +400,7 @@ impl<'a> Prover<'_, 'a> {
     }
 
     /// History files carry no checksum: every fork on the path is compared with the log itself.
-    fn history_is_true(&self, found: &Found<'a>, _db_id: u32) -> Result<()> {
+    fn history_is_true(&self, found: &Found<'a>) -> Result<()> {
         let Some(placed) = self.placed.iter().find(|p| p.set.label == found.set.label) else { return Ok(()) };
         let target = placed.path.target();
         if target > Timeline(1) {
@@ -406,6 +408,16 @@ impl<'a> Prover<'_, 'a> {
         }
         Ok(())
     }
+}
+
+/// An archived segment is whole; one that is not was pushed by hand, and its log ends where it ends.
+fn unfinished_end(end: &ScanEnd) -> Option<String> {
+    matches!(end.reason, EndReason::Unwritten(_)).then(|| {
+        format!(
+            "the archive's last WAL segment is not written to its end: recovery ends at LSN {}",
+            end.end_lsn
+        )
+    })
 }
 
 fn off_path(set: &BackupEntry, path: &TimelinePath, own: Timeline, stop: Lsn) -> String {
