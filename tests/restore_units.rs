@@ -306,6 +306,29 @@ fn a_gap_behind_a_transaction_is_no_obstacle_to_it() {
 }
 
 #[test]
+fn the_server_does_not_read_ahead_into_trouble() {
+    let ground = Ground::new("a1-plain-none");
+    let trouble = || {
+        let recovery = to(Target::Lsn("0/A00F38".parse().unwrap()));
+        let plan = ground.plan(Request { recovery, ..ground.request() }).unwrap();
+        let told = plan.proof.as_ref().unwrap().trouble_behind.clone();
+        let off = plan.view().unwrap().settings.iter().any(|line| line == "recovery_prefetch = 'off'");
+        assert_eq!(told.is_some(), off);
+        told
+    };
+    assert_eq!(trouble(), None);
+    let folder = ground.fixture.repo().join("archive/main").join(TL1);
+    let next = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let next = next.into_iter().find(|p| p.to_string_lossy().contains("/00000001000000000000000B-")).unwrap();
+    let mut content = fs::read(&next).unwrap();
+    content[600_000] ^= 1;
+    fs::write(&next, content).unwrap();
+    assert!(trouble().unwrap().contains("00000001000000000000000B in the archive is damaged"));
+    fs::remove_file(&next).unwrap();
+    assert!(trouble().unwrap().contains("00000001000000000000000B is missing"));
+}
+
+#[test]
 fn the_end_of_an_archive_that_ends_before_the_backup_is_not_reachable() {
     let ground = Ground::new("a1-plain-none");
     lose_wal(

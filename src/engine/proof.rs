@@ -247,7 +247,7 @@ impl<'a> Prover<'_, 'a> {
         }
         let mut proof = Proof::build(self.question, &placed, &listing, self.wal.size(), reading.as_ref());
         if immediate {
-            proof.trouble_behind = self.trouble_behind(&placed, &mut warnings);
+            proof.trouble_behind = self.trouble_behind(&placed, placed.stop, &mut warnings);
         }
         Ok(Found { set: placed.set, proof, warnings })
     }

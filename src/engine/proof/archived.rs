@@ -4,7 +4,7 @@
 //! Absence, conflict and damage stay three different answers. Holds one folder's listing per timeline at a time,
 //! however large the archive.
 
-use crate::base::{Kind, Report, Result, SystemId, Timeline, WalSegment, WalSegmentSize};
+use crate::base::{Kind, Lsn, Report, Result, SystemId, Timeline, WalSegment, WalSegmentSize};
 use crate::codec::{CodecError, Decoder, Sha1Hash};
 use crate::model::op::Cancel;
 use crate::model::target::TimelineChoice;
@@ -197,6 +197,24 @@ impl ArchivedWal {
             let segment = self.on_path(path, number);
             let Some(header) = self.header(segment)? else { continue };
             self.check_header(&header, segment, self.size)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what a server that reads ahead asks for behind `stop`: a fetch that fails there would stop the recovery
+    /// short of a target it can reach.
+    pub(super) fn sound_ahead(&self, path: &TimelinePath, stop: Lsn, cancel: &Cancel) -> Result<()> {
+        /// The default of `wal_decode_buffer_size`, and some pages.
+        const AHEAD_BYTES: u64 = (512 + 64) << 10;
+        let last = Lsn(stop.0.saturating_add(AHEAD_BYTES)).segment_number(self.size);
+        for number in stop.segment_number(self.size)..=last {
+            cancel.check()?;
+            let segment = self.on_path(path, number);
+            let Some(mut reader) = self.open(segment)? else { break };
+            io::copy(&mut reader, &mut io::sink()).map_err(|error| {
+                let why = CodecError::from_io(error);
+                Report::damaged(format!("WAL segment {segment} in the archive is damaged: {why}"))
+            })?;
         }
         Ok(())
     }

@@ -134,13 +134,21 @@ impl<'a> Prover<'_, 'a> {
         }
         warnings.extend(self.left_behind(placed));
         let mut proof = Proof::build(self.question, placed, &listing, self.wal.size(), Some(reading));
-        proof.trouble_behind = self.trouble_behind(placed, &mut warnings);
+        proof.trouble_behind = self.trouble_behind(placed, stop.replayed_to(), &mut warnings);
         Ok(Found { set: placed.set, proof, warnings })
     }
 
-    /// A gap or conflict behind the stop is no obstacle, but it is told, and the server must not read ahead into it.
-    pub(super) fn trouble_behind(&self, placed: &Placed<'a>, warnings: &mut Vec<String>) -> Option<String> {
-        let trouble = self.wal.listing(&placed.path, placed.first, None).err()?.headline;
+    /// A gap, conflict or damage behind the stop is no obstacle, but it is told, and the server must not read ahead
+    /// into it.
+    pub(super) fn trouble_behind(
+        &self,
+        placed: &Placed<'a>,
+        stop: Lsn,
+        warnings: &mut Vec<String>,
+    ) -> Option<String> {
+        let listed = self.wal.listing(&placed.path, placed.first, None).map(drop);
+        let sound = listed.and_then(|()| self.wal.sound_ahead(&placed.path, stop, self.cancel));
+        let trouble = sound.err()?.headline;
         warnings.push(format!(
             "{trouble}; it lies behind the target, what follows it cannot be recovered from this archive"
         ));
