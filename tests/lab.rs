@@ -197,7 +197,7 @@ fn a_killed_primary_simply_starts_and_a_wiped_one_comes_back_from_the_repository
     let before = truth();
     // Where nobody reaps orphans the killed server stays a zombie, which PostgreSQL takes for a living one.
     let socket_lock = lab.sockets().join(format!(".s.PGSQL.{}.lock", lab.settings().primary_port));
-    for lock in [lab.primary().join("postmaster.pid"), socket_lock] {
+    for lock in [&lab.primary().join("postmaster.pid"), &socket_lock] {
         fs::remove_file(lock).unwrap();
     }
     let started = pg_ctl(&dir, &lab.primary(), &["start"]);
@@ -214,6 +214,10 @@ fn a_killed_primary_simply_starts_and_a_wiped_one_comes_back_from_the_repository
     let restored = as_owner(Path::new(PROGRAM), &[&config, "--stanza=lab", "restore"]);
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
     fs::write(dir.join("control"), "hold").unwrap();
+    // The wiped server was killed as well.
+    if socket_lock.exists() {
+        fs::remove_file(&socket_lock).unwrap();
+    }
     let started = pg_ctl(&dir, &lab.primary(), &["start"]);
     assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stdout));
     wait_until("the end of recovery", || {
