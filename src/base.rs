@@ -7,7 +7,9 @@ pub mod error;
 pub mod files;
 pub mod postgres;
 pub mod secret;
+pub mod state;
 pub mod units;
+mod wire;
 
 pub use clock::{TargetTime, Timestamp};
 pub use error::{Context, Kind, Report, Result};

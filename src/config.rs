@@ -16,6 +16,7 @@ pub mod options;
 mod places;
 mod resolve;
 mod settings;
+pub mod site;
 mod spelling;
 mod value;
 

@@ -1,4 +1,10 @@
-//! Data that everyone may read and nobody does I/O with: what work reports while it runs, what a recovery is to reach.
+//! Data that everyone may read and nobody does I/O with: what work reports while it runs, what a recovery is to reach,
+//! what probes found, and the views that screens, text and JSON share.
 
+pub mod board;
+pub mod catalog;
+pub mod fact;
 pub mod op;
+pub mod plan;
 pub mod target;
+pub mod wal_view;

@@ -7,8 +7,11 @@
 pub mod closed;
 pub mod exchange;
 pub mod in_place;
+pub mod recover;
 pub mod salvage;
 pub mod source;
+pub mod supervisor;
+pub mod worker;
 
 use crate::base::{Bytes, Kind, Report};
 use crate::cluster::ClusterError;

@@ -39,6 +39,36 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The name used in JSON; the guard of a refusal is told apart from it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Refused(_) => "refused",
+            Self::Damaged => "damaged",
+            Self::Unreachable => "unreachable",
+            Self::Cancelled => "cancelled",
+            Self::TargetUnreachable => "target_unreachable",
+        }
+    }
+
+    /// The class of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        [
+            Self::Failed,
+            Self::Usage,
+            Self::Refused(None),
+            Self::Damaged,
+            Self::Unreachable,
+            Self::Cancelled,
+            Self::TargetUnreachable,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
+    }
+}
+
 /// A failure as it is shown: headline, where it happened from the outside in, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {

@@ -211,6 +211,17 @@ impl fmt::Display for BackupKind {
     }
 }
 
+impl FromStr for BackupKind {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        [Self::Full, Self::Diff, Self::Incr]
+            .into_iter()
+            .find(|kind| kind.to_string() == text)
+            .ok_or_else(|| UnitError::new("backup type", "full, diff or incr", text))
+    }
+}
+
 /// The label of a backup: `YYYYMMDD-HHMMSSF`, optionally followed by `_YYYYMMDD-HHMMSS` and `D` or `I`.
 ///
 /// A value of this type is safe as a path component.
@@ -280,6 +291,14 @@ pub struct SystemId(pub u64);
 impl fmt::Display for SystemId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+impl FromStr for SystemId {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        text.parse().map(Self).map_err(|_| UnitError::new("system identifier", "a number", text))
     }
 }
 

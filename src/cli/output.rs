@@ -118,24 +118,16 @@ pub(super) fn failed(report: &Report, output: Output) {
         context: &'a [String],
         hint: Option<&'a str>,
     }
-    let (kind, guard) = kind_name(report.kind);
+    let kind = report.kind.name();
+    let guard = match report.kind {
+        Kind::Refused(guard) => guard,
+        _ => None,
+    };
     let (headline, context) = (&report.headline, &report.context);
     let body = Failure { kind, guard, headline, context, hint: report.hint.as_deref() };
     let told = output == Output::Json && json("error", &body).is_ok();
     if !told {
         to_stderr(&format!("error: {report}"));
-    }
-}
-
-fn kind_name(kind: Kind) -> (&'static str, Option<&'static str>) {
-    match kind {
-        Kind::Failed => ("failed", None),
-        Kind::Usage => ("usage", None),
-        Kind::Refused(guard) => ("refused", guard),
-        Kind::Damaged => ("damaged", None),
-        Kind::Unreachable => ("unreachable", None),
-        Kind::Cancelled => ("cancelled", None),
-        Kind::TargetUnreachable => ("target_unreachable", None),
     }
 }
 

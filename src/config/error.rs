@@ -27,6 +27,18 @@ pub enum ConfigError {
         /// What is wrong with it; never its content.
         why: &'static str,
     },
+    /// `pgmayday.toml` is not as it must be.
+    #[error("{}, line {line}, column {column}: {why}", path.display())]
+    Site {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The column, counted from 1.
+        column: usize,
+        /// What is wrong.
+        why: String,
+    },
     /// The command line has an option that does not exist.
     #[error("option --{option} is not known")]
     Unknown {
@@ -141,6 +153,9 @@ impl ConfigError {
             Self::Unreadable { .. } => Some("check the path and that this user may read it".to_owned()),
             Self::Syntax { .. } => {
                 Some("lines are '[section]', 'option=value' or begin with '#'; correct this one".to_owned())
+            }
+            Self::Site { .. } => {
+                Some("correct the line, or remove it: everything in this file is optional".to_owned())
             }
             Self::Unknown { hint, .. }
             | Self::Form { hint, .. }

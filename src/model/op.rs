@@ -2,7 +2,13 @@
 //!
 //! Plain data; an engine reports to a [`Sink`] and knows no screen, no journal and no terminal.
 
-use crate::base::{Kind, Report};
+mod life;
+mod record;
+
+pub use life::{Life, OpState, Snapshot, Step, StepStatus};
+pub use record::{Answer, Outcome, Question, Record, RecordKind, Spec};
+
+use crate::base::{Kind, Lsn, Report, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,11 +31,44 @@ pub enum Event {
         /// What came out, in a few words; may be empty.
         detail: String,
     },
+    /// A moment that counts for the recovery time was reached.
+    Reached {
+        /// Which.
+        mark: Mark,
+    },
     /// Something an operator should know that did not stop the work.
     Warning {
         /// The sentence to show.
         text: String,
     },
+}
+
+/// The moments a recovery time is made of, in their usual order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// Somebody or something noticed the trouble.
+    Detected,
+    /// A person declared the incident.
+    Declared,
+    /// A plan was chosen.
+    Decided,
+    /// The plan was confirmed by its typed word.
+    Confirmed,
+    /// The first byte of the copy is written.
+    RestoreStarted,
+    /// The copy is whole and durable.
+    RestoreFinished,
+    /// Replay has made the copy consistent.
+    Consistent,
+    /// Replay stands at the target.
+    TargetReached,
+    /// The recovered data was checked.
+    Validated,
+    /// The recovered cluster accepts connections as it is served.
+    AcceptingConnections,
+    /// The application writes and commits.
+    ServiceBack,
 }
 
 /// Where copying stands; sampled, so intermediate values may be lost.
@@ -45,12 +84,37 @@ pub struct Progress {
     pub files_total: u64,
 }
 
+/// Where replay stands; sampled, so intermediate values may be lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// Where replay began, as well as it is known.
+    pub from: Option<Lsn>,
+    /// End of the last record replayed.
+    pub replayed: Option<Lsn>,
+    /// Where it is to end, as the plan proved it.
+    pub goal: Option<Lsn>,
+    /// Commit time of the last transaction replayed.
+    pub last_commit: Option<Timestamp>,
+    /// The target, if it is a time.
+    pub target: Option<Timestamp>,
+    /// WAL replayed per second, in bytes.
+    pub bytes_per_s: Option<u64>,
+    /// Time left at this speed, in milliseconds.
+    pub left_ms: Option<u64>,
+    /// For how long nothing at all has moved, in milliseconds; 0 while something moves.
+    pub still_ms: u64,
+    /// What a replay that stands still waits for.
+    pub waits_for: Option<String>,
+}
+
 /// Takes what running work reports; called from many threads.
 pub trait Sink: Send + Sync {
     /// A step event or warning; never dropped.
     fn event(&self, event: Event);
-    /// A sample of the progress; may be dropped.
+    /// A sample of the copying; may be dropped.
     fn progress(&self, progress: Progress);
+    /// A sample of the replay; may be dropped.
+    fn replay(&self, _replay: Replay) {}
 }
 
 /// A sink that forgets everything.

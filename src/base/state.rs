@@ -1,0 +1,144 @@
+//! The state directory: where operations and incidents are kept, and how everything in it is called.
+//!
+//! Only names and folders; what the files hold is for those who write them. Nothing here removes anything.
+
+use super::clock::Timestamp;
+use super::error::{Report, Result};
+use std::fmt;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Where it is if nothing else was said and it exists.
+const SYSTEM_WIDE: &str = "/var/lib/pgmayday";
+
+/// The state directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDir {
+    root: PathBuf,
+}
+
+impl StateDir {
+    /// The state directory at `root`, which need not exist yet.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Chooses: `PGMAYDAY_STATE`, then what the configuration names, then `/var/lib/pgmayday` if it is there and can
+    /// be entered, then `$XDG_STATE_HOME/pgmayday`, `~/.local/state/pgmayday`.
+    ///
+    /// `variable` looks a variable of the environment up.
+    pub fn find(configured: Option<&Path>, variable: &dyn Fn(&str) -> Option<PathBuf>) -> Result<Self> {
+        let home = || variable("HOME").map(|home| home.join(".local/state"));
+        let own = || variable("XDG_STATE_HOME").or_else(home).map(|state| state.join("pgmayday"));
+        let system_wide = Path::new(SYSTEM_WIDE);
+        variable("PGMAYDAY_STATE")
+            .or_else(|| configured.map(Path::to_owned))
+            .or_else(|| std::fs::read_dir(system_wide).is_ok().then(|| system_wide.to_owned()))
+            .or_else(own)
+            .filter(|root| root.is_absolute())
+            .map(Self::at)
+            .ok_or_else(|| {
+                Report::usage("there is no place for the state of operations and incidents")
+                    .hint("set PGMAYDAY_STATE to an absolute path, or `state-dir` in pgmayday.toml")
+            })
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of all operations.
+    pub fn operations(&self) -> PathBuf {
+        self.root.join("ops")
+    }
+
+    /// The folder of one operation.
+    pub fn operation(&self, id: &OpId) -> PathBuf {
+        self.operations().join(&id.0)
+    }
+
+    /// The folder of all incidents.
+    pub fn incidents(&self) -> PathBuf {
+        self.root.join("incidents")
+    }
+}
+
+/// Makes a folder of the state directory with its missing parents; only the owner and the group may look into it.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(folder)
+}
+
+/// The name of an operation, for example `20261121T021407Z-recover-7f3a`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpId(String);
+
+impl OpId {
+    /// A new name for an operation of the command `command`.
+    pub fn new(command: &str, now: Timestamp) -> Result<Self> {
+        let mut random = [0_u8; 2];
+        getrandom::fill(&mut random)
+            .map_err(|error| Report::failed(format!("the system gives no random numbers: {error}")))?;
+        let [a, b] = random;
+        let text = format!("{}-{command}-{a:02x}{b:02x}", now.to_utc().format("%Y%m%dT%H%M%SZ"));
+        text.parse()
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for OpId {
+    type Err = Report;
+
+    /// Accepts only what [`OpId::new`] makes: the name becomes part of paths.
+    fn from_str(text: &str) -> Result<Self> {
+        let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        let parts: Vec<&str> = text.split('-').collect();
+        if parts.len() == 3 && text.len() <= 64 && parts.iter().all(|part| plain(part)) {
+            Ok(Self(text.to_owned()))
+        } else {
+            let shown: String = text.chars().take(80).collect();
+            Err(Report::usage(format!("'{shown}' is not the name of an operation"))
+                .hint("for example 20261121T021407Z-recover-7f3a; `pgmayday attach` lists them"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_is_chosen_in_order() {
+        let find = |configured: Option<&str>, variables: &[(&str, &str)]| {
+            let variable = |name: &str| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value))
+            };
+            StateDir::find(configured.map(Path::new), &variable).map(|state| state.root)
+        };
+        assert_eq!(find(Some("/c"), &[("PGMAYDAY_STATE", "/e"), ("HOME", "/h")]).unwrap(), Path::new("/e"));
+        assert_eq!(find(Some("/c"), &[("HOME", "/h")]).unwrap(), Path::new("/c"));
+        assert!(find(Some("relative"), &[]).is_err());
+    }
+
+    #[test]
+    fn names_of_operations_are_plain() {
+        let id = OpId::new("recover", Timestamp(1_795_225_447_000_000)).unwrap();
+        assert!(id.as_str().starts_with("20261121T014407Z-recover-"), "{id}");
+        assert_eq!(id.as_str().parse::<OpId>().unwrap(), id);
+        for text in ["", "a", "a-b", "a-b-", "../b-c", "a-b-c-d", "a-b-é", "a/x-b-c"] {
+            assert!(text.parse::<OpId>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The whole console as one pure machine.

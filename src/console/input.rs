@@ -1,0 +1,144 @@
+//! What comes into the console and what it asks for. Plain values; the whole conversation can be recorded.
+
+use crate::base::state::OpId;
+use crate::base::{Report, Timestamp};
+use crate::incident::IncidentView;
+use crate::model::board::Board;
+use crate::model::catalog::CatalogView;
+use crate::model::op::{Answer, Snapshot};
+use crate::model::plan::{RecoverPlan, RecoverRequest};
+use crate::model::wal_view::WalView;
+
+/// A key as the console understands it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// A character, upper case where shift was held.
+    Char(char),
+    /// A character with control held, lower case.
+    Ctrl(char),
+    /// Enter.
+    Enter,
+    /// Escape.
+    Esc,
+    /// Tab.
+    Tab,
+    /// Shift and tab.
+    BackTab,
+    /// Backspace.
+    Backspace,
+    /// Delete.
+    Delete,
+    /// Arrow up.
+    Up,
+    /// Arrow down.
+    Down,
+    /// Arrow left.
+    Left,
+    /// Arrow right.
+    Right,
+    /// Home.
+    Home,
+    /// End.
+    End,
+    /// Page up.
+    PageUp,
+    /// Page down.
+    PageDown,
+}
+
+/// Something that happened outside.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A key was pressed.
+    Key(Key),
+    /// Text was pasted.
+    Paste(String),
+    /// The terminal has this many columns and lines now.
+    Resize(u16, u16),
+    /// Time went by; every input's clock is the one of the last tick.
+    Tick(Timestamp),
+    /// The probes found something.
+    Board(Box<Board>),
+    /// The catalog was read.
+    Catalog(Result<CatalogView, Report>),
+    /// The archive was listed.
+    Wal(Result<WalView, Report>),
+    /// A plan was worked out; the request says for what.
+    Plan(Box<RecoverRequest>, Result<Box<RecoverPlan>, Report>),
+    /// An operation was started, or not.
+    Started(Result<OpId, Report>),
+    /// An operation as it stands.
+    Operation(Box<Snapshot>),
+    /// An incident's journal as it stands.
+    Incident(Box<IncidentView>),
+    /// The incidents there are, newest first.
+    Incidents(Vec<IncidentView>),
+    /// Something that was asked for was done, in words; or was not.
+    Said(Result<String, Report>),
+}
+
+/// Something the console wants done; only the runtime does it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Look at everything again now.
+    Refresh,
+    /// Read the catalog.
+    LoadCatalog,
+    /// List the archive.
+    LoadWal,
+    /// Read the incidents.
+    LoadIncidents,
+    /// Follow this incident's journal.
+    WatchIncident(String),
+    /// Work out a plan. Writes nothing.
+    Plan(Box<RecoverRequest>),
+    /// Start what was planned, shown and confirmed by the typed word. The only effect that can destroy anything.
+    Start {
+        /// What was asked for.
+        request: Box<RecoverRequest>,
+        /// The digest of the plan that was on the screen.
+        digest: String,
+        /// The word that was typed.
+        typed: String,
+    },
+    /// Take a lost operation up again, confirmed by the typed word.
+    Resume {
+        /// Which.
+        id: OpId,
+        /// The word that was typed.
+        typed: String,
+    },
+    /// Follow this operation.
+    Watch(OpId),
+    /// Answer the question an operation asks.
+    Answer(OpId, Answer),
+    /// Ask an operation to stop, confirmed by the typed word.
+    Cancel {
+        /// Which.
+        id: OpId,
+        /// The word that was typed.
+        typed: String,
+    },
+    /// Declare an incident: the clock runs.
+    Declare {
+        /// Why.
+        reason: String,
+        /// When the trouble was detected; nothing = now.
+        detected_at: Option<Timestamp>,
+    },
+    /// Add a note to the open incident.
+    Note(String),
+    /// Close the open incident.
+    CloseIncident(String),
+    /// Give the terminal back to the shell until it returns.
+    Suspend,
+    /// Leave; work goes on.
+    Quit,
+}
+
+impl Effect {
+    /// True for what changes a cluster; such an effect exists only after a typed confirmation.
+    pub fn is_destructive(&self) -> bool {
+        matches!(self, Self::Start { .. } | Self::Resume { .. } | Self::Cancel { .. })
+    }
+}

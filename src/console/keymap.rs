@@ -1,0 +1,124 @@
+//! The one table of keys: what a key does on a screen. Footer and help are drawn from it, so shown keys always work.
+//!
+//! A screen names its bindings; the app adds those that hold everywhere. A key means one thing at a time.
+
+use super::input::Key;
+
+/// What a person wants, independent of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cmd {
+    /// One line up.
+    Up,
+    /// One line down.
+    Down,
+    /// To the left, or less.
+    Left,
+    /// To the right, or more.
+    Right,
+    /// A page up.
+    PageUp,
+    /// A page down.
+    PageDown,
+    /// To the first.
+    First,
+    /// To the last.
+    Last,
+    /// To the next pane or field.
+    NextPane,
+    /// To the pane or field before.
+    PreviousPane,
+    /// Open, choose, go on.
+    Open,
+    /// One level up.
+    Back,
+    /// Begin to filter.
+    Filter,
+    /// Sort by the next column.
+    Sort,
+    /// Look again.
+    Refresh,
+    /// Open the palette.
+    Palette,
+    /// Show the keys of this screen.
+    Help,
+    /// Leave.
+    Quit,
+    /// Give the terminal back.
+    Suspend,
+    /// To the board.
+    Board,
+    /// To the backups.
+    Backups,
+    /// To the WAL ranges.
+    Wal,
+    /// To the target picker.
+    Recover,
+    /// To the running or last operation.
+    Operation,
+    /// To the journal of the open incident.
+    Journal,
+    /// To the list of incidents.
+    History,
+    /// Declare an incident.
+    Incident,
+    /// Write a note into the journal.
+    Note,
+    /// Show the exact commands.
+    Commands,
+    /// Show the log: warnings of an operation.
+    Log,
+    /// Zoom in.
+    ZoomIn,
+    /// Zoom out.
+    ZoomOut,
+    /// Answer: it is right.
+    AnswerRight,
+    /// Answer: the damage is in it.
+    AnswerDamaged,
+    /// Resume a lost operation.
+    Resume,
+    /// Stop an operation; lives only in the palette.
+    Cancel,
+    /// Close the incident; lives only in the palette.
+    CloseIncident,
+    /// Mark the line.
+    Mark,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// The keys that do it; the first is shown.
+    pub keys: Vec<Key>,
+    /// What they do.
+    pub cmd: Cmd,
+    /// One or two words for the footer.
+    pub label: &'static str,
+    /// One sentence for the help.
+    pub help: &'static str,
+    /// Why it cannot be used now; nothing if it can.
+    pub disabled: Option<String>,
+    /// True if it stands in the footer; the rest is in the help.
+    pub in_footer: bool,
+}
+
+impl Binding {
+    /// A binding shown in the footer and the help.
+    pub fn new(keys: &[Key], cmd: Cmd, label: &'static str, help: &'static str) -> Self {
+        Self { keys: keys.to_vec(), cmd, label, help, disabled: None, in_footer: true }
+    }
+
+    /// Only in the help.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.in_footer = false;
+        self
+    }
+
+    /// Not usable now, for this reason, if there is one.
+    #[must_use]
+    pub fn unless(mut self, reason: Option<String>) -> Self {
+        self.disabled = reason;
+        self
+    }
+}
