@@ -10,6 +10,7 @@ pub mod command;
 mod completions;
 mod doctor;
 mod help;
+mod incident;
 mod info;
 mod lab;
 mod man;
