@@ -13,6 +13,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::wal::SPEC,
     super::repo_ls::SPEC,
     super::repo_get::SPEC,
+    super::incident::SPEC,
     super::doctor::SPEC,
     super::lab::SPEC,
     super::help::SPEC,
