@@ -6,16 +6,20 @@
 
 mod archive_get;
 mod arguments;
+mod attach;
 pub mod command;
 mod completions;
 mod doctor;
+mod follow;
 mod help;
 mod incident;
 mod info;
 mod lab;
 mod man;
+mod operation;
 pub mod output;
 pub mod progress;
+mod recover;
 mod repo_get;
 mod repo_ls;
 mod restore;
@@ -23,6 +27,7 @@ mod site;
 mod tree;
 mod version;
 mod wal;
+mod worker;
 
 use crate::base::{Report, Result};
 use crate::config::{CliOption, Config, Settings, Sources};
@@ -59,6 +64,8 @@ pub struct Call {
     pub program: PathBuf,
     /// The other arguments as they were given.
     pub arguments: Vec<String>,
+    /// The command's own options as they were given, each as `--name` or `--name=value`.
+    pub own: Vec<String>,
 }
 
 impl Call {
@@ -99,16 +106,18 @@ fn run(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> Result<u8> {
         return help::print(&split.words).map(|()| 0);
     };
     let spec = command::find(name)?;
-    let config = if spec.reads_configuration {
-        Config::load(&Sources {
-            cli: split.config.clone(),
-            env: readable(env)?,
-            default_dir: PathBuf::from("/etc/pgbackrest"),
-        })
-    } else {
-        Config::of_command_line(&split.config)
-    }?;
-    call(spec, program, arguments, config, &split)
+    let call = call(spec, program, arguments, env, &split)?;
+    match spec.run {
+        Run::Plain(run) => run(&call).map(|()| 0),
+        Run::Coded(run) => run(&call),
+    }
+}
+
+/// What a command line means in an environment, without doing it; `arguments` begin with the command.
+fn call_of(arguments: &[String], env: Vec<(OsString, OsString)>) -> Result<Call> {
+    let split = arguments::split(arguments.iter().map(OsString::from))?;
+    let name = split.words.first().ok_or_else(|| Report::usage("no command is given"))?;
+    call(command::find(name)?, PathBuf::from("pgmayday"), arguments.to_vec(), env, &split)
 }
 
 /// The environment as text. A setting that is not text is an error: leaving it out would change what is done.
@@ -133,9 +142,18 @@ fn call(
     spec: &'static CommandSpec,
     program: PathBuf,
     arguments: Vec<String>,
-    config: Config,
+    env: Vec<(OsString, OsString)>,
     split: &arguments::Split,
-) -> Result<u8> {
+) -> Result<Call> {
+    let config = if spec.reads_configuration {
+        Config::load(&Sources {
+            cli: split.config.clone(),
+            env: readable(env)?,
+            default_dir: PathBuf::from("/etc/pgbackrest"),
+        })
+    } else {
+        Config::of_command_line(&split.config)
+    }?;
     let args = tree::read(spec, split)?;
     let settings = config.settings(spec.options_of, None)?;
     let accept = args.get_many::<String>(tree::ACCEPT).into_iter().flatten().cloned().collect();
@@ -145,7 +163,7 @@ fn call(
         console.warn(warning);
     }
     let positional = split.words.iter().skip(1).cloned().collect();
-    let call = Call {
+    Ok(Call {
         command: spec.name,
         config,
         settings,
@@ -157,9 +175,6 @@ fn call(
         given: split.config.clone(),
         program,
         arguments,
-    };
-    match spec.run {
-        Run::Plain(run) => run(&call).map(|()| 0),
-        Run::Coded(run) => run(&call),
-    }
+        own: split.own.clone(),
+    })
 }
