@@ -277,7 +277,7 @@ fn timeline(view: &IncidentView) -> String {
             day = today;
         }
         let at = moment.format("%H:%M:%S%.3f");
-        text += &item("- ", &format!("{at} {}: {} [{}]", line.actor, line.text, line.hash_tail));
+        text += &item("- ", &format!("{at} {} {}: {}", line.hash_tail, line.actor, line.text));
     }
     text
 }
@@ -286,8 +286,8 @@ fn chain(evidence: &Evidence) -> String {
     let verification = &evidence.verification;
     let mut text = "## Proof\n\n".to_owned();
     text += &paragraph(&format!(
-        "Every entry of {JOURNAL_FILE} bears the hash of the one before it; the last eight digits stand behind each \
-         line above. Verified when this report was made: {}.",
+        "Every entry of {JOURNAL_FILE} bears the hash of the one before it; its last eight digits stand before \
+         who wrote it. Verified when this report was made: {}.",
         verification.sentence()
     ));
     verification.findings.iter().for_each(|finding| text += &item("- ", &finding.to_string()));
