@@ -149,14 +149,22 @@ impl Desk<'_> {
     }
 
     fn declare(&self, declaration: Declaration) -> Result<()> {
-        if !self.call.accepts(OPEN)
-            && let Some(open) = self.incidents.open_one(&declaration.stanza)?
-        {
-            let said = format!("incident {} of {} is still open: {}", open.id, open.stanza, open.reason);
+        let accepted = self.call.accepts(OPEN);
+        let open = match self.incidents.open_one(&declaration.stanza) {
+            Ok(Some(open)) => Some(format!("incident {} of {} is still open", open.id, open.stanza)),
+            Ok(None) => None,
+            Err(report) if accepted => Some(report.headline),
+            Err(report) => return Err(report.hint(format!("--accept={OPEN} declares one all the same"))),
+        };
+        if let Some(said) = open.as_ref().filter(|_| !accepted) {
             return Err(Report::refused(OPEN, said)
                 .hint("add to it by `pgmayday incident note`, or end it by `pgmayday incident close`"));
         }
         let id = self.incidents.declare(&actor(), &declaration)?;
+        if let Some(said) = open {
+            let note = format!("declared although {said}: --accept={OPEN}");
+            self.incidents.note(&id, &actor(), &note)?;
+        }
         self.done(&id, &format!("incident {id} is declared; the clock runs"))
     }
 

@@ -89,7 +89,7 @@ fn head(evidence: &Evidence) -> String {
 
 fn clocks(evidence: &Evidence) -> String {
     let rto = Rto::of(&evidence.view);
-    let clock = |ms: Option<u64>| ms.map_or("-".to_owned(), words::clock);
+    let clock = |ms: Option<u64>| ms.map_or("-".to_owned(), words::exact);
     let target = words::clock(rto.target_s.saturating_mul(1000));
     let rows = [
         vec![
@@ -122,7 +122,7 @@ fn clocks(evidence: &Evidence) -> String {
 
 /// The journal keeps what the confirmed plan said in words, not as a number: it is quoted, not worked out.
 fn given_up(evidence: &Evidence) -> &'static str {
-    if evidence.confirmed.is_empty() { "no plan was confirmed" } else { "as the confirmed plan says, below" }
+    if evidence.confirmed.is_empty() { "no plan was confirmed" } else { "see the plan below" }
 }
 
 fn phases(view: &IncidentView) -> String {
@@ -137,7 +137,7 @@ fn phases(view: &IncidentView) -> String {
             let until = view.marks.get(&phase.to).copied().unwrap_or_default();
             vec![
                 phase.name.clone(),
-                words::clock(phase.took_ms),
+                words::exact(phase.took_ms),
                 share(phase.took_ms, total),
                 words::moment(phase.to).to_owned(),
                 until.to_utc().format("%H:%M:%S%.3f").to_string(),
@@ -145,7 +145,7 @@ fn phases(view: &IncidentView) -> String {
         })
         .chain([vec![
             "total".to_owned(),
-            words::clock(total),
+            words::exact(total),
             share(total, total),
             String::new(),
             String::new(),
@@ -277,7 +277,7 @@ fn timeline(view: &IncidentView) -> String {
             day = today;
         }
         let at = moment.format("%H:%M:%S%.3f");
-        text += &item("- ", &format!("{at} {}: {} [{}]", line.actor, line.text, line.hash_tail));
+        text += &item("- ", &format!("{at} {} {}: {}", line.hash_tail, line.actor, line.text));
     }
     text
 }
@@ -286,8 +286,8 @@ fn chain(evidence: &Evidence) -> String {
     let verification = &evidence.verification;
     let mut text = "## Proof\n\n".to_owned();
     text += &paragraph(&format!(
-        "Every entry of {JOURNAL_FILE} bears the hash of the one before it; the last eight digits stand behind each \
-         line above. Verified when this report was made: {}.",
+        "Every entry of {JOURNAL_FILE} bears its own hash and that of the entry before it; the timeline shows the \
+         last eight digits of its own. Verified when this report was made: {}.",
         verification.sentence()
     ));
     verification.findings.iter().for_each(|finding| text += &item("- ", &finding.to_string()));

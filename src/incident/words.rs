@@ -23,7 +23,7 @@ pub fn fact(fact: &Fact) -> String {
             format!("{step}: {}", duration(*took_ms))
         }
         Fact::Step { step, took_ms, detail, .. } => format!("{step}: {detail} ({})", duration(*took_ms)),
-        Fact::Reached { mark, .. } => format!("reached: {}", moment(*mark)),
+        Fact::Reached { mark, .. } => moment(*mark).to_owned(),
         Fact::Warning { text, .. } => format!("warning: {text}"),
         Fact::Answered { question, answer, .. } => format!("answered \"{}\" to: {question}", said(*answer)),
         Fact::OperationEnded { operation, done, lines } => {
@@ -111,6 +111,11 @@ pub fn clock(ms: u64) -> String {
     format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
 }
 
+/// A duration to the millisecond, for sums that are to come out: `00:43:12.250`.
+pub fn exact(ms: u64) -> String {
+    format!("{}.{:03}", clock(ms), ms % 1000)
+}
+
 /// The same text without line breaks and other control characters, which a terminal would obey.
 pub fn one_line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -135,6 +140,7 @@ mod tests {
             assert_eq!(duration(ms), text);
         }
         assert_eq!((clock(2_592_999).as_str(), clock(360_000_000).as_str()), ("00:43:12", "100:00:00"));
+        assert_eq!(exact(2_592_050), "00:43:12.050");
     }
 
     #[test]

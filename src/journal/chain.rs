@@ -52,16 +52,18 @@ pub struct Torn {
 impl Contents {
     /// Reads a journal's bytes. Nothing is refused: a line that makes no sense is told as such.
     pub fn of(bytes: &[u8]) -> Self {
+        Self::tail_of(bytes, usize::MAX)
+    }
+
+    /// As [`Self::of`], but with the last `most` lines only: enough for a writer, whatever the journal's length.
+    pub(super) fn tail_of(bytes: &[u8], most: usize) -> Self {
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let (whole, rest) = bytes.split_at(whole);
-        let lines = whole.strip_suffix(b"\n").map(|text| text.split(|byte| *byte == b'\n'));
+        let text = whole.strip_suffix(b"\n");
+        let lines: Vec<&[u8]> = text.into_iter().flat_map(|text| text.split(|byte| *byte == b'\n')).collect();
+        let before = lines.len().saturating_sub(most);
         Self {
-            lines: lines
-                .into_iter()
-                .flatten()
-                .zip(1..)
-                .map(|(line, number)| Line::of(line, number))
-                .collect(),
+            lines: lines.into_iter().zip(1..).skip(before).map(|(line, at)| Line::of(line, at)).collect(),
             torn: (!rest.is_empty()).then(|| Torn { bytes: rest.len() as u64, sha256: sha256(rest) }),
             whole_bytes: whole.len() as u64,
         }

@@ -24,7 +24,7 @@ const WRITER_WAITS: Duration = Duration::from_secs(10);
 /// How long a reader does; then it reads without, and may see a write under way as torn.
 const READER_WAITS: Duration = Duration::from_secs(1);
 /// Between two looks at the lock.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 
 /// A journal, by its folder. Holds nothing open between calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,12 +116,18 @@ impl Journal {
         if !wait(WRITER_WAITS, || file.try_lock()).map_err(JournalError::io("lock", &path))? {
             return Err(JournalError::Busy { path, waited_s: WRITER_WAITS.as_secs() });
         }
-        let contents = Contents::of(&self.bytes(&file)?);
+        let head = Head::read(&self.head_path());
+        let bytes = self.bytes(&file)?;
+        let mut contents = Contents::tail_of(&bytes, 2);
+        if matches!(head.judge(&contents), Verdict::Contradicts(_)) {
+            // It may speak of an earlier line, and of what was told before.
+            contents = Contents::of(&bytes);
+        }
         // Read under the lock, the clocks go on as the numbers do.
         let stamp = stamp.cloned().unwrap_or_else(Stamp::now);
         let mut pen =
             Pen { file: &file, path: &path, end: Witness::of(contents.end()), at: contents.whole_bytes };
-        if self.tell_what_was_found(&mut pen, &contents, &stamp)? {
+        if tell_what_was_found(&mut pen, &contents, &head, &stamp)? {
             // A failure comes back with the entry's own head, below.
             drop(self.replace_head(&pen.end));
         }
@@ -132,29 +138,6 @@ impl Journal {
             source,
         })?;
         Ok(entry)
-    }
-
-    /// Puts down a torn end and a witness that contradicts the journal; true if the head is to be brought up to date.
-    fn tell_what_was_found(
-        &self,
-        pen: &mut Pen<'_>,
-        contents: &Contents,
-        stamp: &Stamp,
-    ) -> Result<bool, JournalError> {
-        let head = Head::read(&self.head_path());
-        if let Some(torn) = &contents.torn {
-            pen.line(stamp, JOURNALIST, &Fact::Cut { bytes: torn.bytes, sha256: torn.sha256.clone() })?;
-        }
-        // Nothing replaces the old head before the contradiction is on disk.
-        match head.judge(contents) {
-            Verdict::Proves { behind, .. } => Ok(behind > 0 || contents.torn.is_some()),
-            Verdict::Contradicts(text) => {
-                if !head.is_told(&text, contents) {
-                    pen.line(stamp, JOURNALIST, &Fact::Damaged { text })?;
-                }
-                Ok(true)
-            }
-        }
     }
 
     fn file(&self, access: OFlags) -> Result<File, JournalError> {
@@ -217,6 +200,28 @@ impl Pen<'_> {
             self.file.set_len(end)?;
         }
         self.file.sync_all()
+    }
+}
+
+/// Puts down a torn end and a head that contradicts the journal; true if the head is to be brought up to date.
+fn tell_what_was_found(
+    pen: &mut Pen<'_>,
+    contents: &Contents,
+    head: &Head,
+    stamp: &Stamp,
+) -> Result<bool, JournalError> {
+    if let Some(torn) = &contents.torn {
+        pen.line(stamp, JOURNALIST, &Fact::Cut { bytes: torn.bytes, sha256: torn.sha256.clone() })?;
+    }
+    // Nothing replaces the old head before the contradiction is on disk.
+    match head.judge(contents) {
+        Verdict::Proves { behind, .. } => Ok(behind > 0 || contents.torn.is_some()),
+        Verdict::Contradicts(text) => {
+            if !head.is_told(&text, contents) {
+                pen.line(stamp, JOURNALIST, &Fact::Damaged { text })?;
+            }
+            Ok(true)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What proves the end of a journal: `SEQ:HASH`, in the file `head` or given by whoever wrote it down elsewhere.
+//! What proves the end of a journal: `SEQ:HASH`, in the head file or given by whoever wrote it down elsewhere.
 //!
 //! Judges and formats; the file is replaced by the writer only.
 
@@ -50,7 +50,7 @@ impl serde::Serialize for Witness {
     }
 }
 
-/// What the file `head` says.
+/// What the head file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Head {
     Says(Witness),
@@ -83,12 +83,12 @@ impl Head {
     /// How it stands to the journal.
     pub(super) fn judge(&self, contents: &Contents) -> Verdict {
         match self {
-            Self::Says(witness) => witness.judge(contents, "the file `head`"),
+            Self::Says(witness) => witness.judge(contents, "the head file"),
             Self::Missing => Verdict::Contradicts(
-                "the file `head` is missing: entries removed from the end would not be noticed".to_owned(),
+                "the head file is missing: entries removed from the end would not be noticed".to_owned(),
             ),
-            Self::Nonsense => Verdict::Contradicts("the file `head` holds no number and hash".to_owned()),
-            Self::Unreadable(why) => Verdict::Contradicts(format!("the file `head` cannot be read: {why}")),
+            Self::Nonsense => Verdict::Contradicts("the head file holds no number and hash".to_owned()),
+            Self::Unreadable(why) => Verdict::Contradicts(format!("the head file cannot be read: {why}")),
         }
     }
 

@@ -87,7 +87,7 @@ fn judge(contents: &Contents, head: &Head, witness: Option<&Witness>) -> Verific
             // One behind is a crash between an entry and its head; the next writer catches up before it writes.
             if behind > 1 {
                 about_the_end(format!(
-                    "the file `head` stops at entry {seq}: {behind} entries came without it"
+                    "the head file stops at entry {seq}: {behind} entries came without it"
                 ));
             }
         }
@@ -168,7 +168,7 @@ impl Verification {
         }
         let words = self.stood_behind.iter().map(|proof| {
             let (name, up_to) = match proof {
-                Proof::HeadFile { up_to } => ("the file `head`", up_to),
+                Proof::HeadFile { up_to } => ("the head file", up_to),
                 Proof::Witness { up_to } => ("the witness", up_to),
             };
             format!("{name} proves it up to entry {up_to}")
