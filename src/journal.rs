@@ -130,3 +130,27 @@ pub struct Entry {
     /// SHA-256 of the line without this member.
     pub hash: String,
 }
+
+/// The journal of one incident.
+#[derive(Debug)]
+pub struct Journal {
+    file: std::path::PathBuf,
+}
+
+impl Journal {
+    /// The journal in an incident's folder.
+    pub fn open(folder: &std::path::Path) -> crate::base::Result<Self> {
+        Ok(Self { file: folder.join("journal.jsonl") })
+    }
+
+    /// Appends a fact.
+    pub fn append(&self, actor: &str, fact: &Fact) -> crate::base::Result<()> {
+        use std::io::Write as _;
+        let fail =
+            |error: std::io::Error| crate::base::Report::failed(format!("{}: {error}", self.file.display()));
+        let line = serde_json::json!({ "actor": actor, "fact": fact });
+        let mut file =
+            std::fs::OpenOptions::new().append(true).create(true).open(&self.file).map_err(fail)?;
+        writeln!(file, "{line}").map_err(fail)
+    }
+}
