@@ -9,6 +9,7 @@ mod arguments;
 mod attach;
 pub mod command;
 mod completions;
+mod console;
 mod doctor;
 mod follow;
 mod help;
@@ -84,7 +85,7 @@ pub fn main() -> ExitCode {
 pub fn main_with(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> ExitCode {
     let output = Output::of_arguments(&args);
     let failure_exit = command::failure_exit(&args);
-    let report = match catch_unwind(AssertUnwindSafe(|| run(args, env))) {
+    let report = match catch_unwind(AssertUnwindSafe(|| run(args, output, env))) {
         Ok(Ok(code)) => return ExitCode::from(code),
         Ok(Err(report)) => report,
         Err(_) => Report::failed("an internal error stopped the command")
@@ -94,18 +95,23 @@ pub fn main_with(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> ExitCod
     ExitCode::from(failure_exit.unwrap_or_else(|| report.kind.exit_code()))
 }
 
-fn run(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> Result<u8> {
+fn run(args: Vec<OsString>, output: Output, env: Vec<(OsString, OsString)>) -> Result<u8> {
     let mut args = args.into_iter();
     let program = args.next().map(PathBuf::from).unwrap_or_default();
     let arguments = args.clone().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    let split = arguments::split(args)?;
+    let mut split = arguments::split(args)?;
     if split.version {
         return version::print(Output::Text).map(|()| 0);
     }
-    let Some(name) = split.words.first().filter(|_| !split.help) else {
+    if split.help {
         return help::print(&split.words).map(|()| 0);
-    };
-    let spec = command::find(name)?;
+    }
+    // Without a command: the console where there is a terminal for it, else what it would show, as text.
+    let name = split.words.first().cloned().unwrap_or_else(|| console::or_board(output).to_owned());
+    if split.words.is_empty() {
+        split.words.push(name.clone());
+    }
+    let spec = command::find(&name)?;
     let call = call(spec, program, arguments, env, &split)?;
     match spec.run {
         Run::Plain(run) => run(&call).map(|()| 0),

@@ -1,5 +1,13 @@
 //! The screens: each reads the model, answers commands, and draws itself. None does anything by itself.
 
+pub mod board;
+pub mod catalog;
+pub mod history;
+pub mod journal;
+pub mod running;
+pub mod target;
+pub mod wal;
+
 use super::input::Effect;
 use super::keymap::{Binding, Cmd};
 use super::model::Model;

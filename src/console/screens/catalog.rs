@@ -1,0 +1,32 @@
+//! The backups screen.
+
+use super::{Action, Screen, ScreenId};
+use crate::console::keymap::{Binding, Cmd};
+use crate::console::model::Model;
+use crate::console::theme::Theme;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// The backups screen.
+#[derive(Debug, Default)]
+pub struct CatalogScreen;
+
+impl Screen for CatalogScreen {
+    fn id(&self) -> ScreenId {
+        ScreenId::Catalog
+    }
+
+    fn title(&self) -> &'static str {
+        "backups"
+    }
+
+    fn bindings(&self, _model: &Model) -> Vec<Binding> {
+        Vec::new()
+    }
+
+    fn on(&mut self, _model: &Model, _cmd: Cmd) -> Option<Action> {
+        None
+    }
+
+    fn draw(&self, _model: &Model, _theme: Theme, _area: Rect, _buffer: &mut Buffer) {}
+}
