@@ -18,6 +18,7 @@ pub mod progress;
 mod repo_get;
 mod repo_ls;
 mod restore;
+mod site;
 mod tree;
 mod version;
 mod wal;

@@ -7,6 +7,8 @@
 pub mod app;
 pub mod input;
 pub mod keymap;
+pub mod modal;
 pub mod model;
 pub mod screens;
 pub mod theme;
+pub mod widgets;

@@ -1,5 +1,6 @@
 //! The screens: each reads the model, answers commands, and draws itself. None does anything by itself.
 
+pub mod board;
 pub mod catalog;
 pub mod history;
 pub mod journal;

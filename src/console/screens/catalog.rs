@@ -4,12 +4,13 @@ mod detail;
 mod order;
 mod table;
 
-use super::paint::{Sheet, WIDE, age, counted, took, top_of};
-use super::{Action, Asked, Modal, Screen, ScreenId};
+use super::paint::{Sheet, WIDE, counted, done, since};
+use super::{Action, Asked, Screen, ScreenId};
 use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::{Loaded, Model};
 use crate::console::theme::{State, Theme};
+use crate::console::widgets::{Selection, age};
 use crate::model::catalog::{BackupRow, CatalogView};
 use crate::model::fact::Answer;
 use order::{Shown, Sort};
@@ -17,16 +18,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-/// Lines of a page.
-const PAGE: usize = 15;
-
 /// The backups.
 #[derive(Debug, Default)]
 pub struct CatalogScreen {
     sort: Sort,
     filter: String,
     detail: bool,
-    selected: usize,
+    selected: Selection,
     /// The chosen backup's repository and label, so that it stays chosen when the catalog is read again.
     chosen: Option<(u32, String)>,
     shown: Vec<Shown>,
@@ -56,17 +54,12 @@ impl CatalogScreen {
             let stop = |at: &usize| catalog.backups[self.shown[*at].index].stop;
             (0..self.shown.len()).max_by_key(stop)
         };
-        self.selected = chosen.or_else(newest).unwrap_or(0);
+        self.selected.choose(chosen.or_else(newest).unwrap_or(0));
     }
 
     fn backup<'a>(&self, model: &'a Model) -> Option<&'a BackupRow> {
-        let shown = self.shown.get(self.selected)?;
+        let shown = self.shown.get(self.selected.at())?;
         model.catalog.value()?.backups.get(shown.index)
-    }
-
-    fn select(&mut self, model: &Model, at: usize) {
-        self.selected = at.min(self.shown.len().saturating_sub(1));
-        self.chosen = self.backup(model).map(|backup| (backup.repo, backup.label.clone()));
     }
 
     fn rearrange(&mut self, model: &Model) {
@@ -78,16 +71,16 @@ impl CatalogScreen {
     fn title_line(&self, model: &Model) -> String {
         let now = model.now;
         let reading = match &model.catalog {
-            Loaded::Loading(since, _) => format!(", reading for {}", age(*since, now)),
+            Loaded::Loading(from, _) => format!(", reading for {}", since(*from, now)),
             Loaded::Failed(..) => ", the last reading failed".to_owned(),
             _ => String::new(),
         };
         let Some(catalog) = model.catalog.value() else { return reading.trim_start_matches(", ").to_owned() };
         let all = catalog.backups.len() as u64;
         let number = if self.filter.is_empty() {
-            counted(all, "backup")
+            counted(all, "backup", "backups")
         } else {
-            format!("{} of {} match '{}'", self.shown.len(), counted(all, "backup"), self.filter)
+            format!("{} of {} match '{}'", self.shown.len(), counted(all, "backup", "backups"), self.filter)
         };
         let read = catalog.read_at.map(|at| age(at, now)).unwrap_or_default();
         format!("{number}, {}, read {read} ago{reading}", self.sort.words())
@@ -107,7 +100,7 @@ impl CatalogScreen {
         table::head(sheet, y, self.sort);
         y += 1;
         let room = usize::from(sheet.height().saturating_sub(y));
-        let top = top_of(self.selected, self.shown.len(), room);
+        let top = self.selected.first(self.shown.len(), room);
         let mut repo = None;
         let several = catalog.backups.iter().any(|backup| backup.repo != catalog.backups[0].repo);
         for (at, shown) in self.shown.iter().enumerate().skip(top) {
@@ -118,7 +111,7 @@ impl CatalogScreen {
                 repo = Some(backup.repo);
             }
             table::line(sheet, y, backup, *shown, model.now);
-            if at == self.selected {
+            if at == self.selected.at() {
                 sheet.restyle(y, sheet.theme.chosen());
             }
             y += 1;
@@ -189,7 +182,6 @@ impl Screen for CatalogScreen {
                 "Show only labels, types and annotations with a text.",
             )
             .unless(unread),
-            Binding::new(&[Key::Char('r')], Cmd::Refresh, "read again", "Read the backups again now."),
         ]
     }
 
@@ -210,43 +202,28 @@ impl Screen for CatalogScreen {
     }
 
     fn on(&mut self, model: &Model, cmd: Cmd) -> Option<Action> {
-        let last = self.shown.len().saturating_sub(1);
+        if self.selected.on(cmd, self.shown.len()) {
+            self.chosen = self.backup(model).map(|backup| (backup.repo, backup.label.clone()));
+            return done();
+        }
         match cmd {
-            Cmd::Up => self.select(model, self.selected.saturating_sub(1)),
-            Cmd::Down => self.select(model, self.selected + 1),
-            Cmd::PageUp => self.select(model, self.selected.saturating_sub(PAGE)),
-            Cmd::PageDown => self.select(model, self.selected + PAGE),
-            Cmd::First => self.select(model, 0),
-            Cmd::Last => self.select(model, last),
             Cmd::Open => self.detail = !self.detail && self.backup(model).is_some(),
             Cmd::Sort => {
                 self.sort = self.sort.next();
                 self.rearrange(model);
             }
-            Cmd::Filter => {
-                return Some(Action::Open(Modal::Ask {
-                    title: "Filter the backups".to_owned(),
-                    text: vec![
-                        "A text in the label, the type or an annotation; nothing shows all.".to_owned(),
-                    ],
-                    initial: self.filter.clone(),
-                    then: Asked::Filter,
-                }));
-            }
             Cmd::Recover => {
                 let text = self.backup(model)?.label.clone();
                 return Some(Action::Hand { to: ScreenId::Target, asked: Asked::Set, text });
             }
-            Cmd::Refresh => return Some(Action::Do(Effect::LoadCatalog)),
             Cmd::Back if self.detail => self.detail = false,
             Cmd::Back if !self.filter.is_empty() => {
                 self.filter.clear();
                 self.rearrange(model);
             }
-            Cmd::Back => return Some(Action::Back),
-            _ => {}
+            _ => return None,
         }
-        None
+        done()
     }
 
     fn text(&mut self, model: &Model, asked: Asked, text: &str) -> Option<Action> {
@@ -291,7 +268,7 @@ fn in_short(catalog: &CatalogView, backup: &BackupRow) -> String {
     let needs = match (chain.len() as u64, whole) {
         (_, false) => "a backup it needs is missing".to_owned(),
         (0, _) => "needs no other backup".to_owned(),
-        (number, _) => format!("needs {} before it", counted(number, "backup")),
+        (number, _) => format!("needs {} before it", counted(number, "backup", "backups")),
     };
     format!("{} in repo{}: {needs}", backup.label, backup.repo)
 }
@@ -302,8 +279,8 @@ fn empty(sheet: &mut Sheet<'_>, model: &Model) {
     let mut say = |text: &str, state: State| lines.push((text.to_owned(), state));
     match &model.catalog {
         Loaded::No => say("The backups were not read yet; r reads them.", State::Ok),
-        Loaded::Loading(since, None) => {
-            let waited = took(super::paint::ms_between(*since, model.now));
+        Loaded::Loading(from, None) => {
+            let waited = since(*from, model.now);
             say(&format!("Reading the backups of all repositories, for {waited}."), State::Ok);
         }
         Loaded::Failed(why, _) => {

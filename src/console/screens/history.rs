@@ -1,33 +1,24 @@
 //! The incidents there were: how long each took against its target. Opens a journal; changes nothing.
 
 use super::journal::summary::{elapsed_ms, judged, stands};
-use super::paint::{Sheet, WIDE, counted, hours, part, second, top_of};
+use super::paint::{Sheet, WIDE, counted, done, hours, share};
 use super::{Action, Screen, ScreenId};
 use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::Model;
 use crate::console::theme::{State, Theme};
+use crate::console::widgets::{Selection, moment};
 use crate::incident::IncidentView;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-/// Lines of a page.
-const PAGE: usize = 15;
-
 /// All incidents.
 #[derive(Debug, Default)]
 pub struct HistoryScreen {
-    selected: usize,
+    selected: Selection,
     /// The chosen incident's name, so that it stays chosen when another one is declared.
     chosen: Option<String>,
-}
-
-impl HistoryScreen {
-    fn select(&mut self, model: &Model, at: usize) {
-        self.selected = at.min(model.incidents.len().saturating_sub(1));
-        self.chosen = model.incidents.get(self.selected).map(|incident| incident.id.clone());
-    }
 }
 
 /// Times of one line against a scale that fits all of them.
@@ -43,7 +34,7 @@ fn draw_line(sheet: &mut Sheet<'_>, y: u16, incident: &IncidentView, model: &Mod
     sheet.text(41, y, &format!("of {}", hours(target)), theme.dim());
     let wide = sheet.width() >= WIDE;
     let bars: u16 = if wide { 40 } else { 14 };
-    let cells = |ms: u64| u16::try_from(part(ms, scale_ms, u64::from(bars) - 1)).unwrap_or(0);
+    let cells = |ms: u64| u16::try_from(share(ms, scale_ms, u64::from(bars) - 1)).unwrap_or(0);
     let length = usize::from(cells(elapsed)).max(1);
     let x = 54;
     sheet.text(x, y, &"█".repeat(length), theme.state(state));
@@ -66,7 +57,6 @@ impl Screen for HistoryScreen {
         vec![
             Binding::new(&[Key::Enter], Cmd::Open, "journal", "Open the journal of the chosen incident.")
                 .unless(none),
-            Binding::new(&[Key::Char('r')], Cmd::Refresh, "read again", "Read the incidents again now."),
         ]
     }
 
@@ -76,28 +66,25 @@ impl Screen for HistoryScreen {
 
     fn updated(&mut self, model: &Model) {
         let place = |id: &String| model.incidents.iter().position(|incident| incident.id == *id);
-        let at = self.chosen.as_ref().and_then(place).unwrap_or(self.selected);
-        self.selected = at.min(model.incidents.len().saturating_sub(1));
+        if let Some(at) = self.chosen.as_ref().and_then(place) {
+            self.selected.choose(at);
+        }
+        self.selected.keep(model.incidents.len());
     }
 
     fn on(&mut self, model: &Model, cmd: Cmd) -> Option<Action> {
-        match cmd {
-            Cmd::Up => self.select(model, self.selected.saturating_sub(1)),
-            Cmd::Down => self.select(model, self.selected + 1),
-            Cmd::PageUp => self.select(model, self.selected.saturating_sub(PAGE)),
-            Cmd::PageDown => self.select(model, self.selected + PAGE),
-            Cmd::First => self.select(model, 0),
-            Cmd::Last => self.select(model, usize::MAX),
-            Cmd::Open => {
-                let id = model.incidents.get(self.selected)?.id.clone();
-                let watch = Action::Do(Effect::WatchIncident(id));
-                return Some(Action::All(vec![watch, Action::Go(ScreenId::Journal)]));
-            }
-            Cmd::Refresh => return Some(Action::Do(Effect::LoadIncidents)),
-            Cmd::Back => return Some(Action::Back),
-            _ => {}
+        if self.selected.on(cmd, model.incidents.len()) {
+            self.chosen = model.incidents.get(self.selected.at()).map(|incident| incident.id.clone());
+            return done();
         }
-        None
+        match cmd {
+            Cmd::Open => {
+                let id = model.incidents.get(self.selected.at())?.id.clone();
+                let watch = Action::Do(Effect::WatchIncident(id));
+                Some(Action::All(vec![watch, Action::Go(ScreenId::Journal)]))
+            }
+            _ => None,
+        }
     }
 
     fn draw(&self, model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
@@ -115,7 +102,7 @@ impl Screen for HistoryScreen {
         let target = |incident: &IncidentView| incident.rto_s.saturating_mul(1000);
         let kept = incidents.iter().filter(|incident| incident.rto_ms.is_some());
         let kept = kept.filter(|incident| judged(elapsed(incident), incident.rto_s) != State::Failed).count();
-        let number = counted(incidents.len() as u64, "incident");
+        let number = counted(incidents.len() as u64, "incident", "incidents");
         sheet.rule(0, "INCIDENTS", &format!("{number}, {kept} within the target, newest first"));
         let dim = theme.dim();
         for (x, title) in [(2, "name"), (16, "state"), (32, "took"), (41, "target"), (54, "│ = target")] {
@@ -124,17 +111,17 @@ impl Screen for HistoryScreen {
         let scale =
             incidents.iter().map(|incident| elapsed(incident).max(target(incident))).max().unwrap_or(1);
         let room = usize::from(sheet.height().saturating_sub(4));
-        let top = top_of(self.selected, incidents.len(), room);
+        let top = self.selected.first(incidents.len(), room);
         for (y, (at, incident)) in (2..).zip(incidents.iter().enumerate().skip(top).take(room)) {
             draw_line(&mut sheet, y, incident, model, scale);
-            if at == self.selected {
+            if at == self.selected.at() {
                 sheet.restyle(y, theme.chosen());
             }
         }
-        if let Some(incident) = incidents.get(self.selected) {
+        if let Some(incident) = incidents.get(self.selected.at()) {
             let y = sheet.height().saturating_sub(1);
             let text =
-                format!("{} detected {} UTC: {}", incident.id, second(incident.detected_at), incident.reason);
+                format!("{} detected {} UTC: {}", incident.id, moment(incident.detected_at), incident.reason);
             sheet.cut(0, y, u16::MAX, &text, theme.strong());
         }
     }

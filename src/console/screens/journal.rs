@@ -4,12 +4,13 @@
 
 pub(super) mod summary;
 
-use super::paint::{Sheet, age, clock, counted, moment, top_of};
+use super::paint::{Sheet, counted, done};
 use super::{Action, Asked, Modal, Screen, ScreenId};
 use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::Model;
 use crate::console::theme::{State, Theme};
+use crate::console::widgets::{Selection, age, clock, moment};
 use crate::incident::{IncidentView, JournalLine};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -55,7 +56,7 @@ impl JournalScreen {
 
     fn draw_entries(&self, sheet: &mut Sheet<'_>, model: &Model, incident: &IncidentView) {
         let shown = self.shown(incident);
-        let all = counted(incident.lines.len() as u64, "entry").replace("entrys", "entries");
+        let all = counted(incident.lines.len() as u64, "entry", "entries");
         let number = if self.filter.is_empty() {
             all
         } else {
@@ -66,7 +67,9 @@ impl JournalScreen {
         let at = self.at(&shown);
         let theme = sheet.theme;
         let room = usize::from(sheet.height().saturating_sub(3));
-        let top = top_of(at, shown.len(), room);
+        let mut chosen = Selection::default();
+        chosen.choose(at);
+        let top = chosen.first(shown.len(), room);
         let texts = sheet.width().saturating_sub(26 + 9);
         let mut y = 1;
         for (number, line) in shown.iter().enumerate().skip(top).take(room) {
@@ -138,7 +141,7 @@ impl Screen for JournalScreen {
                 let shown = self.shown(model.incident.as_ref()?);
                 let line = shown.get(self.at(&shown))?;
                 return Some(Action::Open(Modal::Text {
-                    title: format!("Entry {}, {}", line.seq, moment(line.at)),
+                    title: format!("ENTRY {}, {} UTC", line.seq, moment(line.at)),
                     lines: vec![
                         line.text.clone(),
                         String::new(),
@@ -146,33 +149,10 @@ impl Screen for JournalScreen {
                     ],
                 }));
             }
-            Cmd::Filter => {
-                model.incident.as_ref()?;
-                return Some(Action::Open(Modal::Ask {
-                    title: "Filter the journal".to_owned(),
-                    text: vec!["A text in the entry or its actor; nothing shows all.".to_owned()],
-                    initial: self.filter.clone(),
-                    then: Asked::Filter,
-                }));
-            }
-            Cmd::Note => {
-                let able = |binding: &Binding| binding.cmd == Cmd::Note && binding.disabled.is_none();
-                self.bindings(model).iter().find(|binding| able(binding))?;
-                return Some(Action::Open(Modal::Ask {
-                    title: "Note".to_owned(),
-                    text: vec![
-                        "One line for the journal. It stays for ever, with your name and the time."
-                            .to_owned(),
-                    ],
-                    initial: String::new(),
-                    then: Asked::Note,
-                }));
-            }
             Cmd::Back if !self.filter.is_empty() => self.filter.clear(),
-            Cmd::Back => return Some(Action::Back),
-            _ => {}
+            _ => return None,
         }
-        None
+        done()
     }
 
     fn text(&mut self, _model: &Model, asked: Asked, text: &str) -> Option<Action> {

@@ -6,12 +6,13 @@ mod panes;
 mod speed;
 mod steps;
 
-use super::paint::{Sheet, clock, columns, hours, ms_between};
+use super::paint::{Sheet, done, hours};
 use super::{Action, Confirmed, Modal, Screen, ScreenId};
 use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
-use crate::console::model::Model;
+use crate::console::model::{Model, READ_ONLY};
 use crate::console::theme::{State, Theme};
+use crate::console::widgets::{clock, elapsed, lines, width};
 use crate::model::op::{Answer, Life, Outcome, Question, Snapshot};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -53,7 +54,7 @@ impl RunningScreen {
         let asked = model.operation.as_ref().and_then(|operation| question(operation).map(|_| operation));
         match asked {
             None => Some("nothing is asked now".to_owned()),
-            Some(_) if model.board.identity.read_only => Some("this console is read-only".to_owned()),
+            Some(_) if model.board.identity.read_only => Some(READ_ONLY.to_owned()),
             Some(operation) if self.sent(operation) => Some("the answer was given".to_owned()),
             Some(_) => None,
         }
@@ -70,7 +71,7 @@ impl RunningScreen {
             return Some(Action::Do(Effect::Answer(id, Answer::Damaged)));
         }
         Some(Action::Open(Modal::Confirm {
-            title: "It is right: promote".to_owned(),
+            title: "IT IS RIGHT: PROMOTE".to_owned(),
             text: vec![
                 operation.spec.summary.clone(),
                 "The recovered cluster takes the place of the old one, is promoted to a new timeline and opened.".to_owned(),
@@ -86,10 +87,10 @@ impl RunningScreen {
     fn log(&mut self, operation: &Snapshot) -> Option<Action> {
         let Some(asked) = question(operation) else {
             self.log = !self.log;
-            return None;
+            return done();
         };
         let lines = asked.evidence.iter().cloned().chain(log_lines(operation)).collect();
-        Some(Action::Open(Modal::Text { title: asked.text.clone(), lines }))
+        Some(Action::Open(Modal::Text { title: "WHAT IS KNOWN".to_owned(), lines }))
     }
 
     fn resume(model: &Model) -> Option<Action> {
@@ -98,7 +99,7 @@ impl RunningScreen {
             format!("It goes on from step {}, {name}; what is done before it stays.", at + 1)
         });
         Some(Action::Open(Modal::Confirm {
-            title: "Resume".to_owned(),
+            title: "RESUME THE OPERATION".to_owned(),
             text: vec![
                 operation.spec.summary.clone(),
                 at,
@@ -109,42 +110,16 @@ impl RunningScreen {
             then: Confirmed::Resume(operation.spec.id.clone()),
         }))
     }
-
-    fn cancel(model: &Model) -> Option<Action> {
-        let operation = model.operation.as_ref().filter(|_| no_cancelling(model).is_none())?;
-        Some(Action::Open(Modal::Confirm {
-            title: "Stop the operation".to_owned(),
-            text: vec![
-                operation.spec.summary.clone(),
-                "It stops at the next safe point and can be resumed from there.".to_owned(),
-                "What was stopped for it, the server too, stays stopped meanwhile.".to_owned(),
-            ],
-            word: operation.spec.stanza.clone(),
-            then: Confirmed::Cancel(operation.spec.id.clone()),
-        }))
-    }
 }
 
 /// Why nothing can be resumed.
 fn no_resumption(model: &Model) -> Option<String> {
     match &model.operation {
-        _ if model.board.identity.read_only => Some("this console is read-only".to_owned()),
+        _ if model.board.identity.read_only => Some(READ_ONLY.to_owned()),
         Some(operation) if resumable(operation) => None,
         Some(operation) if matches!(operation.life, Life::Ended) => Some("it is done".to_owned()),
         Some(_) => Some("a worker is at it".to_owned()),
         None => Some("there is no operation".to_owned()),
-    }
-}
-
-/// Why nothing can be stopped.
-fn no_cancelling(model: &Model) -> Option<String> {
-    match &model.operation {
-        _ if model.board.identity.read_only => Some("this console is read-only".to_owned()),
-        Some(operation) if operation.state.cancel_requested => {
-            Some("it was asked to stop already".to_owned())
-        }
-        Some(operation) if matches!(operation.life, Life::Running { .. }) => None,
-        _ => Some("nothing runs".to_owned()),
     }
 }
 
@@ -181,14 +156,14 @@ fn draw_empty(sheet: &mut Sheet<'_>) {
 fn draw_title(sheet: &mut Sheet<'_>, operation: &Snapshot, model: &Model) {
     let state = &operation.state;
     let until = state.ended.as_ref().map_or(model.now, |(at, _)| *at);
-    let total = state.started_at.map(|since| hours(ms_between(since, until))).unwrap_or_default();
+    let total = state.started_at.map(|since| hours(elapsed(since, until))).unwrap_or_default();
     let step = match state.current() {
         Some((at, name)) => format!("step {} of {}, {name}", at + 1, state.steps.len()),
         None => String::new(),
     };
     let attempt = if state.attempt > 1 { format!(", worker {}", state.attempt) } else { String::new() };
     sheet.rule(0, "RECOVERY", &format!("{step}{attempt}"));
-    let x = sheet.width().saturating_sub(columns(&total) + 3);
+    let x = sheet.width().saturating_sub(u16::try_from(width(&total)).unwrap_or(0) + 3);
     let style = sheet.theme.strong();
     sheet.text(x, 0, &format!(" {total} "), style);
     sheet.cut(1, 1, sheet.width().saturating_sub(2), &operation.spec.summary, style);
@@ -209,16 +184,16 @@ impl RunningScreen {
             &if number == 1 { "1 warning".to_owned() } else { format!("{number} warnings") },
         );
         let room = sheet.height().saturating_sub(1);
-        let mut lines: Vec<String> = Vec::new();
-        let width = usize::from(sheet.width().saturating_sub(3));
+        let mut shown: Vec<String> = Vec::new();
+        let room_for_text = usize::from(sheet.width().saturating_sub(3));
         for text in log_lines(operation).rev() {
-            let wrapped = super::paint::wrap(&text, width);
-            if lines.len() + wrapped.len() > usize::from(room) && !lines.is_empty() {
+            let wrapped = lines(&text, room_for_text);
+            if shown.len() + wrapped.len() > usize::from(room) && !shown.is_empty() {
                 break;
             }
-            lines.splice(0..0, wrapped);
+            shown.splice(0..0, wrapped);
         }
-        for (y, line) in (1..=room).zip(&lines) {
+        for (y, line) in (1..=room).zip(&shown) {
             sheet.text(1, y, line, sheet.theme.state(State::Late));
         }
     }
@@ -326,13 +301,11 @@ impl Screen for RunningScreen {
             Cmd::AnswerRight => self.answer(model, Answer::Right),
             Cmd::AnswerDamaged => self.answer(model, Answer::Damaged),
             Cmd::Resume => Self::resume(model),
-            Cmd::Cancel => Self::cancel(model),
             Cmd::Log => self.log(model.operation.as_ref()?),
             Cmd::Commands => {
                 let lines = command(model.operation.as_ref()?);
-                Some(Action::Open(Modal::Text { title: "The command of this operation".to_owned(), lines }))
+                Some(Action::Open(Modal::Text { title: "THE COMMAND OF THIS OPERATION".to_owned(), lines }))
             }
-            Cmd::Back => Some(Action::Back),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ mod options;
 mod plan_pane;
 mod readiness;
 
-use super::paint::{Sheet, WIDE};
+use super::paint::{Sheet, WIDE, done};
 use super::{Action, Asked, Modal, Screen, ScreenId};
 use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
@@ -74,7 +74,7 @@ impl TargetScreen {
         let number = form::number(row);
         let text = self.form.text(row);
         Action::Open(Modal::Ask {
-            title: format!("{}{}", row.name()[..1].to_uppercase(), &row.name()[1..]),
+            title: row.name().to_uppercase(),
             text: vec![row.form().to_owned()],
             initial: text.to_owned(),
             then: Asked::Field(number),
@@ -127,7 +127,7 @@ impl TargetScreen {
         let request = self.request(model);
         let Planned::Plan(plan) = readiness::planned(model, request.as_ref()) else { return None };
         Some(Action::Open(Modal::Text {
-            title: "The command that does exactly this".to_owned(),
+            title: "THE COMMAND THAT DOES EXACTLY THIS".to_owned(),
             lines: plan.command.lines().map(str::to_owned).collect(),
         }))
     }
@@ -177,18 +177,10 @@ impl Screen for TargetScreen {
             _ => Some("there is nothing to fill in on this line".to_owned()),
         };
         let no_plan = (!matches!(planned, Planned::Plan(_))).then(|| "there is no plan yet".to_owned());
-        let replan = if self.plan { self.form.request(model).err() } else { Some("Enter plans".to_owned()) };
         vec![
             Binding::new(&[Key::Enter], Cmd::Open, label, help).unless(self.stuck(model)),
             Binding::new(&[Key::Char(' ')], Cmd::Mark, "change", "Fill in the line, or switch it on or off.")
                 .unless(nothing),
-            Binding::new(
-                &[Key::Char('r')],
-                Cmd::Refresh,
-                "plan again",
-                "Work the plan out again from what is there now.",
-            )
-            .unless(replan),
             Binding::new(
                 &[Key::Char('v')],
                 Cmd::Commands,
@@ -201,7 +193,12 @@ impl Screen for TargetScreen {
 
     fn entered(&mut self, model: &Model) -> Vec<Effect> {
         self.propose(model);
-        Vec::new()
+        // A plan that is shown again, or looked at again, is worked out again from what is there now.
+        let request = self.request(model).filter(|_| self.plan);
+        match readiness::planned(model, request.as_ref()) {
+            Planned::Working(_) => Vec::new(),
+            _ => request.map(|request| Effect::Plan(Box::new(request))).into_iter().collect(),
+        }
     }
 
     fn updated(&mut self, model: &Model) {
@@ -219,13 +216,11 @@ impl Screen for TargetScreen {
             (Cmd::Open, true) => return self.go_on(model),
             (Cmd::Open, false) => return self.open(model),
             (Cmd::Mark, false) => return self.change(),
-            (Cmd::Refresh, true) => return Some(Action::Do(Effect::Plan(Box::new(self.request(model)?)))),
             (Cmd::Commands, _) => return self.commands(model),
             (Cmd::Back, true) => self.plan = false,
-            (Cmd::Back, false) => return Some(Action::Back),
-            _ => {}
+            _ => return None,
         }
-        None
+        done()
     }
 
     fn text(&mut self, _model: &Model, asked: Asked, text: &str) -> Option<Action> {

@@ -5,12 +5,13 @@
 mod bar;
 mod gaps;
 
-use super::paint::{Sheet, age, columns, count, counted, ms_between, size, took, top_of};
+use super::paint::{Sheet, count, counted, done, since};
 use super::{Action, Screen, ScreenId};
 use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::{Loaded, Model};
 use crate::console::theme::{State, Theme};
+use crate::console::widgets::{Selection, age, size, width};
 use crate::model::wal_view::{ArchiveRow, Stretch, TimelineRow, WalView};
 use bar::{Cell, View};
 use ratatui::buffer::Buffer;
@@ -19,8 +20,6 @@ use ratatui::style::Style;
 
 /// Columns before the bars.
 const LABEL: u16 = 8;
-/// Stretches of a page.
-const PAGE: usize = 10;
 /// More than this is no use: 64 halvings show one segment of any log.
 const MOST_ZOOM: u32 = 40;
 
@@ -28,7 +27,7 @@ const MOST_ZOOM: u32 = 40;
 #[derive(Debug, Default)]
 pub struct WalScreen {
     /// The chosen stretch, counted over all timelines of all archives.
-    selected: usize,
+    selected: Selection,
     /// How often the shown part was halved.
     zoom: u32,
     /// The first segment shown when zoomed, counted from the archive's first.
@@ -53,11 +52,11 @@ fn places(wal: &WalView) -> impl Iterator<Item = Place<'_>> {
 
 impl WalScreen {
     fn place<'a>(&self, model: &'a Model) -> Option<Place<'a>> {
-        places(model.wal.value()?).nth(self.selected)
+        places(model.wal.value()?).nth(self.selected.at())
     }
 
     fn archive<'a>(&self, wal: &'a WalView) -> Option<&'a ArchiveRow> {
-        places(wal).nth(self.selected).map(|place| place.archive).or(wal.archives.first())
+        places(wal).nth(self.selected.at()).map(|place| place.archive).or(wal.archives.first())
     }
 
     /// The part of the archive that is shown.
@@ -76,12 +75,6 @@ impl WalScreen {
         let middle =
             place.stretch.first_number.saturating_add(place.stretch.segments / 2).saturating_sub(first);
         self.left = middle.saturating_sub(view.span / 2);
-    }
-
-    fn select(&mut self, model: &Model, at: usize) {
-        let all = model.wal.value().map_or(0, |wal| places(wal).count());
-        self.selected = at.min(all.saturating_sub(1));
-        self.centre(model);
     }
 
     fn pan(&mut self, model: &Model, right: bool) {
@@ -106,7 +99,7 @@ impl WalScreen {
             archive.timelines.iter().position(|row| row.timeline == place.timeline.timeline)
         });
         let room = usize::from(lines.saturating_sub(2));
-        let top = top_of(chosen.unwrap_or(0), archive.timelines.len(), room);
+        let top = first_line(chosen.unwrap_or(0), archive.timelines.len(), room);
         let mut y = 0;
         for (at, timeline) in archive.timelines.iter().enumerate().skip(top).take(room) {
             draw_timeline(sheet, y, archive, timeline, view);
@@ -123,6 +116,18 @@ impl WalScreen {
         sheet.right(LABEL, y, view.cells, &end, dim);
         y + 1
     }
+}
+
+/// How many stretches there are in all.
+fn stretches(model: &Model) -> usize {
+    model.wal.value().map_or(0, |wal| places(wal).count())
+}
+
+/// The first line of a list that shows line `at` near the middle of `height` lines.
+fn first_line(at: usize, length: usize, height: usize) -> usize {
+    let mut selection = Selection::default();
+    selection.choose(at);
+    selection.first(length, height)
 }
 
 /// Numbers of the segments of a timeline that are stored twice.
@@ -190,14 +195,14 @@ fn archive_words(archive: &ArchiveRow) -> String {
         "repo{} {}: {} of {}{assumed}",
         archive.repo,
         archive.id,
-        counted(there, "segment"),
+        counted(there, "segment", "segments"),
         size(archive.segment_bytes.into())
     );
     if missing > 0 {
-        text += &format!(", {} missing in {}", count(missing), counted(gaps, "gap"));
+        text += &format!(", {} missing in {}", count(missing), counted(gaps, "gap", "gaps"));
     }
     if !archive.conflicts.is_empty() {
-        text += &format!(", {}", counted(archive.conflicts.len() as u64, "conflict"));
+        text += &format!(", {}", counted(archive.conflicts.len() as u64, "conflict", "conflicts"));
     }
     if !archive.impossible.is_empty() {
         text += &format!(", {} with an impossible name", archive.impossible.len());
@@ -275,8 +280,8 @@ fn draw_empty(sheet: &mut Sheet<'_>, model: &Model) {
     let mut lines: Vec<String> = Vec::new();
     match &model.wal {
         Loaded::No => lines.push("The archive was not listed yet; r lists it.".to_owned()),
-        Loaded::Loading(since, None) => {
-            lines.push(format!("Listing the archive, for {}.", took(ms_between(*since, model.now))));
+        Loaded::Loading(from, None) => {
+            lines.push(format!("Listing the archive, for {}.", since(*from, model.now)));
         }
         Loaded::Failed(why, _) => {
             lines.extend(why.lines().map(str::to_owned));
@@ -321,7 +326,6 @@ impl Screen for WalScreen {
             )
             .unless(none),
             Binding::new(&[Key::Char('-')], Cmd::ZoomOut, "zoom out", "Show twice as much.").unless(whole),
-            Binding::new(&[Key::Char('r')], Cmd::Refresh, "list again", "List the archive again now."),
         ]
     }
 
@@ -335,18 +339,15 @@ impl Screen for WalScreen {
     }
 
     fn updated(&mut self, model: &Model) {
-        let all = model.wal.value().map_or(0, |wal| places(wal).count());
-        self.selected = self.selected.min(all.saturating_sub(1));
+        self.selected.keep(stretches(model));
     }
 
     fn on(&mut self, model: &Model, cmd: Cmd) -> Option<Action> {
+        if self.selected.on(cmd, stretches(model)) {
+            self.centre(model);
+            return done();
+        }
         match cmd {
-            Cmd::Up => self.select(model, self.selected.saturating_sub(1)),
-            Cmd::Down => self.select(model, self.selected + 1),
-            Cmd::PageUp => self.select(model, self.selected.saturating_sub(PAGE)),
-            Cmd::PageDown => self.select(model, self.selected + PAGE),
-            Cmd::First => self.select(model, 0),
-            Cmd::Last => self.select(model, usize::MAX),
             Cmd::Left => self.pan(model, false),
             Cmd::Right => self.pan(model, true),
             Cmd::ZoomIn => {
@@ -361,11 +362,9 @@ impl Screen for WalScreen {
                 self.zoom = self.zoom.saturating_sub(1);
                 self.centre(model);
             }
-            Cmd::Refresh => return Some(Action::Do(Effect::LoadWal)),
-            Cmd::Back => return Some(Action::Back),
-            _ => {}
+            _ => return None,
         }
-        None
+        done()
     }
 
     fn draw(&self, model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
@@ -382,7 +381,7 @@ impl Screen for WalScreen {
         sheet.rule(0, "WAL", &words);
         if let Some(at) = wal.read_at {
             let text = format!(" {} ago ", age(at, model.now));
-            let x = sheet.width().saturating_sub(columns(&text) + 1);
+            let x = sheet.width().saturating_sub(u16::try_from(width(&text)).unwrap_or(0) + 1);
             sheet.text(x, 0, &text, theme.dim());
         }
         let mut y = 1;
@@ -397,7 +396,11 @@ impl Screen for WalScreen {
         y += self.draw_archive(&mut sheet.below(y), archive, place, lines);
         if let Some(place) = place {
             let number = places(wal).count();
-            sheet.rule(y, "CHOSEN", &format!("stretch {} of {}", self.selected + 1, count(number as u64)));
+            sheet.rule(
+                y,
+                "CHOSEN",
+                &format!("stretch {} of {}", self.selected.at() + 1, count(number as u64)),
+            );
             y += 1 + draw_chosen(&mut sheet.below(y + 1), place);
         }
         draw_gaps(&mut sheet.below(y), model, archive, place);

@@ -3,8 +3,9 @@
 use super::order::needs;
 use super::table::ratio;
 use crate::base::Timestamp;
-use crate::console::screens::paint::{Sheet, age, counted, moment, ms_between, size, took};
+use crate::console::screens::paint::{Sheet, counted};
 use crate::console::theme::State;
+use crate::console::widgets::{age, duration, elapsed, moment, size};
 use crate::model::catalog::{BackupRow, CatalogView};
 use ratatui::style::Style;
 
@@ -19,11 +20,11 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, catalog: &CatalogView, backup: &Backup
         line.text(1, 0, name, theme.dim());
         y = y.saturating_add(line.wrapped(10, 0, text, style).max(1));
     };
-    let span = took(ms_between(backup.start, backup.stop));
+    let span = duration(elapsed(backup.start, backup.stop));
     let online = if backup.online { "from a running cluster" } else { "from a stopped cluster" };
     field("type", &format!("{}, {online}, by {}", backup.kind, backup.made_by), plain);
-    field("stop", &format!("{}, {} ago, took {span}", moment(backup.stop), age(backup.stop, now)), plain);
-    field("reaches", &format!("no moment before {}", moment(backup.stop)), plain);
+    field("stop", &format!("{} UTC, {} ago, took {span}", moment(backup.stop), age(backup.stop, now)), plain);
+    field("reaches", &format!("no moment before {} UTC", moment(backup.stop)), plain);
     let sizes = format!(
         "{}, of it {} in this backup, stored as {}{}",
         size(backup.size_bytes),
@@ -51,7 +52,7 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, catalog: &CatalogView, backup: &Backup
         field("needs", "no other backup", plain);
     } else {
         let labels: Vec<&str> = chain.iter().map(|backup| backup.label.as_str()).collect();
-        let text = format!("{}: {}", counted(labels.len() as u64, "backup"), labels.join(", "));
+        let text = format!("{}: {}", counted(labels.len() as u64, "backup", "backups"), labels.join(", "));
         field("needs", &text, plain);
     }
     match backup.page_errors {

@@ -1,8 +1,9 @@
 //! The head of a journal: what the incident is, its clock against the target, and where the time went.
 
 use crate::base::Timestamp;
-use crate::console::screens::paint::{Sheet, bar, columns, hours, ms_between, part, second, took, wrap};
+use crate::console::screens::paint::{Sheet, flow, hours, lasting, share};
 use crate::console::theme::State;
+use crate::console::widgets::{bar, duration, elapsed, moment, width};
 use crate::incident::{IncidentView, PhaseTime};
 use ratatui::style::Style;
 
@@ -11,7 +12,7 @@ const BAR: u16 = 100;
 
 /// What the recovery took: measured once service is back, else running.
 pub(in crate::console::screens) fn elapsed_ms(incident: &IncidentView, now: Timestamp) -> u64 {
-    incident.rto_ms.unwrap_or_else(|| ms_between(incident.detected_at, incident.closed_at.unwrap_or(now)))
+    incident.rto_ms.unwrap_or_else(|| elapsed(incident.detected_at, incident.closed_at.unwrap_or(now)))
 }
 
 /// Whether the target is kept: ok while there is time, late past 80 percent, failed past the target.
@@ -44,25 +45,25 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, incident: &IncidentView, now: Timestam
         &[&incident.id, incident.stanza.as_str(), label, stands(incident)].join(" ").replace("  ", " "),
     );
     let mut y = 1 + sheet.below(1).wrapped(1, 0, &incident.reason, theme.strong()).max(1);
-    let elapsed = elapsed_ms(incident, now);
-    let state = judged(elapsed, incident.rto_s);
+    let spent = elapsed_ms(incident, now);
+    let state = judged(spent, incident.rto_s);
     let target = incident.rto_s.saturating_mul(1000);
     let style = theme.state(state);
     let mut x = sheet.text(1, y, "RTO ", theme.dim());
-    x = sheet.text(x, y, &hours(elapsed), style.patch(theme.strong()));
+    x = sheet.text(x, y, &hours(spent), style.patch(theme.strong()));
     x = sheet.text(x, y, &format!(" of {} ", hours(target)), theme.dim());
-    x = sheet.text(x, y, &bar(theme, 22, elapsed, target), style);
+    x = sheet.text(x, y, &bar(22, spent, target), style);
     let words = match (state, incident.rto_ms.is_some()) {
         (State::Failed, _) => {
-            format!("{} over the target", took(elapsed.saturating_sub(target) / 1000 * 1000))
+            format!("{} over the target", lasting(spent.saturating_sub(target)))
         }
         (_, true) => "kept".to_owned(),
-        (State::Late, _) => format!("{} left", took(target.saturating_sub(elapsed) / 1000 * 1000)),
+        (State::Late, _) => format!("{} left", lasting(target.saturating_sub(spent))),
         _ => String::new(),
     };
     x = sheet.pieces(x + 1, y, &[(theme.symbol(state), style), (" ", style), (&words, Style::new())]);
-    let detected = format!("detected {} UTC", second(incident.detected_at));
-    if x + 2 + columns(&detected) < sheet.width() {
+    let detected = format!("detected {} UTC", moment(incident.detected_at));
+    if usize::from(x) + 2 + width(&detected) < usize::from(sheet.width()) {
         sheet.right(x, y, sheet.width().saturating_sub(x + 1), &detected, theme.dim());
     }
     y += 1;
@@ -81,10 +82,10 @@ fn phases(sheet: &mut Sheet<'_>, phases: &[PhaseTime]) -> u16 {
     let words: Vec<String> = phases
         .iter()
         .enumerate()
-        .map(|(at, phase)| format!("{} {} {}", letter(at), phase.name, took(phase.took_ms)))
+        .map(|(at, phase)| format!("{} {} {}", letter(at), phase.name, duration(phase.took_ms)))
         .collect();
     let dim = sheet.theme.dim();
-    for line in wrap_parts(&words, usize::from(sheet.width().saturating_sub(2))) {
+    for line in flow(&words, " · ", usize::from(sheet.width().saturating_sub(2))) {
         sheet.text(1, y, &line, dim);
         y += 1;
     }
@@ -102,23 +103,8 @@ fn phase_bar(sheet: &mut Sheet<'_>, phases: &[PhaseTime]) {
     let room = u64::from(sheet.width().saturating_sub(2)).saturating_sub(phases.len() as u64);
     let mut x = 1;
     for (at, phase) in phases.iter().enumerate() {
-        let width = 1 + usize::try_from(part(phase.took_ms, total, room)).unwrap_or(0);
+        let width = 1 + usize::try_from(share(phase.took_ms, total, room)).unwrap_or(0);
         let style = if at % 2 == 0 { sheet.theme.chosen() } else { sheet.theme.focus() };
         x = sheet.text(x, 0, &letter(at).to_string().repeat(width), style);
     }
-}
-
-/// Pieces that stay whole, in lines.
-fn wrap_parts(parts: &[String], room: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for part in parts {
-        match lines.last_mut() {
-            Some(line) if usize::from(columns(line) + columns(part)) + 3 <= room => {
-                line.push_str(" · ");
-                line.push_str(part);
-            }
-            _ => lines.extend(wrap(part, room.max(1))),
-        }
-    }
-    lines
 }

@@ -1,7 +1,8 @@
 //! What stands above the steps when a person is needed: the question, a worker that is gone, the end.
 
-use crate::console::screens::paint::{Sheet, clock};
+use crate::console::screens::paint::Sheet;
 use crate::console::theme::State;
+use crate::console::widgets::clock;
 use crate::model::op::{Life, Mark, Outcome, Question, Snapshot};
 use ratatui::style::Style;
 
@@ -46,8 +47,7 @@ pub(super) fn lost(sheet: &mut Sheet<'_>, operation: &Snapshot) -> u16 {
         Some((at, name)) => format!("It ended without a word in step {}, {name}.", at + 1),
         None => "It ended without a word between two steps.".to_owned(),
     };
-    sheet.text(1, 1, theme.symbol(State::Failed), failed);
-    let mut y = 1 + sheet.below(1).wrapped(3, 0, &at, theme.strong());
+    let mut y = 1 + sheet.said(1, (theme.symbol(State::Failed), failed), &at, theme.strong());
     y += sheet.below(y).wrapped(3, 0, safe(operation), Style::new());
     let next = "What is done is written down. R resumes from there; nothing that is done is done again.";
     y += sheet.below(y).wrapped(3, 0, next, Style::new());

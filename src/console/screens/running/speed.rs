@@ -1,6 +1,7 @@
 //! How fast the copy goes: the rate over the last samples. Knows only what the samples say; no clock is read.
 
 use crate::base::Timestamp;
+use crate::console::widgets::elapsed;
 use crate::model::op::Snapshot;
 use std::collections::VecDeque;
 
@@ -36,7 +37,7 @@ impl Speed {
 
     fn span_ms(&self) -> u64 {
         let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else { return 0 };
-        super::ms_between(first.0, last.0)
+        elapsed(first.0, last.0)
     }
 
     /// Bytes per second of `operation`; nothing before there are two samples.
@@ -53,6 +54,6 @@ impl Speed {
     pub(super) fn still_ms(&self, operation: &str) -> u64 {
         let Some(last) = self.samples.back().filter(|_| self.operation == operation) else { return 0 };
         let same = self.samples.iter().rev().take_while(|(_, bytes)| *bytes == last.1).last();
-        same.map_or(0, |first| super::ms_between(first.0, last.0))
+        same.map_or(0, |first| elapsed(first.0, last.0))
     }
 }

@@ -2,8 +2,9 @@
 
 use super::speed::Speed;
 use crate::base::Timestamp;
-use crate::console::screens::paint::{Sheet, age, bar, count, moment, ms_between, part, size, took, top_of};
+use crate::console::screens::paint::{Sheet, count, exactly, lasting, share, since};
 use crate::console::theme::State;
+use crate::console::widgets::{Selection, age, bar, duration, elapsed, rate, size};
 use crate::model::op::{Life, Mark, Progress, Replay, Snapshot, Step, StepStatus};
 use ratatui::style::Style;
 
@@ -22,7 +23,9 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, operation: &Snapshot, speed: &Speed, n
     // What is left out is counted, on a line of its own.
     let hidden = steps.len() > room;
     let shown = if hidden { room.saturating_sub(1) } else { room };
-    let top = top_of(at, steps.len(), shown);
+    let mut current = Selection::default();
+    current.choose(at);
+    let top = current.first(steps.len(), shown);
     let mut y = 0;
     for (number, step) in steps.iter().enumerate().skip(top).take(shown) {
         draw_step(sheet, y, number, step, now);
@@ -58,8 +61,8 @@ fn draw_step(sheet: &mut Sheet<'_>, y: u16, number: usize, step: &Step, now: Tim
     let names = if sheet.width() >= 100 { 46 } else { 32 };
     sheet.cut(6, y, names, &step.name, style);
     let (time, detail) = match &step.status {
-        StepStatus::Running { since } => (took(ms_between(*since, now) / 1000 * 1000), ""),
-        StepStatus::Done { took_ms, detail } => (took(*took_ms), detail.as_str()),
+        StepStatus::Running { since: from } => (since(*from, now), ""),
+        StepStatus::Done { took_ms, detail } => (duration(*took_ms), detail.as_str()),
         StepStatus::Stopped => ("stopped".to_owned(), ""),
         StepStatus::Waiting => return,
     };
@@ -80,7 +83,7 @@ fn bars(operation: &Snapshot, speed: &Speed, now: Timestamp) -> Vec<(String, Opt
         }
         _ => return Vec::new(),
     };
-    let old = operation.sampled_at.filter(|at| ms_between(*at, now) > 10_000 && is_at_work(operation));
+    let old = operation.sampled_at.filter(|at| elapsed(*at, now) > 10_000 && is_at_work(operation));
     if let Some(at) = old {
         lines.push((format!("the last sample is {} old", age(at, now)), Some(State::Late)));
     }
@@ -118,7 +121,7 @@ fn moving(operation: &Snapshot) -> Option<Moving> {
 
 /// Percent of the work: 100 only once the operation is done.
 fn percent(done: u64, total: u64) -> u64 {
-    part(done, total, 100).min(99)
+    share(done, total, 100).min(99)
 }
 
 fn replay_share(replay: &Replay) -> (u64, u64) {
@@ -143,7 +146,7 @@ fn draw_bar(sheet: &mut Sheet<'_>, y: u16, operation: &Snapshot, now: Timestamp)
         _ => return String::new(),
     };
     let width = sheet.width().saturating_sub(46).clamp(12, 60);
-    let text = bar(sheet.theme, width, done, total);
+    let text = bar(width.into(), done, total);
     let x = sheet.text(7, y, &text, sheet.theme.focus());
     let stopped = if is_at_work(operation) { Style::new() } else { sheet.theme.dim() };
     if total > 0 {
@@ -164,21 +167,21 @@ fn copy_words(operation: &Snapshot, copy: Progress, speed: &Speed) -> (String, O
     }
     let still = speed.still_ms(id);
     if still >= STILL_MS && copy.bytes_done < copy.bytes_total {
-        return (format!("{files} · nothing has moved for {}", took(still)), Some(State::Late));
+        return (format!("{files} · nothing has moved for {}", lasting(still)), Some(State::Late));
     }
-    match speed.bytes_per_s(id).filter(|rate| *rate > 0) {
-        Some(rate) => {
-            let left = copy.bytes_total.saturating_sub(copy.bytes_done).saturating_mul(1000) / rate;
-            (format!("{files} · {}/s · ready in {}", size(rate), took(left / 1000 * 1000)), None)
+    match speed.bytes_per_s(id).filter(|per_s| *per_s > 0) {
+        Some(per_s) => {
+            let left = copy.bytes_total.saturating_sub(copy.bytes_done).saturating_mul(1000) / per_s;
+            (format!("{files} · {} · ready in {}", rate(per_s), lasting(left)), None)
         }
         None => (format!("{files} · the rate is not known yet"), None),
     }
 }
 
 fn replayed_words(replay: &Replay) -> String {
-    let at = replay.last_commit.map_or_else(|| "no commit yet".to_owned(), moment);
+    let at = replay.last_commit.map_or_else(|| "no commit yet".to_owned(), exactly);
     match replay.target {
-        Some(target) => format!("replayed to {at} · target {}", moment(target)),
+        Some(target) => format!("replayed to {at} · target {}", exactly(target)),
         None => format!("replayed to {at}"),
     }
 }
@@ -189,10 +192,10 @@ fn time_words(replay: &Replay) -> (String, Option<State>) {
             || "what it waits for is not known".to_owned(),
             |what| format!("it waits for {what}"),
         );
-        return (format!("! nothing has moved for {}: {waits}", took(replay.still_ms)), Some(State::Late));
+        return (format!("! nothing has moved for {}: {waits}", lasting(replay.still_ms)), Some(State::Late));
     }
-    let rate = replay.bytes_per_s.map(|rate| format!("{}/s", size(rate)));
-    let left = replay.left_ms.map(|left| format!("at the target in {}", took(left)));
-    let words: Vec<String> = rate.into_iter().chain(left).collect();
+    let speed = replay.bytes_per_s.map(rate);
+    let left = replay.left_ms.map(|left| format!("at the target in {}", lasting(left)));
+    let words: Vec<String> = speed.into_iter().chain(left).collect();
     if words.is_empty() { ("the rate is not known yet".to_owned(), None) } else { (words.join(" · "), None) }
 }

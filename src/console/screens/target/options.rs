@@ -3,8 +3,9 @@
 use super::form::{Choice, Form, ROWS, Row, right_moments};
 use crate::base::{TargetTime, Timestamp};
 use crate::console::model::Model;
-use crate::console::screens::paint::{Sheet, age, moment};
+use crate::console::screens::paint::{Sheet, exactly};
 use crate::console::theme::State;
+use crate::console::widgets::{age, beside};
 use ratatui::style::Style;
 
 /// Columns of the names.
@@ -56,7 +57,7 @@ fn draw_row(sheet: &mut Sheet<'_>, model: &Model, form: &Form, row: Row, here: b
         note(sheet, &format!("{} {error}", theme.symbol(State::Failed)), theme.state(State::Failed));
     } else if row == Row::Choice(Choice::Time) {
         if let Ok(time) = TargetTime::parse(form.text(row)) {
-            note(sheet, &echo(&time, model.now), theme.dim());
+            note(sheet, &echo(&time, model), theme.dim());
         }
     } else if row == Row::Choice(Choice::LastRight) {
         match (super::form::no_right_moment(model), right_moments(model)) {
@@ -75,18 +76,23 @@ fn last_right(first: Timestamp, rest: &[Timestamp], now: Timestamp) -> String {
         1 => "1 earlier one after it".to_owned(),
         number => format!("{number} earlier ones after it"),
     };
-    format!("{}, {} ago; {earlier}", moment(first), age(first, now))
+    format!("{}, {} ago; {earlier}", exactly(first), age(first, now))
 }
 
 /// A time as it was understood: UTC, local, how long ago.
-fn echo(time: &TargetTime, now: Timestamp) -> String {
+fn echo(time: &TargetTime, model: &Model) -> String {
+    let now = model.now;
     let ago = if time.at > now {
         format!("in {}: in the future", age(now, time.at))
     } else {
         format!("{} ago", age(time.at, now))
     };
-    let zone = if time.zone_assumed { ", taken as this host's time" } else { "" };
-    format!("= {} · {ago} · local {}{zone}", moment(time.at), time.at.local_text())
+    let local = match beside(time.at, model.zone) {
+        text if text.is_empty() => text,
+        text => format!(" · {text} here"),
+    };
+    let zone = if time.zone_assumed { " · read as this host's time" } else { "" };
+    format!("= {}{local} · {ago}{zone}", exactly(time.at))
 }
 
 /// The same while it is being typed: what it would mean, or what is wrong.
@@ -99,7 +105,7 @@ pub(super) fn typed(row: Row, text: &str, model: &Model) -> Vec<String> {
     match form.error(row, model) {
         Some(error) => vec![error],
         None if row == Row::Choice(Choice::Time) => {
-            TargetTime::parse(text).map(|time| echo(&time, model.now)).into_iter().collect()
+            TargetTime::parse(text).map(|time| echo(&time, model)).into_iter().collect()
         }
         None => Vec::new(),
     }

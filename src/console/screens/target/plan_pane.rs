@@ -3,8 +3,9 @@
 use super::readiness::Planned;
 use crate::base::Timestamp;
 use crate::console::model::Model;
-use crate::console::screens::paint::{Sheet, age, columns, count, counted, moment, ms_between, size, took};
+use crate::console::screens::paint::{Sheet, count, counted, exactly, flow, since};
 use crate::console::theme::State;
+use crate::console::widgets::{age, duration, elapsed, lines as wrapped, size};
 use crate::model::plan::{Check, CheckState, RecoverPlan};
 use ratatui::style::Style;
 
@@ -21,12 +22,9 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, model: &Model, planned: Planned<'_>, s
             let text = "The last plan was for another target and cannot be confirmed. Enter plans this one.";
             sheet.wrapped(1, 1, text, Style::new());
         }
-        Planned::Working(since) => {
+        Planned::Working(from) => {
             sheet.rule(0, "PLAN", "");
-            let text = format!(
-                "planning for {}",
-                took(ms_between(since, model.now) / 1000 * 1000).replace("0 ms", "0 s")
-            );
+            let text = format!("planning for {}", since(from, model.now));
             sheet.text(1, 1, &text, sheet.theme.strong());
             let text =
                 "Reading backups, listing WAL and proving that the target is reachable. Nothing is written.";
@@ -50,16 +48,16 @@ pub(super) fn loses(plan: &RecoverPlan) -> (State, Option<String>) {
     let since = plan.first_lost_commit.or(plan.last_commit);
     match (since, newest) {
         (Some(since), Some(newest)) => {
-            let span = took(ms_between(since, newest));
+            let span = duration(elapsed(since, newest));
             let from = if plan.first_lost_commit.is_some() { "from" } else { "after" };
-            (State::Late, Some(format!("{span} of work {from} {}", moment(since))))
+            (State::Late, Some(format!("{span} of work {from} {}", exactly(since))))
         }
         (_, None) if plan.first_lost_commit.is_some() => {
-            let since = plan.first_lost_commit.map(moment).unwrap_or_default();
+            let since = plan.first_lost_commit.map(exactly).unwrap_or_default();
             (State::Late, Some(format!("every commit from {since} on")))
         }
         (None, Some(newest)) => {
-            (State::Late, Some(format!("work up to {}; how much is not known", moment(newest))))
+            (State::Late, Some(format!("work up to {}; how much is not known", exactly(newest))))
         }
         _ => (State::Ok, None),
     }
@@ -99,10 +97,13 @@ fn numbers(plan: &RecoverPlan, now: Timestamp) -> Vec<(&'static str, String, Sta
     lines.push(("target", format!("{}{ago}", plan.target), ok));
     if plan.request.targets.len() > 1 {
         let earlier = plan.request.targets.len() as u64 - 1;
-        let text = format!("{} if the check finds the damage in it", counted(earlier, "earlier moment"));
+        let text = format!(
+            "{} if the check finds the damage in it",
+            counted(earlier, "earlier moment", "earlier moments")
+        );
         lines.push(("then", text, ok));
     }
-    let before = plan.set_stop.zip(plan.target_at).map(|(stop, at)| took(ms_between(stop, at)));
+    let before = plan.set_stop.zip(plan.target_at).map(|(stop, at)| duration(elapsed(stop, at)));
     let before = before.map(|span| format!(", ended {span} before the target")).unwrap_or_default();
     let repo = plan.repo.map(|repo| format!(" in repo{repo}")).unwrap_or_default();
     match &plan.set {
@@ -114,13 +115,13 @@ fn numbers(plan: &RecoverPlan, now: Timestamp) -> Vec<(&'static str, String, Sta
         format!(
             "{}, {}, beside {}",
             size(plan.copy_bytes),
-            counted(plan.copy_files, "file"),
+            counted(plan.copy_files, "file", "files"),
             plan.data_dir.display()
         ),
         ok,
     ));
     let timeline = plan.timeline.map(|timeline| format!(", timeline {timeline}")).unwrap_or_default();
-    let segments = counted(plan.replay_segments, "segment");
+    let segments = counted(plan.replay_segments, "segment", "segments");
     lines.push(("replay", format!("{} of WAL, {segments}{timeline}", size(plan.replay_bytes)), ok));
     for (path, needed, free) in &plan.space {
         let state = if needed > free { State::Failed } else { ok };
@@ -131,7 +132,7 @@ fn numbers(plan: &RecoverPlan, now: Timestamp) -> Vec<(&'static str, String, Sta
         ));
     }
     let (state, lost) = loses(plan);
-    let kept = plan.last_commit.map(|at| format!("the last commit kept is of {}", moment(at)));
+    let kept = plan.last_commit.map(|at| format!("the last commit kept is of {}", exactly(at)));
     let text = match (lost, kept) {
         (Some(lost), Some(kept)) => format!("{lost}; {kept}"),
         (Some(lost), None) => lost,
@@ -160,10 +161,7 @@ fn ordered(plan: &RecoverPlan) -> Vec<&Check> {
 
 fn check_lines(plan: &RecoverPlan, width: u16) -> u16 {
     let room = usize::from(width.saturating_sub(3)).max(1);
-    let lines: usize = ordered(plan)
-        .iter()
-        .map(|check| crate::console::screens::paint::wrap(&check.text, room).len().max(1))
-        .sum();
+    let lines: usize = ordered(plan).iter().map(|check| wrapped(&check.text, room).len().max(1)).sum();
     u16::try_from(lines).unwrap_or(u16::MAX)
 }
 
@@ -193,23 +191,13 @@ fn draw_checks(sheet: &mut Sheet<'_>, plan: &RecoverPlan, scroll: usize) {
 fn draw_check(sheet: &mut Sheet<'_>, check: &Check) -> u16 {
     let state = State::from(check.state);
     let style = sheet.theme.state(state);
-    sheet.text(1, 0, sheet.theme.symbol(state), style);
     let plain = if state == State::Failed { style } else { Style::new() };
-    sheet.wrapped(3, 0, &check.text, plain).max(1)
+    sheet.said(0, (sheet.theme.symbol(state), style), &check.text, plain)
 }
 
 /// The steps in numbered lines of at most `width` columns.
 fn steps(plan: &RecoverPlan, width: u16) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for (at, step) in plan.steps.iter().enumerate() {
-        let text = format!("{} {step}", at + 1);
-        match lines.last_mut() {
-            Some(line) if columns(line).saturating_add(columns(&text)).saturating_add(2) <= width => {
-                line.push_str("  ");
-                line.push_str(&text);
-            }
-            _ => lines.push(text),
-        }
-    }
-    lines
+    let steps: Vec<String> =
+        plan.steps.iter().enumerate().map(|(at, step)| format!("{} {step}", at + 1)).collect();
+    flow(&steps, "  ", width.into())
 }

@@ -1,8 +1,9 @@
 //! Whether the plan on the screen may be confirmed, and what is said when it is. Pure.
 
-use crate::console::model::{Loaded, Model};
-use crate::console::screens::paint::{count, size};
+use crate::console::model::{Loaded, Model, READ_ONLY};
+use crate::console::screens::paint::counted;
 use crate::console::screens::{Confirmed, Modal};
+use crate::console::widgets::size;
 use crate::model::op::Life;
 use crate::model::plan::{CheckState, RecoverPlan, RecoverRequest};
 
@@ -39,7 +40,7 @@ pub(super) fn planned<'a>(model: &'a Model, request: Option<&RecoverRequest>) ->
 /// Why nothing may be started from here at all.
 pub(super) fn barred(model: &Model) -> Option<String> {
     if model.board.identity.read_only {
-        return Some("this console is read-only".to_owned());
+        return Some(READ_ONLY.to_owned());
     }
     let works = |life: &Life| matches!(life, Life::Starting | Life::Running { .. });
     let other = model.board.operations.iter().find(|operation| works(&operation.life));
@@ -74,7 +75,7 @@ pub(super) fn confirm(plan: &RecoverPlan) -> Modal {
         format!(
             "{} are copied beside {data_dir}, {} of WAL are replayed.",
             size(plan.copy_bytes),
-            count(plan.replay_segments) + " segments"
+            counted(plan.replay_segments, "segment", "segments")
         ),
         format!("Then the server is stopped and the copy takes the place of {data_dir}."),
         "The old data directory is kept whole in quarantine until a person removes it.".to_owned(),
@@ -90,7 +91,7 @@ pub(super) fn confirm(plan: &RecoverPlan) -> Modal {
         text.push(format!("Given up: {lost}."));
     }
     Modal::Confirm {
-        title: format!("Start plan {}", plan.digest.chars().take(8).collect::<String>()),
+        title: format!("START PLAN {}", plan.digest.chars().take(8).collect::<String>()),
         text,
         word: plan.word().to_owned(),
         then: Confirmed::Start { request: Box::new(plan.request.clone()), digest: plan.digest.clone() },

@@ -2,7 +2,8 @@
 
 use super::bar::last_number;
 use crate::base::{Timeline, WalSegment, WalSegmentSize};
-use crate::console::screens::paint::{counted, moment};
+use crate::console::screens::paint::counted;
+use crate::console::widgets::moment;
 use crate::model::catalog::{BackupRow, CatalogView};
 use crate::model::wal_view::{ArchiveRow, Stretch, TimelineRow};
 
@@ -43,13 +44,13 @@ pub(super) fn consequence(
     }
     if let Some(backup) = before {
         parts.push(format!(
-            "recovery from backups that stopped until {} cannot pass {}",
+            "recovery from backups that stopped until {} UTC cannot pass {}",
             moment(backup.stop),
             gap.first
         ));
     }
     match after {
-        Some(backup) => parts.push(format!("backups from {} on do not need it", moment(backup.stop))),
+        Some(backup) => parts.push(format!("backups from {} UTC on do not need it", moment(backup.stop))),
         None if parts.is_empty() => parts.push("no backup in the catalog needs it".to_owned()),
         None => parts.push("no backup was made after it: make one now".to_owned()),
     }
@@ -84,7 +85,7 @@ fn on_line(archive: &ArchiveRow, line: &[(Timeline, u64)], first: WalSegment, si
 
 /// What is to be said of a stretch in one line.
 pub(super) fn words(timeline: &TimelineRow, stretch: &Stretch) -> String {
-    let number = counted(stretch.segments, "segment");
+    let number = counted(stretch.segments, "segment", "segments");
     let names = if stretch.segments == 1 {
         stretch.first.to_string()
     } else {
