@@ -9,6 +9,7 @@ use std::ffi::OsString;
 pub const COMMANDS: &[CommandSpec] = &[
     super::info::SPEC,
     super::restore::SPEC,
+    super::recover::SPEC,
     super::archive_get::SPEC,
     super::wal::SPEC,
     super::repo_ls::SPEC,

@@ -6,6 +6,8 @@ mod commands;
 mod request;
 mod show;
 
+pub(super) use request::{fetch_command, passphrase_survives};
+
 use super::Call;
 use super::command::{CommandSpec, Run};
 use super::output::{self, Output};
@@ -46,7 +48,9 @@ fn run(call: &Call) -> Result<()> {
         call.console.warn(warning);
     }
     let mut accepted = Vec::new();
-    request.unless_accepted(request::passphrase_survives(call, &request), &mut accepted)?;
+    if request.fetches() {
+        request.unless_accepted(passphrase_survives(call), &mut accepted)?;
+    }
     for warning in &accepted {
         call.console.warn(warning);
     }
