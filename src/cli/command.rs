@@ -11,6 +11,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::info::SPEC,
     super::restore::SPEC,
     super::attach::SPEC,
+    super::recover::SPEC,
     super::archive_get::SPEC,
     super::wal::SPEC,
     super::repo_ls::SPEC,
