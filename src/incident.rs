@@ -247,7 +247,7 @@ impl Incidents {
             let report = Report::failed(format!("cannot make an incident in {}: {error}", place.display()));
             report.hint("set PGMAYDAY_STATE to a folder that can be written, or act as its owner")
         };
-        make_folder(&place).map_err(failed)?;
+        make_folder(&place).and_then(|()| journal::adopt(&place)).map_err(failed)?;
         let day = now.to_utc().format("%Y-%m-%d").to_string();
         let known = self.ids()?.into_iter().filter(|id| id.starts_with(&day));
         let mut number = known.filter_map(|id| number_of(&id)).map(|(_, number)| number).max().unwrap_or(0);

@@ -163,17 +163,25 @@ fn a_change_that_says_the_same_is_found() {
         fs::write(journal.path(), changed).unwrap();
         assert!(!check(dir.path()).ok, "{from:?} became {to:?}");
     }
-    let at = original.len() - 4;
-    let hash = &original[at..at + 1];
-    fs::write(journal.path(), format!("{}{}\"}}\n", &original[..at], hash.to_uppercase() + "G")).unwrap();
+    // The same hash in capitals: 64 digits, a quotation mark, a brace and a line feed.
+    let (rest, hash) = original.split_at(original.len() - 67);
+    fs::write(journal.path(), rest.to_owned() + &hash.to_uppercase()).unwrap();
     assert!(!check(dir.path()).ok);
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// The lines with a last line of somebody who knows the form and seals it again.
 fn rewritten(original: &str, text: &str) -> String {
     let (before, last) = original.trim_end().rsplit_once('\n').unwrap();
     let body = last[..last.len() - 75].replace("entry 5", text) + "}";
-    let hash: String = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = sha256(body.as_bytes());
     format!("{before}\n{},\"hash\":\"{hash}\"}}\n", &body[..body.len() - 1])
 }
 
@@ -247,8 +255,7 @@ fn a_writer_that_died_at_any_byte_is_cut_and_told() {
         let whole = check(dir.path());
         assert!(whole.ok && whole.torn.is_none() && whole.entries == 5, "{bytes}: {whole:?}");
         let lost = &after[before.len()..bytes];
-        let sha256: String = Sha256::digest(lost).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(facts(&journal)[3], Fact::Cut { bytes: lost.len() as u64, sha256 });
+        assert_eq!(facts(&journal)[3], Fact::Cut { bytes: lost.len() as u64, sha256: sha256(lost) });
         cuts += 1;
     }
     assert_eq!(cuts, after.len() - before.len() - 1);
@@ -346,11 +353,14 @@ fn a_killed_program_leaves_a_whole_journal() {
     let incidents = Incidents::new(StateDir::at(dir.path()));
     let id = incidents.declare("dk", &declaration()).unwrap();
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let begin_ms = Timestamp::boot_ms();
+    run(dir.path(), 0, &["note", "not killed"]);
+    let whole_us = 1000 * usize::try_from(Timestamp::boot_ms() - begin_ms).unwrap().max(1);
     for number in 0..30 {
         let mut command = state(dir.path());
         command.args(["incident", "note", &format!("number {number}")]).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(dice.below(12_000) as u64));
+        std::thread::sleep(Duration::from_micros(dice.below(whole_us * 5 / 4) as u64));
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -477,7 +487,7 @@ fn what_the_site_expects_is_in_the_declaration() {
     let dir = folder();
     let site = dir.path().join("pgmayday.toml");
     let kept = dir.path().join("kept");
-    let text = format!("state-dir = {:?}\n[stanza.main]\nlabel = \"LAB\"\nrto = \"30m\"\n", kept);
+    let text = format!("state-dir = {kept:?}\n[stanza.main]\nlabel = \"LAB\"\nrto = \"30m\"\n");
     fs::write(&site, text).unwrap();
     let conf = dir.path().join("pgbackrest.conf");
     fs::write(&conf, "[main]\npg1-path=/pg\n").unwrap();

@@ -82,7 +82,7 @@ fn run(call: &Call) -> Result<u8> {
             let stanza = stanza(call)?;
             let expected = site.of(&stanza);
             let limits = Limits::default();
-            desk.declare(Declaration {
+            desk.declare(&Declaration {
                 label: expected.label,
                 reason: plain(args, "reason")?,
                 detected_at: detected_at(args)?,
@@ -148,7 +148,7 @@ impl Desk<'_> {
         Ok(if verification.ok { 0 } else { Kind::Damaged.exit_code() })
     }
 
-    fn declare(&self, declaration: Declaration) -> Result<()> {
+    fn declare(&self, declaration: &Declaration) -> Result<()> {
         let accepted = self.call.accepts(OPEN);
         let open = match self.incidents.open_one(&declaration.stanza) {
             Ok(Some(open)) => Some(format!("incident {} of {} is still open", open.id, open.stanza)),
@@ -160,7 +160,7 @@ impl Desk<'_> {
             return Err(Report::refused(OPEN, said)
                 .hint("add to it by `pgmayday incident note`, or end it by `pgmayday incident close`"));
         }
-        let id = self.incidents.declare(&actor(), &declaration)?;
+        let id = self.incidents.declare(&actor(), declaration)?;
         if let Some(said) = open {
             let note = format!("declared although {said}: --accept={OPEN}");
             self.incidents.note(&id, &actor(), &note)?;
@@ -190,7 +190,9 @@ impl Desk<'_> {
     /// Those of the chosen stanza, or all; what cannot be read is warned about.
     fn known(&self) -> Result<(Vec<IncidentView>, Vec<String>)> {
         let (mut views, troubles) = self.incidents.list()?;
-        troubles.iter().for_each(|trouble| self.call.console.warn(trouble));
+        for trouble in &troubles {
+            self.call.console.warn(trouble);
+        }
         let stanza = self.call.settings.stanza();
         views.retain(|view| stanza.is_none_or(|stanza| stanza == view.stanza));
         Ok((views, troubles))

@@ -20,19 +20,20 @@ impl Desk {
         let desk = Self { journal: Journal::create(&folder).unwrap(), dir, boot: "one" };
         let detected_at = Timestamp::from_unix_s(1000);
         let (stanza, reason) = ("main".to_owned(), "why".to_owned());
-        desk.at(1060, 60, Fact::Declared { stanza, label: None, reason, detected_at, rto_s: 600, rpo_s: 60 });
+        let label = None;
+        desk.at(1060, 60, &Fact::Declared { stanza, label, reason, detected_at, rto_s: 600, rpo_s: 60 });
         desk
     }
 
     /// An entry at this wall clock and boot clock, in seconds.
-    fn at(&self, wall_s: i64, boot_s: u64, fact: Fact) {
+    fn at(&self, wall_s: i64, boot_s: u64, fact: &Fact) {
         let at = Timestamp::from_unix_s(wall_s);
         let stamp = Stamp { at, boot_ms: boot_s * 1000, boot_id: self.boot.into(), host: "db1".into() };
-        self.journal.append_at(&stamp, "worker", &fact).unwrap();
+        self.journal.append_at(&stamp, "worker", fact).unwrap();
     }
 
     fn reached(&self, wall_s: i64, boot_s: u64, mark: Mark) {
-        self.at(wall_s, boot_s, Fact::Reached { mark, operation: None });
+        self.at(wall_s, boot_s, &Fact::Reached { mark, operation: None });
     }
 
     fn evidence(&self) -> Evidence {
@@ -116,7 +117,7 @@ fn a_confirmation_told_twice_is_one() {
         typed: text(),
         operation: text(),
     };
-    desk.at(1090, 90, confirmed);
+    desk.at(1090, 90, &confirmed);
     desk.reached(1095, 95, Mark::Confirmed);
     assert_eq!(desk.phases(), named(&[("declare", 60), ("decide and confirm", 30)]));
 }
@@ -125,7 +126,7 @@ fn a_confirmation_told_twice_is_one() {
 fn what_is_unknown_or_damaged_is_shown_and_hides_nothing() {
     let desk = Desk::new();
     let later: Fact = serde_json::from_str(r#"{"kind":"moon_phase","phase":"full"}"#).unwrap();
-    desk.at(1070, 70, later);
+    desk.at(1070, 70, &later);
     desk.reached(1100, 100, Mark::ServiceBack);
     let view = desk.evidence().view;
     assert!(view.chain_ok, "{}", view.chain);
@@ -145,12 +146,12 @@ fn an_operation_that_was_taken_up_again_is_one() {
     let desk = Desk::new();
     let operation = || "20261121T014407Z-recover-7f3a".to_owned();
     let ended = |done| Fact::OperationEnded { operation: operation(), done, lines: vec!["so".to_owned()] };
-    desk.at(1100, 100, Fact::OperationStarted { operation: operation(), attempt: 1 });
-    desk.at(1150, 150, ended(false));
-    desk.at(1200, 200, Fact::OperationStarted { operation: operation(), attempt: 2 });
+    desk.at(1100, 100, &Fact::OperationStarted { operation: operation(), attempt: 1 });
+    desk.at(1150, 150, &ended(false));
+    desk.at(1200, 200, &Fact::OperationStarted { operation: operation(), attempt: 2 });
     let running = desk.evidence().operations;
     assert_eq!((running.len(), running[0].done, running[0].took_ms), (1, None, None));
-    desk.at(1300, 300, ended(true));
+    desk.at(1300, 300, &ended(true));
     let done = desk.evidence().operations;
     assert_eq!((done[0].attempts, done[0].done, done[0].took_ms), (2, Some(true), Some(200_000)));
 }

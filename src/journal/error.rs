@@ -26,12 +26,6 @@ pub enum JournalError {
         /// How long it was waited for, seconds.
         waited_s: u64,
     },
-    /// What stands there is no file.
-    #[error("{} is not a regular file", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
     /// The entry is written; its witness is not.
     #[error("entry {seq} is written, but {} cannot be replaced: {source}", path.display())]
     Head {
@@ -77,13 +71,13 @@ impl From<JournalError> for Report {
                     io::ErrorKind::ReadOnlyFilesystem => {
                         report.hint("set PGMAYDAY_STATE to a folder that can be written")
                     }
+                    io::ErrorKind::InvalidInput => report.hint("move it aside and look who put it there"),
                     _ => report,
                 }
             }
             JournalError::Busy { path, .. } => {
                 report.hint(format!("`fuser -v {}` shows who holds it", path.display()))
             }
-            JournalError::NotAFile { .. } => report.hint("move it aside and look who put it there"),
             JournalError::Form { .. } => report,
         }
     }

@@ -6,8 +6,9 @@ use super::chain::{Contents, sealed};
 use super::head::{HEAD_FILE, Head, Verdict, Witness};
 use super::{Entry, Fact, JournalError, Stamp};
 use crate::base::Timestamp;
-use crate::base::files::{atomic_replace, sync_folder_of};
+use crate::base::files::{atomic_replace, open_folder, sync_folder_of};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -142,13 +143,8 @@ impl Journal {
 
     fn file(&self, access: OFlags) -> Result<File, JournalError> {
         let path = self.path();
-        // Never through a link, and never waiting for the other end of a pipe.
-        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let opened = rustix::fs::open(&path, flags, Mode::empty()).map(File::from).map_err(io::Error::from);
         let doing = if access == OFlags::RDONLY { "read" } else { "append to" };
-        let file = opened.map_err(JournalError::io(doing, &path))?;
-        let meta = file.metadata().map_err(JournalError::io("look at", &path))?;
-        if meta.is_file() { Ok(file) } else { Err(JournalError::NotAFile { path }) }
+        open_plain(&path, access).map_err(JournalError::io(doing, &path))
     }
 
     fn bytes(&self, mut file: &File) -> Result<Vec<u8>, JournalError> {
@@ -160,7 +156,9 @@ impl Journal {
     fn replace_head(&self, end: &Witness) -> io::Result<()> {
         let path = self.head_path();
         atomic_replace(&path, format!("{end}\n").as_bytes(), MODE)?;
-        File::open(&path).and_then(|file| belong(&file, &self.folder))
+        let file = open_plain(&path, OFlags::RDONLY)?;
+        // Never given away: a file that somebody else has put there by another name of it.
+        if file.metadata()?.nlink() == 1 { belong(&file, &self.folder) } else { Ok(()) }
     }
 }
 
@@ -201,6 +199,19 @@ impl Pen<'_> {
         }
         self.file.sync_all()
     }
+}
+
+/// Opens a regular file: never through a link, never waiting for the other end of a pipe.
+pub(super) fn open_plain(path: &Path, access: OFlags) -> io::Result<File> {
+    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::LOOP) => return Err(wrong()),
+        Err(error) => return Err(error.into()),
+    };
+    let is_file = file.metadata()?.is_file();
+    if is_file { Ok(file) } else { Err(wrong()) }
 }
 
 /// Puts down a torn end and a head that contradicts the journal; true if the head is to be brought up to date.
@@ -244,7 +255,7 @@ fn wait(limit: Duration, lock: impl Fn() -> Result<(), TryLockError>) -> io::Res
 /// Gives a folder that root made to the owner of the folder it is in, who is to go on with it.
 pub fn adopt(folder: &Path) -> io::Result<()> {
     let parent = folder.parent().unwrap_or(Path::new("."));
-    File::open(folder).and_then(|file| belong(&file, parent))
+    open_folder(folder).and_then(|file| belong(&file, parent))
 }
 
 /// What root makes belongs to the folder's owner, who is to go on with it.

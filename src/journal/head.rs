@@ -4,14 +4,19 @@
 
 use super::Fact;
 use super::chain::{Contents, FIRST_PREVIOUS, is_hash};
+use super::file::open_plain;
 use crate::base::Report;
+use rustix::fs::OFlags;
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::str::FromStr;
 
 /// The file beside the journal that names its last line.
 pub const HEAD_FILE: &str = "head";
+
+/// More than a number and a hash take is not read.
+const LONGEST_BYTES: u64 = 1024;
 
 /// Number and hash of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +75,11 @@ pub(super) enum Verdict {
 
 impl Head {
     pub(super) fn read(path: &Path) -> Self {
-        match std::fs::read(path) {
-            Ok(bytes) => {
+        let mut bytes = Vec::new();
+        let read = open_plain(path, OFlags::RDONLY)
+            .and_then(|file| file.take(LONGEST_BYTES).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => {
                 let witness = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
                 witness.map_or(Self::Nonsense, Self::Says)
             }
