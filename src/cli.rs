@@ -6,6 +6,7 @@
 
 mod archive_get;
 mod arguments;
+mod board;
 pub mod command;
 mod completions;
 mod doctor;
@@ -90,13 +91,17 @@ fn run(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> Result<u8> {
     let mut args = args.into_iter();
     let program = args.next().map(PathBuf::from).unwrap_or_default();
     let arguments = args.clone().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    let split = arguments::split(args)?;
+    let mut split = arguments::split(args)?;
     if split.version {
         return version::print(Output::Text).map(|()| 0);
     }
-    let Some(name) = split.words.first().filter(|_| !split.help) else {
+    if split.help {
         return help::print(&split.words).map(|()| 0);
-    };
+    }
+    if split.words.is_empty() {
+        split.words.push(without_a_word().to_owned());
+    }
+    let name = &split.words[0];
     let spec = command::find(name)?;
     let config = if spec.reads_configuration {
         Config::load(&Sources {
@@ -108,6 +113,11 @@ fn run(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> Result<u8> {
         Config::of_command_line(&split.config)
     }?;
     call(spec, program, arguments, config, &split)
+}
+
+/// The command that is meant where none is given.
+fn without_a_word() -> &'static str {
+    board::SPEC.name
 }
 
 /// The environment as text. A setting that is not text is an error: leaving it out would change what is done.

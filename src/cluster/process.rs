@@ -3,7 +3,9 @@
 //! Never passes anything through a shell, never waits without end.
 
 use super::ClusterError;
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::Read;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -74,11 +76,13 @@ impl Finished {
     }
 }
 
-/// Runs a command to its end and gathers its output; kills it when `limit` has passed.
+/// Runs a command to its end and gathers its output; kills it, and what it started in its process group, when
+/// `limit` has passed.
 pub fn run_limited(mut command: Command, limit: Duration) -> Result<Finished, ClusterError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let failed = |why: String| ClusterError::Program { program: program.clone(), why };
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group of its own: a script's children must not outlive it with the pipes in their hands.
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| failed(format!("cannot be started: {error}")))?;
     let stdout = gather(child.stdout.take());
     let stderr = gather(child.stderr.take());
@@ -115,6 +119,10 @@ fn wait_limited(child: &mut Child, limit: Duration) -> std::io::Result<Option<st
             return Ok(Some(status));
         }
         if began.elapsed() >= limit {
+            if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                // Fails only where nobody of it is left.
+                let _ = kill_process_group(group, Signal::KILL);
+            }
             child.kill()?;
             child.wait()?;
             return Ok(None);
@@ -144,6 +152,11 @@ mod tests {
         let began = Instant::now();
         let error = run_limited(sleep, Duration::from_millis(100)).unwrap_err().to_string();
         assert!(error.contains("did not end within 0.1 s"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(20));
+        // The shell waits for its child, which would keep the pipe open for a minute.
+        let mut script = command(Path::new("/bin/sh"));
+        script.args(["-c", "sleep 60; true"]);
+        run_limited(script, Duration::from_millis(100)).unwrap_err();
         assert!(began.elapsed() < Duration::from_secs(20));
         let missing =
             run_limited(command(Path::new("/no/such/program")), Duration::from_secs(1)).unwrap_err();
