@@ -1,6 +1,6 @@
 //! Recovery in place: the damaged cluster is replaced by one restored beside it, proven before it is promoted.
 //!
-//! The order is what keeps data: writers stopped and their last WAL archived, the target proven, `pg_wal` saved,
+//! The order is what keeps data: writers stopped and their last WAL archived, `pg_wal` saved, the target proven,
 //! everything stopped, restored beside, replayed to a pause, verified read-only, stopped, exchanged, started closed
 //! on the real path, promoted, verified writing, cleaned, opened. The old data directory ends in quarantine; it is
 //! never removed. Until the exchange nothing of the old cluster is changed.
@@ -130,8 +130,8 @@ pub fn steps(asks: bool) -> Vec<&'static str> {
         "check layout",
         "stop writers",
         "archive last WAL",
-        "prove target",
         "save WAL",
+        "prove target",
         "stop",
         "restore copy",
         "replay",

@@ -212,10 +212,26 @@ impl Recover {
         accept: &[&str],
         cancel: &Cancel,
     ) -> Result<Plan> {
+        self.plan_at(at, timeline, ProofDepth::Scan, accept, cancel)
+    }
+
+    /// As [`Self::first_plan`], proven by reading this much.
+    fn plan_at(
+        &self,
+        at: &target::Target,
+        timeline: Option<Timeline>,
+        depth: ProofDepth,
+        accept: &[&str],
+        cancel: &Cancel,
+    ) -> Result<Plan> {
         let timeline = timeline.map_or(TimelineChoice::Latest, TimelineChoice::Number);
-        let wish = Wish { at, exclusive: self.request.exclusive, timeline, depth: ProofDepth::Scan };
+        let exclusive = self.request.exclusive && self.request.kind == at.type_name();
         let (restored, _) = exchange::names(&self.data_dir, self.operation.as_str());
         let saved = self.work_dir().join("saved_wal");
+        // Until it is saved, what the archive does not have is where the server wrote it.
+        let own = self.data_dir.join("pg_wal");
+        let wal = [&saved, &own].into_iter().find(|folder| folder.is_dir());
+        let wish = Wish { at, exclusive, timeline, depth, wal: wal.map(PathBuf::as_path) };
         let again = !exchange::is_vacant(&restored)?;
         self.source.plan_for(&restored, &saved, &wish, again, accept, cancel)
     }
