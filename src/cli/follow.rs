@@ -70,8 +70,9 @@ pub(super) fn lost(supervisor: &Supervisor, snapshot: &Snapshot) -> Report {
         Some((number, of, name)) => format!("in step {number} of {of}, {name}"),
         None => "before its first step".to_owned(),
     };
-    Report::failed(format!("the worker of {id} is gone, {place}"))
-        .context(format!("doing what is told in {}", supervisor.log_file(id).display()))
+    let printed = supervisor.log_file(id);
+    let printed = printed.display();
+    Report::failed(format!("the worker of {id} is gone, {place}; what it printed is in {printed}"))
         .hint(format!("pgmayday attach {id} --resume"))
 }
 
@@ -133,7 +134,9 @@ impl Told {
     fn news(&mut self, snapshot: &Snapshot) -> String {
         let state = &snapshot.state;
         let mut out = String::new();
-        let mut line = |text: &str| drop(writeln!(out, "{text}"));
+        let mut line = |text: &str| {
+            let _infallible = writeln!(out, "{text}");
+        };
         if state.attempt != self.attempt {
             line(&begun(snapshot));
             self.attempt = state.attempt;
@@ -250,7 +253,7 @@ pub(super) fn table(snapshots: &[Snapshot]) -> String {
             Some((number, of, name)) => format!("  [{number}/{of} {name}]"),
             None => String::new(),
         };
-        drop(writeln!(out, "{}  {life:<9} {}{at}", snapshot.spec.id, snapshot.spec.summary));
+        let _infallible = writeln!(out, "{}  {life:<9} {}{at}", snapshot.spec.id, snapshot.spec.summary);
     }
     out
 }
