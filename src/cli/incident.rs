@@ -109,7 +109,7 @@ impl Desk<'_> {
         let (views, troubles) = self.known()?;
         let rows: Vec<Row<'_>> = views.iter().map(Row::new).collect();
         match self.call.output {
-            Output::Text => output::text(&text::list(&views)),
+            Output::Text => output::text(&text::list(&views, Timestamp::now())),
             Output::Json => output::json("incidents", &List { incidents: rows, troubles }),
         }
     }
@@ -117,7 +117,7 @@ impl Desk<'_> {
     fn show(&self) -> Result<()> {
         let view = self.incidents.view(&self.chosen()?)?;
         match self.call.output {
-            Output::Text => output::text(&text::show(&view)),
+            Output::Text => output::text(&text::show(&view, Timestamp::now())),
             Output::Json => output::json("incident-view", &view),
         }
     }
