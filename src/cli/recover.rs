@@ -13,6 +13,7 @@ use super::{Call, operation, site};
 use crate::base::state::{OpId, StateDir};
 use crate::base::{Kind, Report, Result, Timestamp};
 use crate::config::options;
+use crate::incident::{Declaration, Incidents};
 use crate::model::op::{Cancel, Spec};
 use crate::model::plan::{CheckState, RecoverPlan, RecoverRequest};
 use crate::recovery::recover::{Recover, command};
@@ -82,7 +83,10 @@ fn run(call: &Call) -> Result<u8> {
     if let Some(report) = refused(&plan) {
         return Err(report);
     }
-    operation::start(call, &spec(call, id.clone(), &plan)?)?;
+    let mut spec = spec(call, id.clone(), &plan)?;
+    operation::may_start(&site::site(call)?)?;
+    spec.incident = in_journal(call, &state, &plan, &id);
+    operation::start(call, &spec)?;
     if call.args.get_flag("detach") {
         match call.output {
             Output::Text => output::text(id.as_str())?,
@@ -91,6 +95,17 @@ fn run(call: &Call) -> Result<u8> {
         return Ok(0);
     }
     follow(call, &supervisor, &id)
+}
+
+/// Writes the start into the journal of the open incident, or of a new one; a journal that cannot be written is told
+/// and stops no recovery.
+fn in_journal(call: &Call, state: &StateDir, plan: &RecoverPlan, id: &OpId) -> Option<String> {
+    let begun = site::site(call).and_then(|site| {
+        let stanza = &plan.request.stanza;
+        let declaration = Declaration::of_site(stanza, &site.of(stanza), plan.summary(), None);
+        Incidents::new(state.clone()).begin(&site::actor(), &declaration, plan, id, "")
+    });
+    begun.map_err(|report| call.console.warn(&format!("the recovery is not in a journal: {report}"))).ok()
 }
 
 /// Why the plan cannot be started, if it cannot.
