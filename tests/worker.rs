@@ -1,7 +1,8 @@
 //! Operations that outlive their terminal: the real program on real repositories, its worker killed, stopped, hung up
 //! on, asked and answered. `PGMAYDAY_KILLS` sets how many kills.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot prepare its case must fail")]
+#![expect(clippy::disallowed_methods, reason = "runs the program and empties targets it made")]
 
 #[path = "common/fixtures.rs"]
 mod fixtures;
@@ -147,7 +148,9 @@ fn ctrl_c_leaves_it_running_and_a_terminal_sees_one_line_move() {
     let mut terminal = vt100::Parser::new(24.try_into().unwrap(), 100.try_into().unwrap(), 0);
     let mut shows = |word: &str| {
         until(word, || {
-            heard.try_iter().for_each(|bytes| terminal.process(&bytes));
+            for bytes in heard.try_iter() {
+                terminal.process(&bytes);
+            }
             terminal.screen().contents().contains(word)
         });
         terminal.screen().contents()

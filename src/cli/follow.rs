@@ -8,7 +8,7 @@ use super::progress::{self, Rewritten};
 use super::{Call, operation};
 use crate::base::state::OpId;
 use crate::base::{Bytes, Report, Result};
-use crate::model::op::{Life, OpState, Outcome, Replay, Snapshot, StepStatus};
+use crate::model::op::{Life, OpState, Outcome, Replay, Snapshot, Step, StepStatus};
 use crate::recovery::supervisor::Supervisor;
 use signal_hook::consts::SIGINT;
 use std::fmt::Write as _;
@@ -41,7 +41,7 @@ pub(super) fn follow(call: &Call, supervisor: &Supervisor, id: &OpId) -> Result<
                     .hint("attach as the user it runs as"));
             }
             Life::Starting | Life::Running { .. } if leave.load(Ordering::Acquire) => {
-                told.line.clear();
+                told.clear();
                 output::to_stderr(&format!("the recovery goes on; pgmayday attach {id} returns here"));
                 return Ok(LEFT);
             }
@@ -66,9 +66,11 @@ fn ended(call: &Call, snapshot: &Snapshot) -> Result<u8> {
 /// A worker that is gone: where it was, and how to go on.
 pub(super) fn lost(supervisor: &Supervisor, snapshot: &Snapshot) -> Report {
     let id = &snapshot.spec.id;
-    let place = match place(&snapshot.state) {
-        Some((number, of, name)) => format!("in step {number} of {of}, {name}"),
-        None => "before its first step".to_owned(),
+    let done = |step: &&Step| matches!(step.status, StepStatus::Done { .. });
+    let place = match (place(&snapshot.state), snapshot.state.steps.iter().rfind(done)) {
+        (Some((number, of, name)), _) => format!("in step {number} of {of}, {name}"),
+        (None, Some(last)) => format!("after the step {}", last.name),
+        (None, None) => "before its first step".to_owned(),
     };
     let printed = supervisor.log_file(id);
     let printed = printed.display();
@@ -84,9 +86,8 @@ fn place(state: &OpState) -> Option<(usize, usize, &str)> {
 /// What was told so far.
 struct Told {
     text: bool,
-    terminal: bool,
-    line: Rewritten,
-    rewritten: Option<Instant>,
+    /// Only where a line can be rewritten, and when it was.
+    line: Option<(Rewritten, Option<Instant>)>,
     attempt: u32,
     warnings: usize,
     steps: Vec<String>,
@@ -98,9 +99,7 @@ impl Told {
     fn new(call: &Call) -> Self {
         Self {
             text: call.output == Output::Text,
-            terminal: progress::on_terminal(call.console),
-            line: Rewritten::default(),
-            rewritten: None,
+            line: progress::on_terminal(call.console).then(|| (Rewritten::default(), None)),
             attempt: 0,
             warnings: 0,
             steps: Vec::new(),
@@ -116,18 +115,26 @@ impl Told {
         }
         let news = self.news(snapshot);
         if !news.is_empty() {
-            self.line.clear();
-            self.rewritten = None;
+            self.clear();
             output::text(&news)?;
         }
-        let alive = matches!(snapshot.life, Life::Starting | Life::Running { .. });
-        if !alive {
-            self.line.clear();
-        } else if self.terminal && self.rewritten.is_none_or(|at| at.elapsed() >= REWRITE_EVERY) {
-            self.rewritten = Some(Instant::now());
-            self.line.show(&now(snapshot));
+        if !matches!(snapshot.life, Life::Starting | Life::Running { .. }) {
+            self.clear();
+        } else if let Some((line, at)) = &mut self.line
+            && at.is_none_or(|at| at.elapsed() >= REWRITE_EVERY)
+        {
+            *at = Some(Instant::now());
+            line.show(&now(snapshot));
         }
         Ok(())
+    }
+
+    /// Makes room for other text.
+    fn clear(&mut self) {
+        if let Some((line, at)) = &mut self.line {
+            line.clear();
+            *at = None;
+        }
     }
 
     /// Lines about what has happened since the last time.

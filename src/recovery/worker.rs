@@ -87,8 +87,8 @@ pub fn run(state: &StateDir, id: &OpId, prepare: &dyn Fn(&Spec) -> Result<Box<dy
 
 /// Refuses an operation that is done, and a start that another worker has answered.
 fn wanted(folder: &Folder, reader: &Reader) -> Result<()> {
-    let refuse =
-        |why: &str| Err(Report::new(Kind::Refused(None), format!("{}: {why}", folder.path().display())));
+    let name = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let refuse = |why: &str| Err(Report::new(Kind::Refused(None), format!("{name}: {why}")));
     if reader.state.ended.as_ref().is_some_and(|(_, outcome)| outcome.is_done()) {
         return refuse("everything is done");
     }
