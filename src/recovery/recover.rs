@@ -32,6 +32,9 @@ use std::path::{Path, PathBuf};
 /// The longest path of a Unix socket the system takes is 107 bytes.
 const SOCKET_PATH_BYTES: usize = 100;
 
+/// The file beside the data directory that one recovery at a time holds locked.
+const LOCK: &str = "pgmayday.lock";
+
 /// Asks a person something in the middle of an operation and waits for the answer, however long that takes.
 pub trait Asker: Sync {
     /// Asks. Fails if the operation is cancelled meanwhile.
@@ -119,7 +122,7 @@ impl Recover {
         let folder = self.state.operation(&self.operation);
         state::make_folder(&folder)
             .map_err(|error| Report::failed(format!("cannot make {}: {error}", folder.display())))?;
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         let record = folder.join(FILE_NAME);
         let mut kept = Kept::load(&record)?;
         let facts = match kept.facts.take() {
@@ -138,6 +141,7 @@ impl Recover {
         }
         let users = Users::new();
         let owner = users.account_of(facts.owner_uid);
+        super::give(&beside(&self.data_dir, LOCK), &owner)?;
         let spec = self.spec(&facts)?;
         let service = ConfiguredService::new(self.around(&spec, &owner), &self.site, sink, cancel);
         let durable = Durable { record, kept, owner, asker: Some(asker).filter(|_| self.request.asks) };
@@ -146,12 +150,13 @@ impl Recover {
         let targets: Vec<Target> = targets.into_iter().map(target).collect();
         let recovered =
             in_place::recover_durably(&spec, &targets, &self.source, &service, durable, sink, cancel)?;
+        drop(lock);
         Ok(lines(&spec, &recovered))
     }
 
     /// One recovery per data directory at a time, whichever operation it belongs to.
     fn lock(&self) -> Result<File> {
-        let path = beside(&self.data_dir, "pgmayday.lock");
+        let path = beside(&self.data_dir, LOCK);
         let cannot = |why: String| Report::failed(format!("cannot lock {}: {why}", path.display()));
         let opened = File::options().create(true).append(true).mode(0o600).open(&path);
         let file = opened.map_err(|error| cannot(error.to_string()))?;
