@@ -266,13 +266,10 @@ impl Sink for Person {
 impl Asker for Person {
     fn ask(&self, question: Question) -> Result<Answer, Report> {
         self.questions.lock().unwrap().push(question);
-        match self.answers.lock().unwrap().remove(0) {
-            Some(answer) => Ok(answer),
-            None => {
-                self.cancel.request();
-                Err(self.cancel.check().unwrap_err())
-            }
-        }
+        self.answers.lock().unwrap().remove(0).ok_or_else(|| {
+            self.cancel.request();
+            self.cancel.check().unwrap_err()
+        })
     }
 }
 

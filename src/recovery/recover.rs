@@ -176,16 +176,15 @@ impl Recover {
         let users = Users::new();
         let found = cluster::look_at(&self.data_dir, &self.named, &users)?;
         let told = found.version.zip(found.owner.clone()).zip(self.own_timeline(&found));
-        let (version, owner, timeline) = match told {
-            Some(((version, owner), timeline)) => (version, owner, timeline),
-            None => {
-                // What is left of the cluster does not tell: the backup and the archive do.
-                let plan = self.first_plan(first, self.own_timeline(&found), &[], cancel)?;
-                let owner = self.owner(&found, Some(&plan.manifest), &users)?;
-                let timeline = plan.proof.as_ref().map(|proof| Timeline(proof.timeline));
-                let timeline = self.own_timeline(&found).or(timeline).unwrap_or(Timeline(1));
-                (plan.manifest.db.version, owner, timeline)
-            }
+        let (version, owner, timeline) = if let Some(((version, owner), timeline)) = told {
+            (version, owner, timeline)
+        } else {
+            // What is left of the cluster does not tell: the backup and the archive do.
+            let plan = self.first_plan(first, self.own_timeline(&found), &[], cancel)?;
+            let owner = self.owner(&found, Some(&plan.manifest), &users)?;
+            let timeline = plan.proof.as_ref().map(|proof| Timeline(proof.timeline));
+            let timeline = self.own_timeline(&found).or(timeline).unwrap_or(Timeline(1));
+            (plan.manifest.db.version, owner, timeline)
         };
         let superuser = found.superuser.clone().unwrap_or_else(|| owner.name.clone());
         let followers = cluster::followers(&self.settings, &self.site, &found, &superuser);
@@ -254,7 +253,7 @@ impl Recover {
     }
 
     fn binaries(&self, version: PgVersion) -> Result<crate::cluster::binaries::Binaries> {
-        cluster::binaries(&self.site, version, std::env::var_os("PGMAYDAY_PG_BIN"))
+        cluster::binaries(&self.site, version, std::env::var_os("PGMAYDAY_PG_BIN").as_deref())
     }
 
     fn spec(&self, facts: &Facts) -> Result<Spec> {

@@ -271,9 +271,9 @@ impl Run<'_> {
         }
         let server = self.server.insert(Server::new(data_dir, binaries.clone(), &self.users, options)?);
         if goes_on {
-            server.attach()?
+            server.attach()?;
         } else {
-            server.start()?
+            server.start()?;
         }
         Ok(goes_on)
     }
