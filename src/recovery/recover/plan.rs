@@ -15,6 +15,7 @@ use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::model::target::Target;
 use crate::recovery::source::end_of;
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 
 /// Refusals of a restore that a plan shows as checks that failed, beside everything else.
 const SHOWN: [&str; 2] = ["space", "restore-command"];
@@ -195,7 +196,7 @@ fn identity(found: &Found, plan: &Plan, checks: &mut Checks) {
     let theirs = plan.manifest.db.system_id;
     match &found.control {
         Ok(control) if control.system_id == theirs => {
-            checks.ok(format!("system identifier {theirs} matches"))
+            checks.ok(format!("system identifier {theirs} matches"));
         }
         Ok(control) => checks.fail(format!(
             "the data directory holds another cluster: its system identifier is {}, the backup's {theirs}",
@@ -300,5 +301,9 @@ fn digest(request: &RecoverRequest, found: &Found, proven: &Proven) -> String {
         proven.timeline,
         found.vacant,
     );
-    Sha256::digest(decides.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(decides.as_bytes()).iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
