@@ -13,6 +13,7 @@ mod console;
 mod doctor;
 mod follow;
 mod help;
+mod incident;
 mod info;
 mod lab;
 mod man;

@@ -68,7 +68,7 @@ fn arguments(call: &Call, without: &[&str]) -> Vec<String> {
 }
 
 /// The variables the configuration may have come from.
-fn environment(call: &Call) -> Vec<String> {
+pub(super) fn environment(call: &Call) -> Vec<String> {
     let ours = |name: &String| name.starts_with("PGBACKREST_") || name == "PGMAYDAY_CONFIG";
     let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours);
     let named = call.settings.repos().iter().filter(|repo| repo.cipher_pass_expanded.is_some());

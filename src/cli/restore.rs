@@ -8,6 +8,7 @@ mod request;
 mod show;
 
 pub(super) use job::RestoreJob;
+pub(super) use request::{fetch_command, passphrase_survives};
 
 use super::Call;
 use super::command::{CommandSpec, Run};
@@ -72,7 +73,9 @@ fn plan(call: &Call, request: Request, warn: &dyn Fn(&str), cancel: &Cancel) -> 
         warn(warning);
     }
     let mut accepted = Vec::new();
-    request.unless_accepted(request::passphrase_survives(call, &request), &mut accepted)?;
+    if request.fetches() {
+        request.unless_accepted(passphrase_survives(call), &mut accepted)?;
+    }
     for warning in &accepted {
         warn(warning);
     }

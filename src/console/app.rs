@@ -187,7 +187,7 @@ impl App {
             Asked::Note => self.perform(Effect::Note(text), effects),
             Asked::CloseIncident => self.perform(Effect::CloseIncident(text), effects),
             Asked::Filter => self.filter(text, effects),
-            Asked::Field(_) => {
+            Asked::Field(_) | Asked::Set => {
                 let action = self.screens.shown_mut().text(&self.model, asked, &text);
                 self.act(action, effects);
             }
@@ -207,6 +207,11 @@ impl App {
             Some(Action::Back) => self.back(effects),
             Some(Action::Do(effect)) => self.perform(effect, effects),
             Some(Action::Open(modal)) => self.open(modal),
+            Some(Action::Hand { to, asked, text }) => {
+                self.go(to, effects);
+                let action = self.screens.shown_mut().text(&self.model, asked, &text);
+                self.act(action, effects);
+            }
             Some(Action::All(actions)) => {
                 actions.into_iter().for_each(|action| self.act(Some(action), effects));
             }

@@ -166,7 +166,8 @@ pub enum Effect {
 impl Effect {
     /// True for what changes a cluster; such an effect exists only after a typed confirmation.
     pub fn is_destructive(&self) -> bool {
-        matches!(self, Self::Start { .. } | Self::Resume { .. } | Self::Cancel { .. })
+        let promotes = matches!(self, Self::Answer(_, Answer::Right));
+        promotes || matches!(self, Self::Start { .. } | Self::Resume { .. } | Self::Cancel { .. })
     }
 
     /// True for what leaves a trace anywhere: refused where the console is read-only.

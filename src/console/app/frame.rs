@@ -38,8 +38,14 @@ impl App {
         self.screens.shown().draw(&self.model, self.theme, screen, buffer);
         self.message(below, buffer);
         footer(&bindings, self.theme, last, buffer);
-        let canvas =
-            Canvas { model: &self.model, theme: self.theme, bindings: &bindings, area: screen, below };
+        let canvas = Canvas {
+            model: &self.model,
+            screen: self.screens.shown(),
+            theme: self.theme,
+            bindings: &bindings,
+            area: screen,
+            below,
+        };
         for window in &self.windows {
             window.draw(&canvas, buffer);
         }

@@ -4,7 +4,7 @@ use super::palette::Palette;
 use super::{Confirmation, Field, Window};
 use crate::console::keymap::Binding;
 use crate::console::model::Model;
-use crate::console::screens::Asked;
+use crate::console::screens::{Asked, Screen};
 use crate::console::theme::{State, Theme};
 use crate::console::widgets::{left, lines, put};
 use ratatui::buffer::Buffer;
@@ -15,6 +15,8 @@ use ratatui::widgets::{Block, Clear, Widget as _};
 /// What a window is drawn with.
 pub(in crate::console) struct Canvas<'a> {
     pub(in crate::console) model: &'a Model,
+    /// The screen below.
+    pub(in crate::console) screen: &'a dyn Screen,
     pub(in crate::console) theme: Theme,
     pub(in crate::console) bindings: &'a [Binding],
     /// The screen's place; the line below it is the one for filters.
@@ -36,10 +38,12 @@ impl Window {
                 Clear.render(on.below, buffer);
                 put(buffer, on.below, input("/", field, on.below.width, on.theme));
             }
-            Self::Ask { title, text, field, refused, .. } => {
+            Self::Ask { title, text, field, refused, then } => {
                 let mut shown = wrapped(text, on);
                 shown.push(Line::default());
                 shown.push(input("> ", field, inner_width(on), on.theme));
+                let meant = on.screen.typed(on.model, *then, field.text());
+                shown.extend(wrapped(&meant, on));
                 shown.push(refusal(refused.as_deref(), on.theme));
                 framed(on, buffer, title, &shown, 0, "Enter take it  Esc back");
             }
