@@ -7,6 +7,7 @@
 mod archive_get;
 mod arguments;
 mod attach;
+mod board;
 pub mod command;
 mod completions;
 mod console;

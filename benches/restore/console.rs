@@ -36,7 +36,11 @@ pub(crate) fn measure(setup: &Setup, repository: &Repository) -> Outcome<()> {
         opened.push(ms(begun.elapsed()));
         console.leave()?;
     }
-    println!("  exec to first frame, everything hung:  median {:6.1} ms  worst {:6.1} ms", median(&opened), worst(&opened));
+    println!(
+        "  exec to first frame, everything hung:  median {:6.1} ms  worst {:6.1} ms",
+        median(&opened),
+        worst(&opened)
+    );
 
     let config = catalog::ready(setup)?;
     let mut console = Console::open(setup, &config, "bench")?;
@@ -67,7 +71,12 @@ fn while_restoring(setup: &Setup, repository: &Repository) -> Outcome<Vec<f64>> 
         let mut restore = setup.machine.command(&setup.tools[0].program);
         restore.env("PGMAYDAY_STATE", setup.machine.path("console-state"));
         restore.arg("--config").arg(&repository.config).arg(format!("--stanza={}", repository.stanza));
-        restore.arg("--pg1-path").arg(&target).args(["--type=immediate", "--archive-mode=off", "restore", "--detach"]);
+        restore.arg("--pg1-path").arg(&target).args([
+            "--type=immediate",
+            "--archive-mode=off",
+            "restore",
+            "--detach",
+        ]);
         crate::machine::run(&mut restore)?;
         let mut console = Console::open(setup, &repository.config, repository.stanza)?;
         console.wait("CLUSTER")?;
@@ -162,7 +171,13 @@ impl Console {
                 }
             }
         });
-        Ok(Self { child, writer, output, screen: vt100::Parser::new(LINES, COLUMNS, 0), _terminal: pair.master })
+        Ok(Self {
+            child,
+            writer,
+            output,
+            screen: vt100::Parser::new(LINES, COLUMNS, 0),
+            _terminal: pair.master,
+        })
     }
 
     fn press(&mut self, keys: &str) -> Outcome<()> {
@@ -181,7 +196,9 @@ impl Console {
             }
             match self.output.recv_timeout(LIMIT.saturating_sub(begun.elapsed())) {
                 Ok(bytes) => self.screen.process(&bytes),
-                Err(RecvTimeoutError::Timeout) => return Err(format!("the screen is\n{}", self.screen.screen().contents())),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("the screen is\n{}", self.screen.screen().contents()));
+                }
                 Err(RecvTimeoutError::Disconnected) => return Err("the console ended".to_owned()),
             }
         }
@@ -192,7 +209,8 @@ impl Console {
         let pid = self.child.process_id().ok_or("the console ended")?;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| error.to_string())?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|_| format!("VmHWM is '{line}'"))?;
+        let kilobytes: u64 =
+            line.trim().trim_end_matches(" kB").parse().map_err(|_| format!("VmHWM is '{line}'"))?;
         Ok(kilobytes * 1024)
     }
 

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 /// Every command, in the order of the help. A new command is one line here and one file.
 pub const COMMANDS: &[CommandSpec] = &[
     super::console::SPEC,
+    super::board::SPEC,
     super::info::SPEC,
     super::restore::SPEC,
     super::attach::SPEC,

@@ -99,7 +99,8 @@ fn run_watched(
 ) -> Result<Finished, ClusterError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let failed = |why: String| ClusterError::Program { program: program.clone(), why };
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group of its own: a script's children must not outlive it with the pipes in their hands.
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| failed(format!("cannot be started: {error}")))?;
     let stdout = gather(child.stdout.take());
     let stderr = gather(child.stderr.take());
@@ -198,6 +199,11 @@ mod tests {
         let began = Instant::now();
         let error = run_limited(sleep, Duration::from_millis(100)).unwrap_err().to_string();
         assert!(error.contains("did not end within 0.1 s"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(20));
+        // The shell waits for its child, which would keep the pipe open for a minute.
+        let mut script = command(Path::new("/bin/sh"));
+        script.args(["-c", "sleep 60; true"]);
+        run_limited(script, Duration::from_millis(100)).unwrap_err();
         assert!(began.elapsed() < Duration::from_secs(20));
         let missing =
             run_limited(command(Path::new("/no/such/program")), Duration::from_secs(1)).unwrap_err();

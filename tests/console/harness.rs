@@ -85,11 +85,6 @@ impl Screen {
         self.parser.lock().unwrap().screen().contents()
     }
 
-    /// True while the program has the screen for itself.
-    pub(crate) fn is_alternate(&self) -> bool {
-        self.parser.lock().unwrap().screen().alternate_screen()
-    }
-
     /// Something about the terminal's state.
     pub(crate) fn state<T>(&self, ask: impl FnOnce(&vt100::Screen) -> T) -> T {
         ask(self.parser.lock().unwrap().screen())
@@ -114,6 +109,11 @@ impl Screen {
             assert!(begin.elapsed() < PATIENCE, "'{what}' did not come; on the screen:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Waits until the screen is as it was before the program took it, its cursor to be seen.
+    pub(crate) fn wait_for_the_screen_before(&self) {
+        self.wait_for("the screen before", |screen| !screen.alternate_screen() && !screen.hide_cursor());
     }
 
     /// Changes the terminal's size.

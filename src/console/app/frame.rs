@@ -157,11 +157,14 @@ fn footer(bindings: &[Binding], theme: Theme, area: Rect, buffer: &mut Buffer) {
     let shown: Vec<&Binding> = fitting(bindings, usize::from(area.width));
     let mut spans = Vec::new();
     for binding in shown {
+        if !spans.is_empty() {
+            spans.push(Span::raw("  "));
+        }
         let enabled = binding.disabled.is_none();
         let key = binding.keys.first().map(ToString::to_string).unwrap_or_default();
         spans.push(Span::styled(key, if enabled { theme.focus() } else { theme.dim() }));
         let label = if enabled { Style::new() } else { theme.dim() };
-        spans.push(Span::styled(format!(" {}  ", binding.label), label));
+        spans.push(Span::styled(format!(" {}", binding.label), label));
     }
     put(buffer, area, Line::from(spans));
 }

@@ -29,17 +29,6 @@ pub struct BoardScreen;
 /// How long an operation that ended stays on the board.
 const ENDED_SHOWN_MS: u64 = 3_600_000;
 
-impl From<judge::State> for State {
-    fn from(state: judge::State) -> Self {
-        match state {
-            judge::State::Ok => Self::Ok,
-            judge::State::Late => Self::Late,
-            judge::State::Unknown => Self::Unknown,
-            judge::State::Failed => Self::Failed,
-        }
-    }
-}
-
 impl Screen for BoardScreen {
     fn id(&self) -> ScreenId {
         ScreenId::Board
@@ -122,7 +111,7 @@ impl Page<'_> {
         }
         let head = &judgement.headline;
         let columns = usize::from(self.rest.width).saturating_sub(2);
-        let style = if head.state == judge::State::Ok { Style::new() } else { self.theme.strong() };
+        let style = if head.state == State::Ok { Style::new() } else { self.theme.strong() };
         for (number, text) in lines(&head.text, columns).into_iter().take(2).enumerate() {
             let mark = if number == 0 { self.symbol(head.state.into()) } else { Span::raw("  ") };
             self.line(Line::from(vec![mark, Span::styled(text, style)]));
@@ -193,7 +182,7 @@ impl Page<'_> {
                 Line::from(vec![Span::raw(" "), key, Span::raw(it.text.clone())])
             })
             .collect();
-        if said.is_empty() && judgement.headline.state == judge::State::Ok {
+        if said.is_empty() && judgement.headline.state == State::Ok {
             said.push(Line::styled(" nothing needs to be done", self.theme.dim()));
         }
         // The two panes take what the window, two suggestions and the keys leave.
