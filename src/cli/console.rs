@@ -4,14 +4,17 @@
 
 use super::command::{self, CommandSpec, Run};
 use super::output::{Output, to_stderr};
-use super::{Call, call_of, site};
-use crate::base::{Report, Result};
-use crate::config::EVERY_COMMAND;
-use crate::console::runtime::{self, Left, Recoveries, Setup};
+use super::recover::recover_of;
+use super::{Call, call_of, operation, site};
+use crate::base::state::{OpId, StateDir};
+use crate::base::{Report, Result, Timestamp};
+use crate::config::{CliOption, EVERY_COMMAND};
+use crate::console::runtime::{self, Left, Planner, Setup};
 use crate::console::theme::Theme;
 use crate::console::widgets::Zone;
 use crate::model::op::Cancel;
 use crate::model::plan::{RecoverPlan, RecoverRequest};
+use crate::recovery::recover;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,26 +67,25 @@ fn setup(call: &Call, theme: Theme, stanza: Option<String>) -> Result<Setup> {
     let site = site::site(call)?;
     let working_dir = std::env::current_dir()
         .map_err(|error| Report::failed(format!("cannot tell which folder this is: {error}")))?;
-    let recoveries = CommandLine { call: call.arguments.clone() };
+    let state = site::state(call, &site);
+    let planner: Planner = {
+        let (given, state) = (call.given.clone(), state.clone());
+        Arc::new(move |request, cancel| plan(&given, &state.clone()?, request, cancel))
+    };
     Ok(Setup {
         config: call.config.clone(),
         stanza,
-        state: site::state(call, &site).ok(),
+        state: state.ok(),
         site,
         program: PathBuf::from("/proc/self/exe"),
         working_dir,
-        environment: environment(),
+        environment: operation::environment(call),
+        given: call.given.clone(),
         actor: site::actor(),
         theme,
         zone: Zone::host(),
-        recoveries: Arc::new(recoveries),
+        planner,
     })
-}
-
-/// Names of the variables the configuration may have been made of.
-fn environment() -> Vec<String> {
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    names.filter(|name| name.starts_with("PGBACKREST_")).collect()
 }
 
 /// Colour unless `NO_COLOR` is set; more than ASCII where the locale says UTF-8 and the terminal has the signs.
@@ -107,18 +109,15 @@ fn after(left: &Left) -> u8 {
     left.signal.and_then(|signal| u8::try_from(128 + signal).ok()).unwrap_or(0)
 }
 
-/// Recoveries as the command line with this call's options would do them.
-struct CommandLine {
-    call: Vec<String>,
-}
-
-impl Recoveries for CommandLine {
-    fn plan(&self, request: &RecoverRequest, _cancel: &Cancel) -> Result<RecoverPlan> {
-        let call = call_of(&self.arguments(request)?, std::env::vars_os().collect())?;
-        Err(Report::failed(format!("no plan for {}", call.command)))
-    }
-
-    fn arguments(&self, _request: &RecoverRequest) -> Result<Vec<String>> {
-        Ok(self.call.clone())
-    }
+/// The plan of the recovery that the command line with this call's options would do.
+fn plan(
+    given: &[CliOption],
+    state: &StateDir,
+    request: &RecoverRequest,
+    cancel: &Cancel,
+) -> Result<RecoverPlan> {
+    let call = call_of(&recover::command::arguments(given, request)?, std::env::vars_os().collect())?;
+    let id = OpId::new(recover::command::NAME, Timestamp::now())?;
+    let (recover, _) = recover_of(&call, &id, state)?;
+    recover.plan(cancel)
 }

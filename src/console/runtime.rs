@@ -20,8 +20,8 @@ use super::theme::Theme;
 use super::widgets::Zone;
 use crate::base::state::{OpId, StateDir};
 use crate::base::{Report, Result, Timestamp};
-use crate::config::Config;
 use crate::config::site::Site;
+use crate::config::{CliOption, Config};
 use crate::model::op::{Cancel, Life};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::survey::Survey;
@@ -43,14 +43,8 @@ const FAST_TICK: Duration = Duration::from_millis(250);
 /// So many messages are taken in at once before a frame is drawn.
 const MOST_AT_ONCE: usize = 512;
 
-/// How a request becomes a plan and a command; the command line knows the options it was called with.
-pub trait Recoveries: Send + Sync {
-    /// Works a recovery out. Writes nothing.
-    fn plan(&self, request: &RecoverRequest, cancel: &Cancel) -> Result<RecoverPlan>;
-
-    /// The words and options of the command that does it, without the program.
-    fn arguments(&self, request: &RecoverRequest) -> Result<Vec<String>>;
-}
+/// Works a recovery out as the command line would, and writes nothing; the command line knows its own options.
+pub type Planner = Arc<dyn Fn(&RecoverRequest, &Cancel) -> Result<RecoverPlan> + Send + Sync>;
 
 /// Everything the console is opened with.
 pub struct Setup {
@@ -74,8 +68,10 @@ pub struct Setup {
     pub theme: Theme,
     /// The operator's clock.
     pub zone: Zone,
-    /// Plans and commands.
-    pub recoveries: Arc<dyn Recoveries>,
+    /// pgBackRest's options as this call was given them: a recovery is started with the same.
+    pub given: Vec<CliOption>,
+    /// Works recoveries out.
+    pub planner: Planner,
 }
 
 impl std::fmt::Debug for Setup {
@@ -265,8 +261,7 @@ impl Loop {
 
     fn suspend(&mut self) -> Result<()> {
         if !terminal::may_suspend() {
-            let why =
-                Report::failed("there is no shell to give the terminal to").hint("q leaves the console");
+            let why = Report::failed("there is no shell to give the terminal to; q leaves the console");
             return self.input(Input::Said(Err(why)));
         }
         self.terminal.close();

@@ -3,6 +3,7 @@
 //! What was confirmed is what is executed: a plan that came out differently is refused. A journal that cannot be
 //! written never stops a recovery; it is told.
 
+use super::Setup;
 use super::work::{Tools, declare};
 use crate::base::state::OpId;
 use crate::base::{Kind, Report, Result, Timestamp};
@@ -11,6 +12,7 @@ use crate::incident::Incidents;
 use crate::journal::Fact;
 use crate::model::op::{Cancel, Mark, Spec};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
+use crate::recovery::recover::command;
 
 /// The stanza the console was opened for.
 pub(super) fn stanza(tools: &Tools) -> Result<String> {
@@ -23,7 +25,7 @@ pub(super) fn recovery(tools: &Tools, request: &RecoverRequest, digest: &str, ty
     if tools.setup.site.read_only {
         return Err(Report::new(Kind::Refused(None), crate::console::model::READ_ONLY));
     }
-    let plan = tools.setup.recoveries.plan(request, &Cancel::default())?;
+    let plan = (tools.setup.planner)(request, &Cancel::default())?;
     same_as_confirmed(&plan, digest, typed)?;
     let id = OpId::new("recover", Timestamp::now())?;
     let incident = match incident(tools, &plan) {
@@ -37,19 +39,9 @@ pub(super) fn recovery(tools: &Tools, request: &RecoverRequest, digest: &str, ty
             None
         }
     };
-    let spec = Spec {
-        schema: Spec::SCHEMA.to_owned(),
-        id: id.clone(),
-        stanza: request.stanza.clone(),
-        summary: summary(&plan),
-        arguments: tools.setup.recoveries.arguments(request)?,
-        working_dir: tools.setup.working_dir.clone(),
-        environment: tools.setup.environment.clone(),
-        by: tools.setup.actor.clone(),
-        plan: Some(plan.digest.clone()),
-        incident,
-        asks: request.asks,
-    };
+    let Setup { given, working_dir, environment, actor, .. } = &*tools.setup;
+    let spec = command::spec(id.clone(), &plan, given, working_dir, environment.clone(), actor)?;
+    let spec = Spec { incident, ..spec };
     tools.supervisor()?.start(&spec)?;
     Ok(id)
 }

@@ -72,7 +72,9 @@ impl Terminal {
     /// Takes it again; the next frame is drawn whole.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         take()?;
-        self.0.clear()
+        // Not `clear`: that asks the terminal where its cursor is and waits for an answer nobody reads.
+        let size = self.0.size()?;
+        self.0.resize(Rect::new(0, 0, size.width, size.height))
     }
 }
 
@@ -151,26 +153,29 @@ fn one_round(to: &Sender<Message>) -> bool {
             Err(_) => return false,
         }
         match event::read() {
-            Ok(event) => input(event).into_iter().for_each(|input| tell(to, input)),
+            Ok(event) => inputs(event).into_iter().for_each(|input| tell(to, input)),
             Err(_) => return false,
         }
     }
 }
 
-fn input(event: Event) -> Option<Input> {
+fn inputs(event: Event) -> Vec<Input> {
     match event {
-        Event::Key(key) if !key.is_release() => key_of(key).map(Input::Key),
-        Event::Paste(text) => Some(Input::Paste(text)),
-        Event::Resize(columns, lines) => Some(Input::Resize(columns, lines)),
-        _ => None,
+        Event::Key(key) if !key.is_release() => keys_of(key).into_iter().map(Input::Key).collect(),
+        Event::Paste(text) => vec![Input::Paste(text)],
+        Event::Resize(columns, lines) => vec![Input::Resize(columns, lines)],
+        _ => Vec::new(),
     }
+}
+
+/// Escape and a key that come in one packet over a slow line look like the key with Alt held: they are two keys.
+fn keys_of(key: KeyEvent) -> Vec<Key> {
+    let escape = key.modifiers.contains(KeyModifiers::ALT).then_some(Key::Esc);
+    escape.into_iter().chain(key_of(key)).collect()
 }
 
 fn key_of(key: KeyEvent) -> Option<Key> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    if key.modifiers.contains(KeyModifiers::ALT) {
-        return None;
-    }
     Some(match key.code {
         KeyCode::Char(c) if control => Key::Ctrl(c.to_ascii_lowercase()),
         KeyCode::Char(c) => Key::Char(c),
@@ -198,12 +203,12 @@ mod tests {
 
     #[test]
     fn keys_are_told_as_the_console_knows_them() {
-        let of = |code, modifiers| key_of(KeyEvent::new(code, modifiers));
-        assert_eq!(of(KeyCode::Char('G'), KeyModifiers::SHIFT), Some(Key::Char('G')));
-        assert_eq!(of(KeyCode::Char('C'), KeyModifiers::CONTROL), Some(Key::Ctrl('c')));
-        assert_eq!(of(KeyCode::Char('x'), KeyModifiers::ALT), None);
-        assert_eq!(of(KeyCode::F(1), KeyModifiers::NONE), None);
-        assert_eq!(of(KeyCode::BackTab, KeyModifiers::SHIFT), Some(Key::BackTab));
+        let of = |code, modifiers| keys_of(KeyEvent::new(code, modifiers));
+        assert_eq!(of(KeyCode::Char('G'), KeyModifiers::SHIFT), [Key::Char('G')]);
+        assert_eq!(of(KeyCode::Char('C'), KeyModifiers::CONTROL), [Key::Ctrl('c')]);
+        assert_eq!(of(KeyCode::Char('x'), KeyModifiers::ALT), [Key::Esc, Key::Char('x')]);
+        assert_eq!(of(KeyCode::F(1), KeyModifiers::NONE), []);
+        assert_eq!(of(KeyCode::BackTab, KeyModifiers::SHIFT), [Key::BackTab]);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use super::{Message, Setup, start, tell};
 use crate::base::{Report, Result};
 use crate::console::input::{Effect, Input};
 use crate::incident::{Declaration, Incidents};
-use crate::journal::Fact;
 use crate::model::op::Cancel;
 use crate::recovery::supervisor::Supervisor;
 use crate::survey::Survey;
@@ -60,7 +59,6 @@ pub(super) struct Works {
     /// The plan that is being worked out.
     planning: Cancel,
     /// Grows with everything that replaces what was followed before.
-    looked: Arc<AtomicU64>,
     operation: Arc<AtomicU64>,
     incident: Arc<AtomicU64>,
 }
@@ -74,29 +72,26 @@ impl Works {
             survey,
             busy: Arc::default(),
             planning: Cancel::default(),
-            looked: Arc::default(),
             operation: Arc::default(),
             incident: Arc::default(),
         }
     }
 
-    /// Looks at everything, from now on and again and again; what looked before ends.
+    /// Looks at everything, from now on and again and again.
     pub(super) fn look(&self) {
-        let (mine, current) = begin(&self.looked);
-        let (tools, boards) = (self.tools.clone(), Arc::clone(&self.boards));
-        let go_on = move || !tools.stopped() && current.load(Ordering::Acquire) == mine;
-        let survey = self.survey.clone();
-        let (tell_on, go_on) = (Arc::clone(&boards), Arc::new(go_on));
-        let tell = Arc::new(move |board| tell_on.seen(board));
-        let still = Arc::clone(&go_on);
+        let stop = Arc::clone(&self.tools.stop);
+        let go_on = Arc::new(move || !stop.load(Ordering::Acquire));
+        let (survey, still, boards) = (self.survey.clone(), Arc::clone(&go_on), Arc::clone(&self.boards));
+        let tell = Arc::new(move |board| boards.seen(board));
         self.spawn("survey", move |_| survey.watch(tell, go_on));
+        let boards = Arc::clone(&self.boards);
         self.spawn("incidents", move |_| boards.look_for_incidents(&*still));
     }
 
     /// Does it; what comes of it is told later.
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Refresh => self.look(),
+            Effect::Refresh => self.survey.refresh(),
             Effect::LoadCatalog => {
                 let survey = self.survey.clone();
                 self.once("catalog", move |tools| tools.tell(Input::Catalog(survey.catalog())));
@@ -123,7 +118,7 @@ impl Works {
                 self.planning = Cancel::default();
                 let cancel = self.planning.clone();
                 self.spawn("plan", move |tools| {
-                    let plan = tools.setup.recoveries.plan(&request, &cancel).map(Box::new);
+                    let plan = (tools.setup.planner)(&request, &cancel).map(Box::new);
                     // A plan that nobody waits for any more was cancelled on the way.
                     if !cancel.requested() {
                         tools.tell(Input::Plan(request, plan));
@@ -153,22 +148,34 @@ impl Works {
                     Ok(format!("incident {declared} is declared; the clock runs"))
                 });
             }
-            Effect::Note(text) => self.append("note", Fact::Note { text }, "the note is in the journal"),
+            Effect::Note(text) => {
+                self.on_incident("note", "the note is in the journal", move |incidents, id, by| {
+                    incidents.note(id, by, &text)
+                });
+            }
             Effect::CloseIncident(text) => {
-                self.append("close", Fact::Closed { text }, "the incident is closed")
+                self.on_incident("close", "the incident is closed", move |incidents, id, by| {
+                    incidents.close(id, by, &text)
+                });
             }
             // The loop's own.
             Effect::Suspend | Effect::Quit => {}
         }
     }
 
-    fn append(&self, name: &'static str, fact: Fact, done: &'static str) {
+    /// Something done to the open incident, by whoever sits here.
+    fn on_incident(
+        &self,
+        name: &'static str,
+        done: &'static str,
+        act: impl FnOnce(&Incidents, &str, &str) -> Result<()> + Send + 'static,
+    ) {
         let boards = Arc::clone(&self.boards);
         self.say(name, move |tools| {
             let incidents = tools.incidents()?;
             let open = incidents.open_one(&start::stanza(tools)?)?;
             let open = open.ok_or_else(|| Report::failed("no incident is open"))?;
-            incidents.append(&open.id, &tools.setup.actor, &fact)?;
+            act(&incidents, &open.id, &tools.setup.actor)?;
             boards.refresh_incident();
             Ok(done.to_owned())
         });
