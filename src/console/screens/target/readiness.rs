@@ -32,7 +32,7 @@ pub(super) fn planned<'a>(model: &'a Model, request: Option<&RecoverRequest>) ->
         Loaded::No => Planned::Nothing,
         Loaded::Loading(since, _) => Planned::Working(*since),
         Loaded::Failed(why, _) => Planned::Failed(why),
-        Loaded::Yes(plan) if plan.request == *planned => Planned::Plan(plan),
+        Loaded::Yes(plan) if plan.answers(planned) => Planned::Plan(plan),
         Loaded::Yes(_) => Planned::Another,
     }
 }
