@@ -117,7 +117,10 @@ impl Run<'_> {
         }
         let options = StartOptions::private(sockets, *port, work_dir.join("stop.log"), superuser);
         let mut server = Server::new(data_dir, binaries.clone(), &self.users, options)?;
-        server.attach()?;
+        if let Err(error) = server.attach() {
+            // It may have ended since it was looked at.
+            return if runs(data_dir)? { Err(error.into()) } else { Ok(()) };
+        }
         server.stop(StopMode::Fast, STOP_LIMIT, self.cancel)?;
         // A helper of the server, such as an archive command, may outlive it for a moment.
         let begun = Instant::now();
@@ -270,12 +273,12 @@ impl Run<'_> {
             self.stop_found(data_dir)?;
         }
         let server = self.server.insert(Server::new(data_dir, binaries.clone(), &self.users, options)?);
-        if goes_on {
-            server.attach()?;
-        } else {
-            server.start()?;
+        // One that was being stopped may have ended since it was looked at.
+        if goes_on && (server.attach().is_ok() || runs(data_dir)?) {
+            return Ok(true);
         }
-        Ok(goes_on)
+        server.start()?;
+        Ok(false)
     }
 
     /// Starts a server closed, or takes it over, and waits until it has come so far.
@@ -325,9 +328,14 @@ impl Run<'_> {
         let seen = self.closed_until(data_dir, Until::TargetReached, &mut watcher)?;
         let server =
             self.server.as_ref().ok_or_else(|| RecoveryError::server(data_dir, "it was not started"))?;
-        let ServerPhase::Paused(Pause::AtTarget(words)) = &seen.phase else {
-            let why = format!("it did not pause at the target ({:?})", seen.phase);
-            return Err(RecoveryError::server(data_dir, why));
+        let words = match &seen.phase {
+            ServerPhase::Paused(Pause::AtTarget(words)) => words.clone(),
+            // An earlier worker had asked for the promotion when it was killed.
+            ServerPhase::Primary if !first => "promoted already".to_owned(),
+            other => {
+                let why = format!("it did not pause at the target ({other:?})");
+                return Err(RecoveryError::server(data_dir, why));
+            }
         };
         let used = server.connect()?.data_directory()?;
         if used != server.data_dir() {
@@ -336,7 +344,7 @@ impl Run<'_> {
         if first {
             self.mark(Mark::TargetReached);
         }
-        Ok(words.clone())
+        Ok(words)
     }
 
     /// Stops the copy beside, whoever started it.
