@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 /// How long the archive may take for the last segment.
 const ARCHIVE_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long something without a server may be at work before it is taken for a stranger's.
+const STRANGER_LIMIT: Duration = Duration::from_secs(10);
+
 /// How long helpers of a stopped server may go on.
 const HELPERS_LIMIT: Duration = Duration::from_secs(60);
 
@@ -112,8 +115,16 @@ impl Run<'_> {
 
     pub(super) fn stop_found(&self, data_dir: &Path) -> Result<(), RecoveryError> {
         let Spec { binaries, sockets, port, superuser, work_dir, .. } = self.spec;
-        if let Some(why) = no_server(data_dir)? {
-            return Err(RecoveryError::server(data_dir, why));
+        let begun = Instant::now();
+        // Helpers of a server that has just ended go too.
+        while let Some(why) = no_server(data_dir)? {
+            if begun.elapsed() > STRANGER_LIMIT {
+                return Err(RecoveryError::server(data_dir, why));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        if !runs(data_dir)? {
+            return Ok(());
         }
         let options = StartOptions::private(sockets, *port, work_dir.join("stop.log"), superuser);
         let mut server = Server::new(data_dir, binaries.clone(), &self.users, options)?;
