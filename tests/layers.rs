@@ -133,9 +133,8 @@ fn breaches(path: &str, text: &str) -> Vec<String> {
             found.push(format!("{path}: {room} may not import {named}"));
         }
     }
-    let to_root = vec!["super"; module.split('/').count()].join("::");
-    let continues = |rest: &str| rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-    if after(&code, &to_root).any(|rest| !continues(rest)) {
+    let to_root = "super::".repeat(module.split('/').count());
+    if after(&code, &to_root).next().is_some() {
         found.push(format!("{path}: reaches the crate's root by `{to_root}`; write `crate::`"));
     }
     found

@@ -17,10 +17,12 @@ use crate::config::site::StanzaSite;
 use crate::model::op::{Cancel, Event, Sink};
 use hook::{DAMAGED, Hook};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
+/// A statement that waits for a standby in vain is given up by the server after 30 s, and then counts as committed.
+const COMMIT_LIMIT: Duration = Duration::from_secs(25);
 
 /// What a service is made of.
 #[derive(Debug, Clone)]
@@ -157,14 +159,16 @@ impl Service for ConfiguredService<'_> {
 fn commit(around: &Around) -> Result<String, Report> {
     let address = serving(around);
     let mut session = Sql::connect(&address, Some(&around.owner)).map_err(Report::from)?;
-    // A transaction id assigned and committed is a commit that reaches the log; no table is touched.
-    let committed = if around.binaries.version.at_least(13) {
-        "SELECT pg_current_xact_id()"
-    } else {
-        "SELECT txid_current()"
-    };
-    let xid = session.value(committed).map_err(Report::from)?.unwrap_or_default();
-    Ok(format!("{} (transaction {xid})", address.place()))
+    // A message in the log and nothing else: unlike a bare transaction id, its commit waits for disk and standbys.
+    let begun = Instant::now();
+    let lsn =
+        session.value("SELECT pg_logical_emit_message(true, 'pgmayday', 'probe')").map_err(Report::from)?;
+    if begun.elapsed() > COMMIT_LIMIT {
+        return Err(Report::failed(format!("a commit through {} waits", address.place())).hint(
+            "a synchronous standby is probably awaited that is stopped: see synchronous_standby_names",
+        ));
+    }
+    Ok(format!("{} (LSN {})", address.place(), lsn.unwrap_or_default()))
 }
 
 /// Where the server says it listens; where it was said to, if it does not tell.

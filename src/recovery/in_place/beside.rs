@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 /// How long the archive may take for the last segment.
 const ARCHIVE_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long something without a server may be at work before it is taken for a stranger's.
+const STRANGER_LIMIT: Duration = Duration::from_secs(10);
+
 /// How long helpers of a stopped server may go on.
 const HELPERS_LIMIT: Duration = Duration::from_secs(60);
 
@@ -112,12 +115,23 @@ impl Run<'_> {
 
     pub(super) fn stop_found(&self, data_dir: &Path) -> Result<(), RecoveryError> {
         let Spec { binaries, sockets, port, superuser, work_dir, .. } = self.spec;
-        if let Some(why) = no_server(data_dir)? {
-            return Err(RecoveryError::server(data_dir, why));
+        let begun = Instant::now();
+        // Helpers of a server that has just ended go too.
+        while let Some(why) = no_server(data_dir)? {
+            if begun.elapsed() > STRANGER_LIMIT {
+                return Err(RecoveryError::server(data_dir, why));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        if !runs(data_dir)? {
+            return Ok(());
         }
         let options = StartOptions::private(sockets, *port, work_dir.join("stop.log"), superuser);
         let mut server = Server::new(data_dir, binaries.clone(), &self.users, options)?;
-        server.attach()?;
+        if let Err(error) = server.attach() {
+            // It may have ended since it was looked at.
+            return if runs(data_dir)? { Err(error.into()) } else { Ok(()) };
+        }
         server.stop(StopMode::Fast, STOP_LIMIT, self.cancel)?;
         // A helper of the server, such as an archive command, may outlive it for a moment.
         let begun = Instant::now();
@@ -270,12 +284,12 @@ impl Run<'_> {
             self.stop_found(data_dir)?;
         }
         let server = self.server.insert(Server::new(data_dir, binaries.clone(), &self.users, options)?);
-        if goes_on {
-            server.attach()?;
-        } else {
-            server.start()?;
+        // One that was being stopped may have ended since it was looked at.
+        if goes_on && (server.attach().is_ok() || runs(data_dir)?) {
+            return Ok(true);
         }
-        Ok(goes_on)
+        server.start()?;
+        Ok(false)
     }
 
     /// Starts a server closed, or takes it over, and waits until it has come so far.
@@ -325,9 +339,14 @@ impl Run<'_> {
         let seen = self.closed_until(data_dir, Until::TargetReached, &mut watcher)?;
         let server =
             self.server.as_ref().ok_or_else(|| RecoveryError::server(data_dir, "it was not started"))?;
-        let ServerPhase::Paused(Pause::AtTarget(words)) = &seen.phase else {
-            let why = format!("it did not pause at the target ({:?})", seen.phase);
-            return Err(RecoveryError::server(data_dir, why));
+        let words = match &seen.phase {
+            ServerPhase::Paused(Pause::AtTarget(words)) => words.clone(),
+            // An earlier worker had asked for the promotion when it was killed.
+            ServerPhase::Primary if !first => "promoted already".to_owned(),
+            other => {
+                let why = format!("it did not pause at the target ({other:?})");
+                return Err(RecoveryError::server(data_dir, why));
+            }
         };
         let used = server.connect()?.data_directory()?;
         if used != server.data_dir() {
@@ -336,7 +355,7 @@ impl Run<'_> {
         if first {
             self.mark(Mark::TargetReached);
         }
-        Ok(words.clone())
+        Ok(words)
     }
 
     /// Stops the copy beside, whoever started it.

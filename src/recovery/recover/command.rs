@@ -168,7 +168,7 @@ mod tests {
             option("config", Some("/etc/x y.conf")),
             option("stanza", Some("main")),
             option("type", Some("time")),
-            option("targ", Some("x")),
+            option("outp", Some("text")),
             option("no-target-exclusive", None),
             option("output", Some("json")),
             option("dry-run", None),
