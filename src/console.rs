@@ -7,6 +7,10 @@
 pub mod app;
 pub mod input;
 pub mod keymap;
+pub mod modal;
 pub mod model;
+pub mod picker;
+pub mod runtime;
 pub mod screens;
 pub mod theme;
+pub mod widgets;

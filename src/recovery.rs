@@ -7,8 +7,10 @@
 pub mod closed;
 pub mod exchange;
 pub mod in_place;
+pub mod kept;
 pub mod recover;
 pub mod salvage;
+pub mod service;
 pub mod source;
 pub mod supervisor;
 pub mod worker;
@@ -41,7 +43,7 @@ pub enum RecoveryError {
         why: String,
     },
     /// At every target tried, the check said no.
-    #[error("the recovered cluster is not right: {why}")]
+    #[error("the recovered cluster is not right: {why}; recover again, to an earlier target")]
     NotRight {
         /// The last finding.
         why: String,

@@ -1,5 +1,6 @@
 //! What comes into the console and what it asks for. Plain values; the whole conversation can be recorded.
 
+use super::modal::Typed;
 use crate::base::state::OpId;
 use crate::base::{Report, Timestamp};
 use crate::incident::IncidentView;
@@ -8,6 +9,7 @@ use crate::model::catalog::CatalogView;
 use crate::model::op::{Answer, Snapshot};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::model::wal_view::WalView;
+use std::fmt;
 
 /// A key as the console understands it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +46,31 @@ pub enum Key {
     PageUp,
     /// Page down.
     PageDown,
+}
+
+impl fmt::Display for Key {
+    /// As footer and help show it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Char(' ') => f.write_str("Space"),
+            Self::Char(c) => write!(f, "{c}"),
+            Self::Ctrl(c) => write!(f, "Ctrl-{}", c.to_ascii_uppercase()),
+            Self::Enter => f.write_str("Enter"),
+            Self::Esc => f.write_str("Esc"),
+            Self::Tab => f.write_str("Tab"),
+            Self::BackTab => f.write_str("Shift-Tab"),
+            Self::Backspace => f.write_str("Backspace"),
+            Self::Delete => f.write_str("Del"),
+            Self::Up => f.write_str("Up"),
+            Self::Down => f.write_str("Down"),
+            Self::Left => f.write_str("Left"),
+            Self::Right => f.write_str("Right"),
+            Self::Home => f.write_str("Home"),
+            Self::End => f.write_str("End"),
+            Self::PageUp => f.write_str("PgUp"),
+            Self::PageDown => f.write_str("PgDn"),
+        }
+    }
 }
 
 /// Something that happened outside.
@@ -99,14 +126,14 @@ pub enum Effect {
         /// The digest of the plan that was on the screen.
         digest: String,
         /// The word that was typed.
-        typed: String,
+        typed: Typed,
     },
     /// Take a lost operation up again, confirmed by the typed word.
     Resume {
         /// Which.
         id: OpId,
         /// The word that was typed.
-        typed: String,
+        typed: Typed,
     },
     /// Follow this operation.
     Watch(OpId),
@@ -117,7 +144,7 @@ pub enum Effect {
         /// Which.
         id: OpId,
         /// The word that was typed.
-        typed: String,
+        typed: Typed,
     },
     /// Declare an incident: the clock runs.
     Declare {
@@ -139,6 +166,14 @@ pub enum Effect {
 impl Effect {
     /// True for what changes a cluster; such an effect exists only after a typed confirmation.
     pub fn is_destructive(&self) -> bool {
-        matches!(self, Self::Start { .. } | Self::Resume { .. } | Self::Cancel { .. })
+        let promotes = matches!(self, Self::Answer(_, Answer::Right));
+        promotes || matches!(self, Self::Start { .. } | Self::Resume { .. } | Self::Cancel { .. })
+    }
+
+    /// True for what leaves a trace anywhere: refused where the console is read-only.
+    pub fn writes(&self) -> bool {
+        let noted =
+            matches!(self, Self::Declare { .. } | Self::Note(_) | Self::CloseIncident(_) | Self::Answer(..));
+        noted || self.is_destructive()
     }
 }

@@ -122,3 +122,29 @@ impl Binding {
         self
     }
 }
+
+/// The keys that mean the same on every screen. A screen's own binding of the same key comes first.
+pub fn everywhere() -> Vec<Binding> {
+    use Key::{Char, Ctrl};
+    let quiet = |keys: &[Key], cmd, label, help| Binding::new(keys, cmd, label, help).quiet();
+    vec![
+        quiet(&[Key::Up, Char('k')], Cmd::Up, "up", "One line up."),
+        quiet(&[Key::Down, Char('j')], Cmd::Down, "down", "One line down."),
+        quiet(&[Key::Left, Char('h')], Cmd::Left, "left", "To the left."),
+        quiet(&[Key::Right, Char('l')], Cmd::Right, "right", "To the right."),
+        quiet(&[Key::PageUp], Cmd::PageUp, "page up", "A page up."),
+        quiet(&[Key::PageDown], Cmd::PageDown, "page down", "A page down."),
+        quiet(&[Char('g'), Key::Home], Cmd::First, "first", "To the first line."),
+        quiet(&[Char('G'), Key::End], Cmd::Last, "last", "To the last line."),
+        quiet(&[Key::Tab], Cmd::NextPane, "next", "To the next pane or field."),
+        quiet(&[Key::BackTab], Cmd::PreviousPane, "previous", "To the pane or field before."),
+        quiet(&[Key::Enter], Cmd::Open, "open", "Open what is chosen."),
+        quiet(&[Key::Esc], Cmd::Back, "back", "One level up."),
+        quiet(&[Char('/')], Cmd::Filter, "filter", "Show only lines with this text."),
+        quiet(&[Ctrl('z')], Cmd::Suspend, "suspend", "Give the terminal to the shell; fg returns."),
+        Binding::new(&[Char(':')], Cmd::Palette, "command", "Commands by name."),
+        Binding::new(&[Char('r'), Ctrl('l')], Cmd::Refresh, "refresh", "Look at everything again now."),
+        Binding::new(&[Char('?')], Cmd::Help, "help", "The keys of this screen."),
+        Binding::new(&[Char('q'), Ctrl('c')], Cmd::Quit, "quit", "Leave the console; what runs goes on."),
+    ]
+}

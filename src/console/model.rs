@@ -1,10 +1,13 @@
 //! What the console knows: the last of everything that came in. Screens read it and never change it.
 
+use super::keymap::Cmd;
+use super::widgets::Zone;
 use crate::base::Timestamp;
+use crate::base::state::OpId;
 use crate::incident::IncidentView;
 use crate::model::board::Board;
 use crate::model::catalog::CatalogView;
-use crate::model::op::Snapshot;
+use crate::model::op::{Life, Snapshot};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::model::wal_view::WalView;
 
@@ -37,6 +40,8 @@ impl<T> Loaded<T> {
 pub struct Model {
     /// The clock of the last tick.
     pub now: Timestamp,
+    /// The operator's clock, shown beside UTC.
+    pub zone: Zone,
     /// The board.
     pub board: Board,
     /// The backups.
@@ -52,3 +57,77 @@ pub struct Model {
     /// All incidents, newest first.
     pub incidents: Vec<IncidentView>,
 }
+
+impl<T> Loaded<T> {
+    /// Being read again since `now`; what was read stays.
+    pub fn begin(&mut self, now: Timestamp) {
+        *self = Self::Loading(now, self.take());
+    }
+
+    /// Takes what was read, or why it was not.
+    pub fn end(&mut self, result: Result<T, String>) {
+        *self = match result {
+            Ok(value) => Self::Yes(value),
+            Err(why) => Self::Failed(why, self.take()),
+        };
+    }
+
+    fn take(&mut self) -> Option<T> {
+        match std::mem::take(self) {
+            Self::Yes(value) => Some(value),
+            Self::Loading(_, value) | Self::Failed(_, value) => value,
+            Self::No => None,
+        }
+    }
+}
+
+impl Model {
+    /// The operation somebody works on now: the one being followed, else the newest on the board.
+    pub fn live_operation(&self) -> Option<OpId> {
+        self.operation_that(|life| matches!(life, Life::Starting | Life::Running { .. }))
+    }
+
+    /// The operation whose worker is gone without an end.
+    pub fn lost_operation(&self) -> Option<OpId> {
+        self.operation_that(|life| *life == Life::Lost)
+    }
+
+    /// The operation a person wants to see: a live one, a lost one, the one followed, the newest.
+    pub fn any_operation(&self) -> Option<OpId> {
+        self.live_operation().or_else(|| self.lost_operation()).or_else(|| self.operation_that(|_| true))
+    }
+
+    fn operation_that(&self, fits: impl Fn(&Life) -> bool) -> Option<OpId> {
+        let followed = self.operation.as_ref().filter(|followed| fits(&followed.life));
+        let on_board = || self.board.operations.iter().find(|operation| fits(&operation.life));
+        followed.map(|followed| followed.spec.id.clone()).or_else(|| on_board()?.id.parse().ok())
+    }
+
+    /// Why a command that holds on every screen cannot be used now; nothing if it can.
+    pub fn why_not(&self, cmd: Cmd) -> Option<String> {
+        let unless = |there: bool, why: &str| (!there).then(|| why.to_owned());
+        let incident = self.board.incident.as_ref();
+        let writes = [Cmd::Incident, Cmd::Note, Cmd::CloseIncident, Cmd::Cancel, Cmd::Resume];
+        if writes.contains(&cmd) && self.board.identity.read_only {
+            return Some(READ_ONLY.to_owned());
+        }
+        match cmd {
+            Cmd::Operation => unless(self.any_operation().is_some(), "no operation is known here"),
+            Cmd::Cancel => unless(self.live_operation().is_some(), "no operation is running"),
+            Cmd::Resume => unless(self.lost_operation().is_some(), "no operation has lost its worker"),
+            Cmd::Incident => incident.map(|open| format!("incident {} is open already", open.id)),
+            Cmd::Journal => unless(
+                incident.is_some() || self.incident.is_some(),
+                "no incident is open; i on the board declares one",
+            ),
+            Cmd::Note | Cmd::CloseIncident => unless(incident.is_some(), "no incident is open"),
+            Cmd::Backups | Cmd::Wal | Cmd::Recover => {
+                unless(self.board.identity.stanza.is_some(), "no stanza is configured")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Why nothing is started in a read-only console.
+pub const READ_ONLY: &str = "this console is read-only: nothing is changed from here";

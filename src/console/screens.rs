@@ -1,5 +1,14 @@
 //! The screens: each reads the model, answers commands, and draws itself. None does anything by itself.
 
+pub mod board;
+pub mod catalog;
+pub mod history;
+pub mod journal;
+mod paint;
+pub mod running;
+pub mod target;
+pub mod wal;
+
 use super::input::Effect;
 use super::keymap::{Binding, Cmd};
 use super::model::Model;
@@ -37,6 +46,15 @@ pub enum Action {
     Do(Effect),
     /// Open a window over the screen.
     Open(Modal),
+    /// Go to another screen and give it a text, as if it had been typed there.
+    Hand {
+        /// Which screen.
+        to: ScreenId,
+        /// What the text is.
+        asked: Asked,
+        /// The text.
+        text: String,
+    },
     /// Several, in order.
     All(Vec<Self>),
 }
@@ -92,6 +110,8 @@ pub enum Asked {
     Filter,
     /// A field of the screen below: its number.
     Field(usize),
+    /// The backup set to recover from.
+    Set,
 }
 
 /// What is done once the word was typed.
@@ -108,6 +128,8 @@ pub enum Confirmed {
     Resume(crate::base::state::OpId),
     /// Stop an operation.
     Cancel(crate::base::state::OpId),
+    /// Answer an operation's question: what was recovered is right. It is promoted then.
+    AnswerRight(crate::base::state::OpId),
 }
 
 /// One screen.
@@ -135,6 +157,11 @@ pub trait Screen {
     /// Takes the text a window asked for on behalf of this screen.
     fn text(&mut self, _model: &Model, _asked: Asked, _text: &str) -> Option<Action> {
         None
+    }
+
+    /// What a text that is being typed for this screen would mean, or what is wrong with it: lines below the input.
+    fn typed(&self, _model: &Model, _asked: Asked, _text: &str) -> Vec<String> {
+        Vec::new()
     }
 
     /// Draws itself into `area`, which is at least 80 by 21: header and footer are the app's.

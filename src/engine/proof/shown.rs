@@ -1,7 +1,7 @@
 //! A proof as it is shown: numbers and sentences.
 
 use super::{Listing, Placed, Question, Reading};
-use crate::base::{Bytes, WalSegmentSize};
+use crate::base::{Bytes, Lsn, WalSegmentSize};
 use crate::engine::restore::ProofDepth;
 use crate::model::target::Target;
 use crate::wal::stop::{Effect, EffectKind};
@@ -20,6 +20,9 @@ pub struct Proof {
     pub last_segment: String,
     /// Segments between them, both included.
     pub segments: u64,
+    /// How many of them are not in the archive but in the saved `pg_wal`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub salvaged: u64,
     /// Their bytes.
     pub wal_bytes: u64,
     /// Where recovery stops; absent if it goes to the end of the archive.
@@ -38,6 +41,14 @@ pub struct Proof {
     /// What is wrong with the archive behind the stop, where recovery must not read: a server from 15 on reads ahead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble_behind: Option<String>,
+    /// Where the last record with a meaning that was read begins; a recovery that stops after it misses nothing.
+    #[serde(skip)]
+    pub last_record: Option<Lsn>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde calls")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The record at which recovery stops.
@@ -108,6 +119,7 @@ impl Proof {
             first_segment: placed.first.to_string(),
             last_segment: listing.last.to_string(),
             segments: listing.segments,
+            salvaged: listing.salvaged,
             wal_bytes: listing.segments * u64::from(size.bytes()),
             stop: if *question.target == Target::End { None } else { stop },
             last_commit: outcome.and_then(|o| o.last_commit).map(ending),
@@ -115,6 +127,7 @@ impl Proof {
             parameters,
             target: question.target.to_string(),
             trouble_behind: None,
+            last_record: outcome.and_then(|o| o.last_record),
         }
     }
 

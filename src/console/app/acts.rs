@@ -1,0 +1,197 @@
+//! Commands that hold on every screen, and the last gate before an effect leaves the app.
+
+use super::App;
+use crate::base::state::OpId;
+use crate::console::input::Effect;
+use crate::console::keymap::Cmd;
+use crate::console::model::READ_ONLY;
+use crate::console::screens::{Asked, Confirmed, Modal, ScreenId};
+use crate::console::theme::State;
+use crate::console::widgets::moment;
+
+impl App {
+    /// Does what a key or a name in the palette means.
+    pub(super) fn command(&mut self, cmd: Cmd, effects: &mut Vec<Effect>) {
+        match cmd {
+            Cmd::Quit => return self.perform(Effect::Quit, effects),
+            Cmd::Suspend => return self.perform(Effect::Suspend, effects),
+            Cmd::Help => return self.open(Modal::Help),
+            Cmd::Palette => return self.open(Modal::Palette),
+            Cmd::Refresh => return self.refresh(effects),
+            _ => {}
+        }
+        if let Some(action) = self.screens.shown_mut().on(&self.model, cmd) {
+            return self.act(Some(action), effects);
+        }
+        if let Some(why) = self.model.why_not(cmd) {
+            return self.say(State::Late, why);
+        }
+        match cmd {
+            Cmd::Back => self.back(effects),
+            Cmd::Board => self.go(ScreenId::Board, effects),
+            Cmd::Backups => self.go(ScreenId::Catalog, effects),
+            Cmd::Wal => self.go(ScreenId::Wal, effects),
+            Cmd::Recover => self.go(ScreenId::Target, effects),
+            Cmd::Operation => self.go(ScreenId::Running, effects),
+            Cmd::Journal => self.go(ScreenId::Journal, effects),
+            Cmd::History => self.go(ScreenId::History, effects),
+            Cmd::Filter => self.open_filter(),
+            Cmd::Incident => self.open(self.declaring()),
+            Cmd::Note => self.open(asked("NOTE", "What the journal shall keep, in a sentence.", Asked::Note)),
+            Cmd::CloseIncident => {
+                self.open(asked(
+                    "CLOSE THE INCIDENT",
+                    "What is to be said about it at the end.",
+                    Asked::CloseIncident,
+                ));
+            }
+            Cmd::Cancel => self.confirm_cancel(),
+            Cmd::Resume => self.confirm_resume(),
+            Cmd::Log => self.open(self.messages()),
+            _ => {}
+        }
+    }
+
+    /// Opens a screen and asks for what it needs.
+    pub(super) fn go(&mut self, id: ScreenId, effects: &mut Vec<Effect>) {
+        self.screens.go(id);
+        self.enter(effects);
+        match (id, self.model.any_operation()) {
+            (ScreenId::Running, Some(operation)) if self.followed() != Some(&operation) => {
+                self.perform(Effect::Watch(operation), effects);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn back(&mut self, effects: &mut Vec<Effect>) {
+        if self.screens.back() {
+            self.enter(effects);
+        }
+    }
+
+    fn enter(&mut self, effects: &mut Vec<Effect>) {
+        for effect in self.screens.shown_mut().entered(&self.model) {
+            self.perform(effect, effects);
+        }
+    }
+
+    fn refresh(&mut self, effects: &mut Vec<Effect>) {
+        self.perform(Effect::Refresh, effects);
+        self.enter(effects);
+        self.say(State::Ok, "looking again");
+    }
+
+    /// The operation that is being followed.
+    pub(super) fn followed(&self) -> Option<&OpId> {
+        self.model.operation.as_ref().map(|operation| &operation.spec.id)
+    }
+
+    /// Hands an effect out. Nothing that leaves a trace passes in a read-only console.
+    pub(super) fn perform(&mut self, effect: Effect, effects: &mut Vec<Effect>) {
+        if effect.writes() && self.model.board.identity.read_only {
+            return self.say(State::Late, READ_ONLY);
+        }
+        let now = self.model.now;
+        match &effect {
+            Effect::LoadCatalog => self.model.catalog.begin(now),
+            Effect::LoadWal => self.model.wal.begin(now),
+            Effect::Plan(request) => {
+                let mut loaded = match self.model.plan.take() {
+                    Some((before, loaded)) if before == **request => loaded,
+                    _ => super::super::model::Loaded::No,
+                };
+                loaded.begin(now);
+                self.model.plan = Some(((**request).clone(), loaded));
+            }
+            Effect::Start { .. } => {
+                self.say(State::Ok, "starting: the plan is worked out once more and compared")
+            }
+            Effect::Resume { id, .. } => self.say(State::Ok, format!("resuming {id}")),
+            Effect::Cancel { id, .. } => {
+                self.say(State::Ok, format!("asking {id} to stop at the next safe point"))
+            }
+            Effect::Quit => self.left = true,
+            _ => {}
+        }
+        if !effects.contains(&effect) {
+            effects.push(effect);
+        }
+    }
+
+    fn open_filter(&mut self) {
+        let initial = self.filters.get(&(self.screens.top() as u8)).cloned().unwrap_or_default();
+        self.open(Modal::Ask { title: String::new(), text: Vec::new(), initial, then: Asked::Filter });
+    }
+
+    fn declaring(&self) -> Modal {
+        let application = self.model.board.application.as_ref().and_then(crate::model::fact::Fact::value);
+        let since = application.and_then(|application| application.wrong_since);
+        let detected = match since {
+            Some(at) => {
+                format!("The clock starts at {} UTC, when the application's check first failed.", moment(at))
+            }
+            None => "The clock starts now: nothing recorded when the trouble was noticed.".to_owned(),
+        };
+        Modal::Ask {
+            title: "DECLARE AN INCIDENT".to_owned(),
+            text: vec![detected, "Why, in a sentence. It begins the journal.".to_owned()],
+            initial: application
+                .filter(|application| !application.right)
+                .map(|it| it.why.clone())
+                .unwrap_or_default(),
+            then: Asked::DeclareReason,
+        }
+    }
+
+    fn confirm_cancel(&mut self) {
+        let Some(id) = self.model.live_operation() else { return };
+        let text = vec![
+            self.summary(&id),
+            String::new(),
+            "It stops at the next safe point. Nothing is removed; what is done stays done.".to_owned(),
+            "It ends as cancelled and can be resumed from where it stopped.".to_owned(),
+        ];
+        self.confirm("STOP THE OPERATION", text, Confirmed::Cancel(id));
+    }
+
+    fn confirm_resume(&mut self) {
+        let Some(id) = self.model.lost_operation() else { return };
+        let text = vec![
+            self.summary(&id),
+            String::new(),
+            "Its worker is gone. Another one takes it up where it stands: files that are already right are kept."
+                .to_owned(),
+        ];
+        self.confirm("RESUME THE OPERATION", text, Confirmed::Resume(id));
+    }
+
+    fn confirm(&mut self, title: &str, text: Vec<String>, then: Confirmed) {
+        let followed = self.model.operation.as_ref().map(|operation| operation.spec.stanza.clone());
+        let word = self.model.board.identity.stanza.clone().or(followed).unwrap_or_default();
+        self.open(Modal::Confirm { title: title.to_owned(), text, word, then });
+    }
+
+    fn summary(&self, id: &OpId) -> String {
+        let on_board = self.model.board.operations.iter().find(|operation| operation.id == id.as_str());
+        let followed = self.model.operation.as_ref().filter(|operation| operation.spec.id == *id);
+        let summary = followed.map(|it| &it.spec.summary).or_else(|| on_board.map(|it| &it.summary));
+        summary.map_or_else(|| id.to_string(), |summary| format!("{id}: {summary}"))
+    }
+
+    /// What was said last, and what was odd while looking.
+    fn messages(&self) -> Modal {
+        let said = self.notices.iter().rev().map(|notice| {
+            format!("{} {} {}", moment(notice.at), self.theme.symbol(notice.state), notice.text)
+        });
+        let mut lines: Vec<String> = said.chain(self.model.board.warnings.iter().cloned()).collect();
+        if lines.is_empty() {
+            lines.push("Nothing was said yet.".to_owned());
+        }
+        Modal::Text { title: "MESSAGES".to_owned(), lines }
+    }
+}
+
+fn asked(title: &str, text: &str, then: Asked) -> Modal {
+    Modal::Ask { title: title.to_owned(), text: vec![text.to_owned()], initial: String::new(), then }
+}

@@ -1,0 +1,73 @@
+//! What comes back from outside goes into the model; what follows from it by itself is only more looking.
+
+use super::App;
+use crate::base::Report;
+use crate::console::input::{Effect, Input};
+use crate::console::modal::Window;
+use crate::console::screens::{Modal, ScreenId};
+use crate::console::theme::State;
+use crate::model::board::Board;
+use crate::model::op::Life;
+
+impl App {
+    pub(super) fn take_in(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Board(board) => self.board(*board, effects),
+            Input::Catalog(result) => self.model.catalog.end(result.map_err(|report| said(&report))),
+            Input::Wal(result) => self.model.wal.end(result.map_err(|report| said(&report))),
+            Input::Plan(request, result) => {
+                // The answer to a request nobody looks at any more is dropped.
+                if let Some((_, loaded)) = self.model.plan.as_mut().filter(|(asked, _)| *asked == *request) {
+                    loaded.end(result.map(|plan| *plan).map_err(|report| said(&report)));
+                }
+            }
+            Input::Started(Ok(id)) => {
+                self.say(State::Ok, format!("started: {id}"));
+                self.perform(Effect::Watch(id), effects);
+                // Somebody who types must not find the keys meaning something else.
+                if self.windows.last().is_some_and(Window::takes_text) {
+                    self.say(State::Ok, "it was started; :operation shows it");
+                } else {
+                    self.windows.clear();
+                    self.go(ScreenId::Running, effects);
+                }
+            }
+            Input::Started(Err(report)) => self.refuse("NOT STARTED", &report),
+            Input::Operation(snapshot) => self.model.operation = Some(*snapshot),
+            Input::Incident(view) => self.model.incident = Some(*view),
+            Input::Incidents(incidents) => self.model.incidents = incidents,
+            Input::Said(Ok(text)) => self.say(State::Ok, text),
+            Input::Said(Err(report)) => self.refuse("NOT DONE", &report),
+            Input::Key(_) | Input::Paste(_) | Input::Resize(..) | Input::Tick(_) => {}
+        }
+        self.screens.updated(&self.model);
+    }
+
+    fn board(&mut self, board: Board, effects: &mut Vec<Effect>) {
+        self.model.board = board;
+        let open = self.model.board.incident.as_ref().map(|incident| incident.id.clone());
+        let seen = self.model.incident.as_ref().map(|incident| incident.id.clone());
+        if let Some(id) = open.filter(|id| seen.as_ref() != Some(id)) {
+            self.perform(Effect::WatchIncident(id), effects);
+        }
+        // A live operation is followed without being asked for, so that its progress is in sight at once.
+        let busy = self.model.operation.as_ref().is_some_and(|operation| operation.life != Life::Ended);
+        if let Some(id) = self.model.live_operation().filter(|id| !busy && self.followed() != Some(id)) {
+            self.perform(Effect::Watch(id), effects);
+        }
+    }
+
+    /// Tells a failure: in a line, and where it has more to say, in a window.
+    fn refuse(&mut self, title: &str, report: &Report) {
+        self.say(State::Failed, report.headline.clone());
+        let typing = self.windows.last().is_some_and(Window::takes_text);
+        if !typing && (report.hint.is_some() || !report.context.is_empty() || title == "NOT STARTED") {
+            let lines = report.to_string().lines().map(str::to_owned).collect();
+            self.open(Modal::Text { title: title.to_owned(), lines });
+        }
+    }
+}
+
+fn said(report: &Report) -> String {
+    report.to_string()
+}

@@ -1,0 +1,70 @@
+//! Everything the catalog tells of one backup: what it needs, what it reaches, what was written about it.
+
+use super::order::needs;
+use super::table::ratio;
+use crate::base::Timestamp;
+use crate::console::screens::paint::{Sheet, counted};
+use crate::console::theme::State;
+use crate::console::widgets::{age, duration, elapsed, moment, size};
+use crate::model::catalog::{BackupRow, CatalogView};
+use ratatui::style::Style;
+
+/// Draws it, as far as there is room.
+pub(super) fn draw<'a>(sheet: &mut Sheet<'_>, catalog: &'a CatalogView, backup: &BackupRow, now: Timestamp) {
+    sheet.rule(0, "BACKUP", &format!("repo{}, PostgreSQL {}", backup.repo, backup.database));
+    let (theme, plain) = (sheet.theme, Style::new());
+    let mut y = 1;
+    y += sheet.wrapped(1, y, &backup.label, theme.strong());
+    let mut field = |name: &str, text: &str, style: Style| {
+        let mut line = sheet.below(y);
+        line.text(1, 0, name, theme.dim());
+        y = y.saturating_add(line.wrapped(10, 0, text, style).max(1));
+    };
+    let span = duration(elapsed(backup.start, backup.stop));
+    let online = if backup.online { "from a running cluster" } else { "from a stopped cluster" };
+    field("type", &format!("{}, {online}, by {}", backup.kind, backup.made_by), plain);
+    field("stop", &format!("{} UTC, {} ago, took {span}", moment(backup.stop), age(backup.stop, now)), plain);
+    field("reaches", &format!("no moment before {} UTC", moment(backup.stop)), plain);
+    let sizes = format!(
+        "{}, of it {} in this backup, stored as {}{}",
+        size(backup.size_bytes),
+        size(backup.delta_bytes),
+        size(backup.stored_bytes),
+        match ratio(backup) {
+            text if text.is_empty() => text,
+            text => format!(" (1 for {text})"),
+        }
+    );
+    field("size", &sizes, plain);
+    match &backup.wal {
+        Some((first, last)) => field("WAL", &format!("needs {first} to {last}"), plain),
+        None => field("WAL", "needs none to be consistent", plain),
+    }
+    if let Some(lsn) = backup.consistent_at {
+        field("LSN", &format!("consistent from {lsn} on"), plain);
+    }
+    let (chain, whole) = needs(catalog, backup);
+    if !whole {
+        let prior = chain.first().map_or(backup, |first| first).prior.as_deref().unwrap_or("?");
+        let text = format!("{prior}, which is not in the repository: this backup cannot be restored");
+        field("needs", &text, theme.state(State::Failed));
+    } else if chain.is_empty() {
+        field("needs", "no other backup", plain);
+    } else {
+        // What stands before the underscore is the label of the full, which is the first of them.
+        let own = |label: &'a str| label.rsplit_once('_').map_or(label, |(_, own)| own);
+        let labels: Vec<&str> = chain.iter().map(|backup| own(&backup.label)).collect();
+        let text = format!("{}: {}", counted(labels.len() as u64, "backup", "backups"), labels.join(", "));
+        field("needs", &text, plain);
+    }
+    match backup.page_errors {
+        Some(true) => {
+            field("pages", "checksum errors were found while it was made", theme.state(State::Late))
+        }
+        Some(false) => field("pages", "no checksum error while it was made", plain),
+        None => field("pages", "checksums were not looked at", plain),
+    }
+    for (name, value) in &backup.annotations {
+        field("note *", &format!("{name}: {value}"), plain);
+    }
+}
