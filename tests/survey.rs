@@ -1,5 +1,5 @@
 //! The survey against what hangs, refuses and is damaged: each makes its own fact unknown or failed, and nothing else.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "common/fixtures.rs"]
 mod fixtures;

@@ -115,7 +115,7 @@ pub(super) fn suggestions(board: &Board, headline: &Line, now: Timestamp) -> Vec
     for operation in &board.operations {
         match &operation.life {
             Life::Running { .. } if operation.asks => {
-                add("o", format!("{} waits for your answer", operation.summary))
+                add("o", format!("{} waits for your answer", operation.summary));
             }
             Life::Starting | Life::Running { .. } => add("o", format!("{} is under way", operation.summary)),
             Life::Lost => add("o", format!("{} lost its worker: resume it", operation.summary)),

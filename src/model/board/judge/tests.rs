@@ -235,7 +235,7 @@ const SITUATIONS: &[Situation] = &[
             b.repositories[0].backups = Fact::known(
                 BackupFacts { last: vec![(BackupKind::Diff, ago(27 * HOUR))], ..backups() },
                 now(),
-            )
+            );
         },
         "repo1",
         State::Late,
@@ -246,7 +246,7 @@ const SITUATIONS: &[Situation] = &[
             b.repositories[0].backups = Fact::known(
                 BackupFacts { trouble: Some("no valid backups".to_owned()), ..BackupFacts::default() },
                 now(),
-            )
+            );
         },
         "repo1",
         State::Failed,
@@ -261,7 +261,7 @@ const SITUATIONS: &[Situation] = &[
     (
         |b| {
             b.repositories[0].backups =
-                Fact::known(BackupFacts { running: Some(Some(4250)), ..backups() }, now())
+                Fact::known(BackupFacts { running: Some(Some(4250)), ..backups() }, now());
         },
         "repo1",
         State::Ok,
@@ -270,7 +270,7 @@ const SITUATIONS: &[Situation] = &[
     (
         |b| {
             b.repositories[0].backups =
-                Fact::known(BackupFacts { last: vec![(BackupKind::Full, ago(-HOUR))], ..backups() }, now())
+                Fact::known(BackupFacts { last: vec![(BackupKind::Full, ago(-HOUR))], ..backups() }, now());
         },
         "repo1",
         State::Late,
