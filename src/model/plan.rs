@@ -98,6 +98,11 @@ impl RecoverPlan {
         self.checks.iter().all(|check| check.state != CheckState::Fail)
     }
 
+    /// The recovery in one line.
+    pub fn summary(&self) -> String {
+        format!("recover {} in {} to {}", self.request.stanza, self.data_dir.display(), self.target)
+    }
+
     /// What must be typed to start it: the stanza's name.
     pub fn word(&self) -> &str {
         &self.request.stanza

@@ -71,7 +71,7 @@ impl<'a> ConfiguredService<'a> {
             .with("PGMAYDAY_DATA_DIR", data_dir)
     }
 
-    fn run(&self, hook: Hook<'_>) -> Result<String, Report> {
+    fn run(&self, hook: &Hook<'_>) -> Result<String, Report> {
         hook.run(&self.around.owner, self.cancel)
     }
 
@@ -86,7 +86,7 @@ impl Service for ConfiguredService<'_> {
         if words.is_empty() {
             return Ok("no hook is configured: writers end when the server stops".to_owned());
         }
-        self.run(self.hook("stop-writers", words, 10 * MINUTE))
+        self.run(&self.hook("stop-writers", words, 10 * MINUTE))
     }
 
     fn verify(&self, closed: &Closed, target: &Target) -> Result<Finding, Report> {
@@ -127,7 +127,7 @@ impl Service for ConfiguredService<'_> {
         if words.is_empty() {
             return start::as_before(&self.around, self.cancel);
         }
-        self.run(self.hook("start", words, HOUR))
+        self.run(&self.hook("start", words, HOUR))
     }
 
     fn first_write(&self) -> Result<String, Report> {
@@ -139,7 +139,7 @@ impl Service for ConfiguredService<'_> {
             );
             return Ok(format!("a commit through {place}, not by the application"));
         }
-        self.run(self.hook("first-write", words, 10 * MINUTE))
+        self.run(&self.hook("first-write", words, 10 * MINUTE))
     }
 
     fn first_backup(&self) -> Result<String, Report> {
@@ -149,7 +149,7 @@ impl Service for ConfiguredService<'_> {
             self.warn(&format!("no first-backup hook is configured: make a full backup now: {command}"));
             return Ok(format!("not made: {command}"));
         }
-        self.run(self.hook("first-backup", words, 48 * HOUR))
+        self.run(&self.hook("first-backup", words, 48 * HOUR))
     }
 }
 

@@ -28,6 +28,8 @@ pub struct CatalogScreen {
     /// The chosen backup's repository and label, so that it stays chosen when the catalog is read again.
     chosen: Option<(u32, String)>,
     shown: Vec<Shown>,
+    /// How many repositories have backups.
+    repositories: usize,
     /// What `shown` was worked out from.
     of: Option<Seen>,
 }
@@ -43,6 +45,7 @@ impl CatalogScreen {
     fn arrange(&mut self, catalog: &CatalogView) {
         self.shown = order::shown(catalog, self.sort, &self.filter);
         self.of = Some(seen(catalog));
+        self.repositories = repositories(catalog);
         let chosen = self.chosen.as_ref().and_then(|(repo, label)| {
             self.shown.iter().position(|shown| {
                 let backup = &catalog.backups[shown.index];
@@ -77,6 +80,9 @@ impl CatalogScreen {
         };
         let Some(catalog) = model.catalog.value() else { return reading.trim_start_matches(", ").to_owned() };
         let all = catalog.backups.len() as u64;
+        if all == 0 {
+            return format!("none{reading}");
+        }
         let number = if self.filter.is_empty() {
             counted(all, "backup", "backups")
         } else {
@@ -100,12 +106,13 @@ impl CatalogScreen {
         table::head(sheet, y, self.sort);
         y += 1;
         let room = usize::from(sheet.height().saturating_sub(y));
-        let top = self.selected.first(self.shown.len(), room);
+        // The lines that name a repository take room too; with one left in sight the chosen line is never lost.
+        let named = if self.repositories > 1 && self.sort == Sort::Tree { self.repositories } else { 0 };
+        let top = self.selected.first(self.shown.len(), room.saturating_sub(named).max(1));
         let mut repo = None;
-        let several = catalog.backups.iter().any(|backup| backup.repo != catalog.backups[0].repo);
         for (at, shown) in self.shown.iter().enumerate().skip(top) {
             let Some(backup) = catalog.backups.get(shown.index).filter(|_| y < sheet.height()) else { break };
-            if several && self.sort == Sort::Tree && repo != Some(backup.repo) {
+            if named > 0 && repo != Some(backup.repo) {
                 sheet.text(0, y, &format!("repo{}", backup.repo), sheet.theme.strong());
                 y += 1;
                 repo = Some(backup.repo);
@@ -120,6 +127,14 @@ impl CatalogScreen {
             sheet.text(2, y, "no backup matches; / with nothing shows all again", Style::new());
         }
     }
+}
+
+/// How many repositories have backups.
+fn repositories(catalog: &CatalogView) -> usize {
+    let mut keys: Vec<u32> = catalog.backups.iter().map(|backup| backup.repo).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.len()
 }
 
 /// What is wrong with the repositories, the reason of a failed reading first.
@@ -152,7 +167,8 @@ impl Screen for CatalogScreen {
 
     fn bindings(&self, model: &Model) -> Vec<Binding> {
         let none = self.backup(model).is_none().then(|| "there is no backup to choose".to_owned());
-        let unread = model.catalog.value().is_none().then(|| "the backups are not read yet".to_owned());
+        let read = model.catalog.value().is_some_and(|catalog| !catalog.backups.is_empty());
+        let unread = (!read).then(|| "there are no backups to show".to_owned());
         vec![
             Binding::new(
                 &[Key::Enter],
@@ -284,7 +300,9 @@ fn empty(sheet: &mut Sheet<'_>, model: &Model) {
             say(&format!("Reading the backups of all repositories, for {waited}."), State::Ok);
         }
         Loaded::Failed(why, _) => {
-            why.lines().for_each(|line| say(line, State::Failed));
+            why.lines()
+                .enumerate()
+                .for_each(|(at, line)| say(line, if at == 0 { State::Failed } else { State::Ok }));
             say("r reads them again.", State::Ok);
         }
         Loaded::Yes(catalog) | Loaded::Loading(_, Some(catalog)) => {

@@ -33,14 +33,16 @@ fn draw_line(sheet: &mut Sheet<'_>, y: u16, incident: &IncidentView, model: &Mod
     sheet.text(32, y, &hours(elapsed), theme.strong());
     sheet.text(41, y, &format!("of {}", hours(target)), theme.dim());
     let wide = sheet.width() >= WIDE;
-    let bars: u16 = if wide { 40 } else { 14 };
+    let bars: u16 = if wide { 40 } else { 25 };
     let cells = |ms: u64| u16::try_from(share(ms, scale_ms, u64::from(bars) - 1)).unwrap_or(0);
     let length = usize::from(cells(elapsed)).max(1);
     let x = 54;
     sheet.text(x, y, &"█".repeat(length), theme.state(state));
     // The target stands where the bar would end had it taken exactly that long.
     sheet.text(x + cells(target), y, "│", theme.strong());
-    sheet.cut(x + bars + 1, y, u16::MAX, &incident.reason, Style::new());
+    if wide {
+        sheet.cut(x + bars + 1, y, u16::MAX, &incident.reason, Style::new());
+    }
 }
 
 impl Screen for HistoryScreen {

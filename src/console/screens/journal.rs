@@ -70,14 +70,17 @@ impl JournalScreen {
         let mut chosen = Selection::default();
         chosen.choose(at);
         let top = chosen.first(shown.len(), room);
-        let texts = sheet.width().saturating_sub(26 + 9);
+        let day = |line: &JournalLine| line.at.to_utc().date_naive();
+        let days = incident.lines.first().map(day) != incident.lines.last().map(day);
+        let stamps: u16 = if days { 15 } else { 9 };
+        let texts = sheet.width().saturating_sub(stamps + 17 + 9);
         let mut y = 1;
         for (number, line) in shown.iter().enumerate().skip(top).take(room) {
-            sheet.text(0, y, &clock(line.at), Style::new());
-            sheet.right(9, y, 5, &age(line.at, model.now), theme.dim());
-            sheet.cut(15, y, 10, &line.actor, theme.dim());
-            sheet.cut(26, y, texts, &line.text, Style::new());
-            sheet.right(26 + texts, y, 9, &line.hash_tail, theme.dim());
+            sheet.text(0, y, &stamp(line, days), Style::new());
+            sheet.right(stamps, y, 5, &age(line.at, model.now), theme.dim());
+            sheet.cut(stamps + 6, y, 10, &line.actor, theme.dim());
+            sheet.cut(stamps + 17, y, texts, &line.text, Style::new());
+            sheet.right(stamps + 17 + texts, y, 9, &line.hash_tail, theme.dim());
             if number == at && self.chosen.is_some() {
                 sheet.restyle(y, theme.chosen());
             }
@@ -91,6 +94,11 @@ impl JournalScreen {
         let style = theme.state(state);
         sheet.pieces(0, y, &[(theme.symbol(state), style), (" ", style), (&incident.chain, Style::new())]);
     }
+}
+
+/// When an entry was written; with its day where the journal has several.
+fn stamp(line: &JournalLine, days: bool) -> String {
+    if days { line.at.to_utc().format("%m-%d %H:%M:%S").to_string() } else { clock(line.at) }
 }
 
 impl Screen for JournalScreen {
@@ -167,18 +175,9 @@ impl Screen for JournalScreen {
         let mut sheet = Sheet::new(theme, area, buffer);
         let Some(incident) = &model.incident else {
             sheet.rule(0, "JOURNAL", "no incident");
-            sheet.text(
-                3,
-                2,
-                "No incident is open. i on the board declares one: its clock starts, and everything",
-                Style::new(),
-            );
-            sheet.text(
-                3,
-                3,
-                "that is done is written down here. H shows the incidents there were.",
-                Style::new(),
-            );
+            let text = "No incident is open. i on the board declares one: its clock starts, and everything that is \
+                        done is written down here. H on the board shows the incidents there were.";
+            sheet.wrapped(3, 2, text, Style::new());
             return;
         };
         let y = summary::draw(&mut sheet, incident, model.now);

@@ -190,6 +190,13 @@ pub(super) fn exactly(at: Timestamp) -> String {
     format!("{} UTC", text.strip_suffix("+00").unwrap_or(&text))
 }
 
+/// The same without the day, if it is today's.
+pub(super) fn near(at: Timestamp, now: Timestamp) -> String {
+    let text = exactly(at);
+    let today = at.to_utc().date_naive() == now.to_utc().date_naive();
+    text.split_once(' ').filter(|_| today).map_or_else(|| text.clone(), |(_, clock)| clock.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

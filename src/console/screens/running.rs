@@ -6,7 +6,7 @@ mod panes;
 mod speed;
 mod steps;
 
-use super::paint::{Sheet, done, hours};
+use super::paint::{Sheet, counted, hours};
 use super::{Action, Confirmed, Modal, Screen, ScreenId};
 use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
@@ -23,8 +23,6 @@ use speed::Speed;
 #[derive(Debug, Default)]
 pub struct RunningScreen {
     speed: Speed,
-    /// The warnings have a pane of their own.
-    log: bool,
     /// The question that was answered last: operation and its last record, so that one key answers one question.
     answered: Option<(String, u64)>,
 }
@@ -83,14 +81,14 @@ impl RunningScreen {
         }))
     }
 
-    /// The warnings in a pane of their own; before an answer, everything that is known, in a window.
-    fn log(&mut self, operation: &Snapshot) -> Option<Action> {
-        let Some(asked) = question(operation) else {
-            self.log = !self.log;
-            return done();
-        };
-        let lines = asked.evidence.iter().cloned().chain(log_lines(operation)).collect();
-        Some(Action::Open(Modal::Text { title: "WHAT IS KNOWN".to_owned(), lines }))
+    /// What is known before an answer, and every warning.
+    fn log(operation: &Snapshot) -> Option<Action> {
+        let evidence = question(operation).map(|asked| asked.evidence.clone()).unwrap_or_default();
+        let mut lines: Vec<String> = evidence.into_iter().chain(log_lines(operation)).collect();
+        if lines.is_empty() {
+            lines.push("There was no warning.".to_owned());
+        }
+        Some(Action::Open(Modal::Text { title: "LOG".to_owned(), lines }))
     }
 
     fn resume(model: &Model) -> Option<Action> {
@@ -153,6 +151,29 @@ fn draw_empty(sheet: &mut Sheet<'_>) {
     sheet.text(3, 5, "`pgmayday attach` follows one that was started elsewhere.", Style::new());
 }
 
+/// The last warnings, as many as there is room for.
+fn draw_log(sheet: &mut Sheet<'_>, operation: &Snapshot) {
+    let number = operation.state.warnings.len() as u64;
+    if number == 0 {
+        return;
+    }
+    sheet.rule(0, "LOG", &counted(number, "warning", "warnings"));
+    let room = usize::from(sheet.height().saturating_sub(1));
+    let columns = usize::from(sheet.width().saturating_sub(3));
+    let mut shown: Vec<String> = Vec::new();
+    for text in log_lines(operation).rev() {
+        let wrapped = lines(&text, columns);
+        if shown.len() + wrapped.len() > room && !shown.is_empty() {
+            break;
+        }
+        shown.splice(0..0, wrapped);
+    }
+    let style = sheet.theme.state(State::Late);
+    for (y, line) in (1..).zip(shown.iter().take(room)) {
+        sheet.text(1, y, line, style);
+    }
+}
+
 fn draw_title(sheet: &mut Sheet<'_>, operation: &Snapshot, model: &Model) {
     let state = &operation.state;
     let until = state.ended.as_ref().map_or(model.now, |(at, _)| *at);
@@ -170,34 +191,6 @@ fn draw_title(sheet: &mut Sheet<'_>, operation: &Snapshot, model: &Model) {
 }
 
 impl RunningScreen {
-    fn draw_log(&self, sheet: &mut Sheet<'_>, operation: &Snapshot) {
-        let number = operation.state.warnings.len();
-        if number == 0 {
-            if self.log {
-                sheet.rule(0, "LOG", "no warnings");
-            }
-            return;
-        }
-        sheet.rule(
-            0,
-            "LOG",
-            &if number == 1 { "1 warning".to_owned() } else { format!("{number} warnings") },
-        );
-        let room = sheet.height().saturating_sub(1);
-        let mut shown: Vec<String> = Vec::new();
-        let room_for_text = usize::from(sheet.width().saturating_sub(3));
-        for text in log_lines(operation).rev() {
-            let wrapped = lines(&text, room_for_text);
-            if shown.len() + wrapped.len() > usize::from(room) && !shown.is_empty() {
-                break;
-            }
-            shown.splice(0..0, wrapped);
-        }
-        for (y, line) in (1..=room).zip(&shown) {
-            sheet.text(1, y, line, sheet.theme.state(State::Late));
-        }
-    }
-
     fn draw_operation(&self, sheet: &mut Sheet<'_>, operation: &Snapshot, model: &Model) {
         draw_title(sheet, operation, model);
         let mut y = 2;
@@ -214,17 +207,11 @@ impl RunningScreen {
         };
         let footer = sheet.height().saturating_sub(1);
         let left = footer.saturating_sub(y);
-        let wanted = match (self.log, operation.state.warnings.len()) {
-            (true, _) => left / 2,
-            (false, 0) => 0,
-            (false, number) => u16::try_from(number).unwrap_or(u16::MAX).min(3) + 1,
-        };
-        let log = wanted.min(left / 2);
+        let warnings = u16::try_from(operation.state.warnings.len()).unwrap_or(u16::MAX);
+        let log = if warnings == 0 { 0 } else { (warnings.min(3) + 1).min(left / 2) };
         let mut middle = sheet.part(0, y, u16::MAX, left - log);
         let used = steps::draw(&mut middle, operation, &self.speed, model.now);
-        if log > 0 || self.log {
-            self.draw_log(&mut sheet.part(0, y + used, u16::MAX, left.saturating_sub(used)), operation);
-        }
+        draw_log(&mut sheet.part(0, y + used, u16::MAX, left.saturating_sub(used)), operation);
         if matches!(operation.life, Life::Starting | Life::Running { .. }) {
             let text = "the recovery goes on if this terminal closes; `pgmayday attach` returns here";
             sheet.text(1, footer, text, sheet.theme.dim());
@@ -274,7 +261,7 @@ impl Screen for RunningScreen {
                 &[Key::Char('L')],
                 Cmd::Log,
                 "log",
-                "Show the warnings, or what is known before an answer.",
+                "Show every warning, and what is known before an answer.",
             )
             .unless(none.clone()),
         );
@@ -301,7 +288,7 @@ impl Screen for RunningScreen {
             Cmd::AnswerRight => self.answer(model, Answer::Right),
             Cmd::AnswerDamaged => self.answer(model, Answer::Damaged),
             Cmd::Resume => Self::resume(model),
-            Cmd::Log => self.log(model.operation.as_ref()?),
+            Cmd::Log => Self::log(model.operation.as_ref()?),
             Cmd::Commands => {
                 let lines = command(model.operation.as_ref()?);
                 Some(Action::Open(Modal::Text { title: "THE COMMAND OF THIS OPERATION".to_owned(), lines }))

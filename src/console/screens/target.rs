@@ -253,7 +253,8 @@ impl Screen for TargetScreen {
         let request = self.request(model);
         let planned = readiness::planned(model, request.as_ref());
         if sheet.width() >= WIDE {
-            options::draw(&mut sheet.part(0, 0, FORM, u16::MAX), model, &self.form, self.cursor);
+            let cursor = (!self.plan).then_some(self.cursor);
+            options::draw(&mut sheet.part(0, 0, FORM, u16::MAX), model, &self.form, cursor);
             sheet.part(FORM, 0, 1, u16::MAX).upright(0);
             return plan_pane::draw(
                 &mut sheet.part(FORM + 2, 0, u16::MAX, u16::MAX),
@@ -265,9 +266,11 @@ impl Screen for TargetScreen {
         if self.plan {
             plan_pane::draw(&mut sheet, model, planned, self.scroll);
         } else {
-            let y = options::draw(&mut sheet, model, &self.form, self.cursor);
-            if !matches!(planned, Planned::Nothing) && sheet.height() > y + 3 {
-                plan_pane::draw(&mut sheet.below(y), model, planned, 0);
+            let y = options::draw(&mut sheet, model, &self.form, Some(self.cursor));
+            match planned {
+                Planned::Nothing => {}
+                Planned::Plan(plan) => plan_pane::in_short(&mut sheet.below(y), plan),
+                _ => plan_pane::draw(&mut sheet.below(y), model, planned, 0),
             }
         }
     }

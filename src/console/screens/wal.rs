@@ -11,7 +11,7 @@ use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::{Loaded, Model};
 use crate::console::theme::{State, Theme};
-use crate::console::widgets::{Selection, age, size, width};
+use crate::console::widgets::{Selection, age, size};
 use crate::model::wal_view::{ArchiveRow, Stretch, TimelineRow, WalView};
 use bar::{Cell, View};
 use ratatui::buffer::Buffer;
@@ -111,9 +111,9 @@ impl WalScreen {
         }
         let lsn = |number: u64| crate::base::Lsn(number.saturating_mul(archive.segment_bytes.into()));
         let dim = sheet.theme.dim();
-        sheet.text(LABEL, y, &lsn(view.first).to_string(), dim);
         let end = lsn(view.first.saturating_add(view.span)).to_string();
         sheet.right(LABEL, y, view.cells, &end, dim);
+        sheet.text(LABEL, y, &lsn(view.first).to_string(), dim);
         y + 1
     }
 }
@@ -153,13 +153,14 @@ fn draw_timeline(sheet: &mut Sheet<'_>, y: u16, archive: &ArchiveRow, timeline: 
     let segment = |lsn: crate::base::Lsn| lsn.0 / u64::from(archive.segment_bytes.max(1));
     let is_empty = |cell: u16| cells.get(usize::from(cell)) == Some(&Cell::Empty);
     // Where it left its parent, and where its children left it, if the bars leave room for a sign.
-    let own = timeline.parent.and_then(|(_, at)| view.cell_of(segment(at)));
+    let cell_of = |number| view.cells_of(number).map(|(first, _)| first);
+    let own = timeline.parent.and_then(|(_, at)| cell_of(segment(at)));
     if let Some(cell) = own.and_then(|cell| cell.checked_sub(1)).filter(|cell| is_empty(*cell)) {
         sheet.text(LABEL + cell, y, "╰", theme.dim());
     }
     for child in &archive.timelines {
         let left = child.parent.filter(|(parent, _)| *parent == timeline.timeline).map(|(_, at)| segment(at));
-        let Some(cell) = left.and_then(|number| view.cell_of(number)) else { continue };
+        let Some(cell) = left.and_then(cell_of) else { continue };
         for cell in [cell, cell + 1].into_iter().filter(|cell| is_empty(*cell)).take(1) {
             sheet.text(LABEL + cell, y, "╮", theme.dim());
         }
@@ -174,9 +175,8 @@ fn draw_mark(sheet: &mut Sheet<'_>, y: u16, stretch: &Stretch, view: View) {
     if view.cells == 0 || last < view.first || stretch.first_number > end {
         return;
     }
-    let first = view.cell_of(stretch.first_number.max(view.first)).unwrap_or(0);
-    let last =
-        view.cell_of(last.saturating_add(1)).map_or(view.cells - 1, |cell| cell.saturating_sub(1)).max(first);
+    let first = view.cells_of(stretch.first_number.max(view.first)).map_or(0, |(first, _)| first);
+    let last = view.cells_of(last.min(end)).map_or(first, |(_, last)| last).max(first);
     if first == last {
         sheet.text(LABEL + first, y, "▲", style);
         return;
@@ -187,9 +187,9 @@ fn draw_mark(sheet: &mut Sheet<'_>, y: u16, stretch: &Stretch, view: View) {
 /// The archive's line: what it is, how many segments, what is wrong.
 fn archive_words(archive: &ArchiveRow) -> String {
     let stretches = || archive.timelines.iter().flat_map(|timeline| &timeline.stretches);
-    let there: u64 = stretches().filter(|s| !s.missing).map(|s| s.segments).sum();
+    let there: u64 = stretches().filter(|s| !s.missing).map(|s| s.segments).fold(0, u64::saturating_add);
     let gaps = stretches().filter(|s| s.missing).count() as u64;
-    let missing: u64 = stretches().filter(|s| s.missing).map(|s| s.segments).sum();
+    let missing: u64 = stretches().filter(|s| s.missing).map(|s| s.segments).fold(0, u64::saturating_add);
     let assumed = if archive.size_assumed { ", assumed" } else { "" };
     let mut text = format!(
         "repo{} {}: {} of {}{assumed}",
@@ -214,7 +214,8 @@ fn draw_chosen(sheet: &mut Sheet<'_>, place: Place<'_>) -> u16 {
     let stretch = place.stretch;
     let (state, plain) = (sheet.theme.state(State::Failed), Style::new());
     let style = if stretch.missing { state } else { plain };
-    let mut y = sheet.wrapped(1, 0, &gaps::words(place.timeline, stretch), style);
+    sheet.text(1, 0, &gaps::words(place.timeline, stretch), style);
+    let mut y = 1;
     let mut more = Vec::new();
     if stretch.missing {
         more.push("missing".to_owned());
@@ -295,7 +296,8 @@ fn draw_empty(sheet: &mut Sheet<'_>, model: &Model) {
             );
             lines.push("The server archives with these two lines in postgresql.conf:".to_owned());
             lines.push("archive_mode = on".to_owned());
-            lines.push("archive_command = 'pgbackrest --stanza=NAME archive-push %p'".to_owned());
+            let stanza = model.board.identity.stanza.as_deref().unwrap_or("NAME");
+            lines.push(format!("archive_command = 'pgbackrest --stanza={stanza} archive-push %p'"));
         }
     }
     let mut y = 2;
@@ -378,12 +380,10 @@ impl Screen for WalScreen {
             let at = wal.archives.iter().position(|other| std::ptr::eq(other, archive)).unwrap_or(0);
             words = format!("{} of {}, {words}", at + 1, wal.archives.len());
         }
-        sheet.rule(0, "WAL", &words);
         if let Some(at) = wal.read_at {
-            let text = format!(" {} ago ", age(at, model.now));
-            let x = sheet.width().saturating_sub(u16::try_from(width(&text)).unwrap_or(0) + 1);
-            sheet.text(x, 0, &text, theme.dim());
+            words += &format!(", {} ago", age(at, model.now));
         }
+        sheet.rule(0, "WAL", &words);
         let mut y = 1;
         let failed = if let Loaded::Failed(why, _) = &model.wal { why.lines().next() } else { None };
         for trouble in failed.into_iter().chain(wal.troubles.iter().map(String::as_str)).take(3) {

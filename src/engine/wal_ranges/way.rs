@@ -154,7 +154,7 @@ impl Present {
 mod tests {
     use super::*;
     use crate::base::PgVersion;
-    use crate::repo::archive::{Ranges, WalRange};
+    use crate::repo::archive::Ranges;
 
     fn segment(timeline: u32, number: u64) -> WalSegment {
         WalSegment::from_number(Timeline(timeline), number, WalSegmentSize::DEFAULT)

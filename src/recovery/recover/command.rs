@@ -64,7 +64,7 @@ pub fn spec(
         schema: Spec::SCHEMA.to_owned(),
         id,
         stanza: request.stanza.clone(),
-        summary: format!("recover {} in {} to {}", request.stanza, plan.data_dir.display(), plan.target),
+        summary: plan.summary(),
         arguments: arguments(given, request)?,
         working_dir: working_dir.to_owned(),
         environment,

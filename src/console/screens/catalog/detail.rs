@@ -10,7 +10,7 @@ use crate::model::catalog::{BackupRow, CatalogView};
 use ratatui::style::Style;
 
 /// Draws it, as far as there is room.
-pub(super) fn draw(sheet: &mut Sheet<'_>, catalog: &CatalogView, backup: &BackupRow, now: Timestamp) {
+pub(super) fn draw<'a>(sheet: &mut Sheet<'_>, catalog: &'a CatalogView, backup: &BackupRow, now: Timestamp) {
     sheet.rule(0, "BACKUP", &format!("repo{}, PostgreSQL {}", backup.repo, backup.database));
     let (theme, plain) = (sheet.theme, Style::new());
     let mut y = 1;
@@ -51,7 +51,9 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, catalog: &CatalogView, backup: &Backup
     } else if chain.is_empty() {
         field("needs", "no other backup", plain);
     } else {
-        let labels: Vec<&str> = chain.iter().map(|backup| backup.label.as_str()).collect();
+        // What stands before the underscore is the label of the full, which is the first of them.
+        let own = |label: &'a str| label.rsplit_once('_').map_or(label, |(_, own)| own);
+        let labels: Vec<&str> = chain.iter().map(|backup| own(&backup.label)).collect();
         let text = format!("{}: {}", counted(labels.len() as u64, "backup", "backups"), labels.join(", "));
         field("needs", &text, plain);
     }

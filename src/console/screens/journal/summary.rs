@@ -58,8 +58,7 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, incident: &IncidentView, now: Timestam
             format!("{} over the target", lasting(spent.saturating_sub(target)))
         }
         (_, true) => "kept".to_owned(),
-        (State::Late, _) => format!("{} left", lasting(target.saturating_sub(spent))),
-        _ => String::new(),
+        _ => format!("{} left", lasting(target.saturating_sub(spent))),
     };
     x = sheet.pieces(x + 1, y, &[(theme.symbol(state), style), (" ", style), (&words, Style::new())]);
     let detected = format!("detected {} UTC", moment(incident.detected_at));

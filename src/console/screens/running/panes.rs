@@ -9,7 +9,7 @@ use ratatui::style::Style;
 /// The question before promotion. Returns the lines it took.
 pub(super) fn question(sheet: &mut Sheet<'_>, question: &Question, sent: bool) -> u16 {
     let theme = sheet.theme;
-    sheet.rule(0, "YOUR ANSWER IS NEEDED", "replay stands at the target; nothing is promoted before it");
+    sheet.rule(0, "YOUR ANSWER IS NEEDED", "nothing is promoted before it");
     let mut y = 2;
     y += sheet.below(y).wrapped(3, 0, &question.text, theme.strong()) + 1;
     // Whatever the checks said, the two answers stay on the screen.

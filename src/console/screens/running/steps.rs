@@ -2,7 +2,7 @@
 
 use super::speed::Speed;
 use crate::base::Timestamp;
-use crate::console::screens::paint::{Sheet, count, exactly, lasting, share, since};
+use crate::console::screens::paint::{Sheet, count, counted, lasting, near, share, since};
 use crate::console::theme::State;
 use crate::console::widgets::{Selection, age, bar, duration, elapsed, rate, size};
 use crate::model::op::{Life, Mark, Progress, Replay, Snapshot, Step, StepStatus};
@@ -28,7 +28,7 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, operation: &Snapshot, speed: &Speed, n
     let top = current.first(steps.len(), shown);
     let mut y = 0;
     for (number, step) in steps.iter().enumerate().skip(top).take(shown) {
-        draw_step(sheet, y, number, step, now);
+        draw_step(sheet, y, number, step, &operation.life, now);
         y += 1;
         if number == at {
             for (text, state) in &bars {
@@ -41,19 +41,25 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, operation: &Snapshot, speed: &Speed, n
     }
     if hidden {
         let after = steps.len().saturating_sub(top + shown);
-        sheet.text(7, y, &format!("{top} steps before these, {after} after"), sheet.theme.dim());
+        let before = (top > 0).then(|| format!("{} before these", counted(top as u64, "step", "steps")));
+        let after = (after > 0).then(|| format!("{} after these", counted(after as u64, "step", "steps")));
+        let words: Vec<String> = before.into_iter().chain(after).collect();
+        sheet.text(7, y, &words.join(", "), sheet.theme.dim());
         y += 1;
     }
     y
 }
 
-fn draw_step(sheet: &mut Sheet<'_>, y: u16, number: usize, step: &Step, now: Timestamp) {
+fn draw_step(sheet: &mut Sheet<'_>, y: u16, number: usize, step: &Step, life: &Life, now: Timestamp) {
+    let gone = *life == Life::Lost;
     let theme = sheet.theme;
     let (symbol, symbol_style, style) = match &step.status {
         StepStatus::Waiting => ("○", theme.dim(), theme.dim()),
-        StepStatus::Running { .. } => ("▶", theme.focus(), theme.strong()),
+        StepStatus::Running { .. } if !gone => ("▶", theme.focus(), theme.strong()),
         StepStatus::Done { .. } => (theme.symbol(State::Ok), theme.state(State::Ok), Style::new()),
-        StepStatus::Stopped => (theme.symbol(State::Failed), theme.state(State::Failed), theme.strong()),
+        StepStatus::Running { .. } | StepStatus::Stopped => {
+            (theme.symbol(State::Failed), theme.state(State::Failed), theme.strong())
+        }
     };
     sheet.right(0, y, 3, &(number + 1).to_string(), theme.dim());
     sheet.text(4, y, symbol, symbol_style);
@@ -61,6 +67,7 @@ fn draw_step(sheet: &mut Sheet<'_>, y: u16, number: usize, step: &Step, now: Tim
     let names = if sheet.width() >= 100 { 46 } else { 32 };
     sheet.cut(6, y, names, &step.name, style);
     let (time, detail) = match &step.status {
+        StepStatus::Running { .. } if gone => ("lost".to_owned(), ""),
         StepStatus::Running { since: from } => (since(*from, now), ""),
         StepStatus::Done { took_ms, detail } => (duration(*took_ms), detail.as_str()),
         StepStatus::Stopped => ("stopped".to_owned(), ""),
@@ -77,8 +84,8 @@ fn bars(operation: &Snapshot, speed: &Speed, now: Timestamp) -> Vec<(String, Opt
             vec![(String::new(), None), copy_words(operation, copy, speed)]
         }
         (Some(Moving::Replay), _, Some(replay)) => {
-            let mut lines = vec![(String::new(), None), (replayed_words(replay), None)];
-            lines.push(time_words(replay));
+            let mut lines = vec![(String::new(), None), (replayed_words(replay, now), None)];
+            lines.extend(time_words(replay));
             lines
         }
         _ => return Vec::new(),
@@ -178,24 +185,26 @@ fn copy_words(operation: &Snapshot, copy: Progress, speed: &Speed) -> (String, O
     }
 }
 
-fn replayed_words(replay: &Replay) -> String {
-    let at = replay.last_commit.map_or_else(|| "no commit yet".to_owned(), exactly);
+fn replayed_words(replay: &Replay, now: Timestamp) -> String {
+    let at = replay.last_commit.map_or_else(|| "no commit yet".to_owned(), |at| near(at, now));
     match replay.target {
-        Some(target) => format!("replayed to {at} · target {}", exactly(target)),
+        Some(target) => format!("replayed to {at} · target {}", near(target, now)),
         None => format!("replayed to {at}"),
     }
 }
 
-fn time_words(replay: &Replay) -> (String, Option<State>) {
+fn time_words(replay: &Replay) -> Vec<(String, Option<State>)> {
     if replay.still_ms >= STILL_MS {
         let waits = replay.waits_for.as_deref().map_or_else(
             || "what it waits for is not known".to_owned(),
             |what| format!("it waits for {what}"),
         );
-        return (format!("! nothing has moved for {}: {waits}", lasting(replay.still_ms)), Some(State::Late));
+        let late = Some(State::Late);
+        return vec![(format!("! nothing has moved for {}", lasting(replay.still_ms)), late), (waits, late)];
     }
     let speed = replay.bytes_per_s.map(rate);
     let left = replay.left_ms.map(|left| format!("at the target in {}", lasting(left)));
     let words: Vec<String> = speed.into_iter().chain(left).collect();
-    if words.is_empty() { ("the rate is not known yet".to_owned(), None) } else { (words.join(" · "), None) }
+    let text = if words.is_empty() { "the rate is not known yet".to_owned() } else { words.join(" · ") };
+    vec![(text, None)]
 }

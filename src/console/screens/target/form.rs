@@ -84,9 +84,7 @@ impl Row {
     /// How the text is to be written.
     pub(super) fn form(self) -> &'static str {
         match self {
-            Self::Choice(Choice::Time) => {
-                "YYYY-MM-DD HH:MM:SS[.ffffff][+ZZ]; without a zone it is this host's"
-            }
+            Self::Choice(Choice::Time) => "YYYY-MM-DD HH:MM:SS[.f][+ZZ]; no zone means this host's",
             Self::Choice(Choice::Name) => "the name given to pg_create_restore_point",
             Self::Choice(Choice::Lsn) => "for example 0/2000028",
             Self::Choice(Choice::Xid) => "the number of a transaction",

@@ -12,7 +12,7 @@ use ratatui::style::Style;
 const NAMES: u16 = 21;
 
 /// Draws the form; `cursor` is the line the next key works on. Returns the lines it took.
-pub(super) fn draw(sheet: &mut Sheet<'_>, model: &Model, form: &Form, cursor: usize) -> u16 {
+pub(super) fn draw(sheet: &mut Sheet<'_>, model: &Model, form: &Form, cursor: Option<usize>) -> u16 {
     sheet.rule(0, "RECOVER TO", "");
     let mut y = 1;
     for (at, row) in ROWS.into_iter().enumerate() {
@@ -20,7 +20,7 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, model: &Model, form: &Form, cursor: us
             sheet.rule(y, "HOW", "");
             y += 1;
         }
-        y += draw_row(&mut sheet.below(y), model, form, row, at == cursor);
+        y += draw_row(&mut sheet.below(y), model, form, row, Some(at) == cursor);
     }
     y
 }
@@ -53,7 +53,9 @@ fn draw_row(sheet: &mut Sheet<'_>, model: &Model, form: &Form, row: Row, here: b
     let mut note = |sheet: &mut Sheet<'_>, text: &str, style: Style| {
         lines += sheet.below(lines).wrapped(6, 0, text, style);
     };
-    if let Some(error) = form.error(row, model) {
+    if row == Row::Choice(form.choice) && row.has_text() && form.text(row).is_empty() {
+        note(sheet, &format!("to be filled in: {}", row.form()), theme.dim());
+    } else if let Some(error) = form.error(row, model) {
         note(sheet, &format!("{} {error}", theme.symbol(State::Failed)), theme.state(State::Failed));
     } else if row == Row::Choice(Choice::Time) {
         if let Ok(time) = TargetTime::parse(form.text(row)) {
@@ -65,16 +67,16 @@ fn draw_row(sheet: &mut Sheet<'_>, model: &Model, form: &Form, row: Row, here: b
             (why, _) => note(sheet, why.unwrap_or_default(), theme.dim()),
         }
     } else if row == Row::Exclusive && !form.can_be_exclusive() {
-        sheet.text(x + 2 + 27, 0, "only for a time, an LSN or a transaction", theme.dim());
+        sheet.text(x + 2 + 27, 0, "not for this target", theme.dim());
     }
     lines
 }
 
 fn last_right(first: Timestamp, rest: &[Timestamp], now: Timestamp) -> String {
     let earlier = match rest.len() {
-        0 => "no earlier one is known".to_owned(),
-        1 => "1 earlier one after it".to_owned(),
-        number => format!("{number} earlier ones after it"),
+        0 => "no earlier one to fall back on".to_owned(),
+        1 => "1 earlier one to fall back on".to_owned(),
+        number => format!("{number} earlier ones to fall back on"),
     };
     format!("{}, {} ago; {earlier}", exactly(first), age(first, now))
 }

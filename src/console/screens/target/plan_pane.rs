@@ -42,6 +42,19 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, model: &Model, planned: Planned<'_>, s
     }
 }
 
+/// Says that there is a plan, below the form.
+pub(super) fn in_short(sheet: &mut Sheet<'_>, plan: &RecoverPlan) {
+    let state = if plan.can_start() { State::Ok } else { State::Failed };
+    let words = if plan.can_start() {
+        "the plan for this target is ready"
+    } else {
+        "the plan for this target cannot start"
+    };
+    sheet.rule(0, "PLAN", "");
+    let sign = (sheet.theme.symbol(state), sheet.theme.state(state));
+    sheet.said(1, sign, &format!("{words}: Enter shows it"), Style::new());
+}
+
 /// What is lost by this plan: how bad that is, and in words; nothing if it is not known to lose anything.
 pub(super) fn loses(plan: &RecoverPlan) -> (State, Option<String>) {
     let newest = plan.newest.filter(|newest| Some(*newest) > plan.last_commit);
@@ -104,7 +117,7 @@ fn numbers(plan: &RecoverPlan, now: Timestamp) -> Vec<(&'static str, String, Sta
         lines.push(("then", text, ok));
     }
     let before = plan.set_stop.zip(plan.target_at).map(|(stop, at)| duration(elapsed(stop, at)));
-    let before = before.map(|span| format!(", ended {span} before the target")).unwrap_or_default();
+    let before = before.map(|span| format!(", {span} before the target")).unwrap_or_default();
     let repo = plan.repo.map(|repo| format!(" in repo{repo}")).unwrap_or_default();
     match &plan.set {
         Some(set) => lines.push(("set", format!("{set}{repo}{before}"), ok)),
@@ -131,15 +144,17 @@ fn numbers(plan: &RecoverPlan, now: Timestamp) -> Vec<(&'static str, String, Sta
             state,
         ));
     }
+    if let Some(at) = plan.last_commit {
+        lines.push(("keeps", format!("everything up to the commit of {}", exactly(at)), ok));
+    }
     let (state, lost) = loses(plan);
-    let kept = plan.last_commit.map(|at| format!("the last commit kept is of {}", exactly(at)));
-    let text = match (lost, kept) {
-        (Some(lost), Some(kept)) => format!("{lost}; {kept}"),
-        (Some(lost), None) => lost,
-        (None, Some(kept)) => format!("no commit that is known; {kept}"),
-        (None, None) => "not known: no commit near the target was read".to_owned(),
+    let nothing = || {
+        let known = plan.last_commit.is_some();
+        let text =
+            if known { "no commit that is known" } else { "not known: no commit near the target was read" };
+        text.to_owned()
     };
-    lines.push(("loses", text, state));
+    lines.push(("loses", lost.unwrap_or_else(nothing), state));
     lines
 }
 

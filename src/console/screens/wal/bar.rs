@@ -31,21 +31,30 @@ pub(super) struct View {
 impl View {
     /// First and last segment number of a cell; several cells may show one segment.
     fn of_cell(self, cell: u16) -> (u64, u64) {
-        let at = |cell: u64| self.first + scaled(self.span, cell, u64::from(self.cells.max(1)));
+        let offset = |cell: u64| scaled(self.span, cell, u64::from(self.cells.max(1)));
+        let at = |cell: u64| self.first.saturating_add(offset(cell));
         let first = at(cell.into());
         (first, at(u64::from(cell) + 1).saturating_sub(1).max(first))
     }
 
-    /// The cell in which a segment begins; nothing if it is not shown.
-    pub(super) fn cell_of(self, number: u64) -> Option<u16> {
+    /// First and last cell that show a segment; nothing if it is not shown.
+    pub(super) fn cells_of(self, number: u64) -> Option<(u16, u16)> {
         let offset = number.checked_sub(self.first).filter(|offset| *offset < self.span)?;
-        u16::try_from(scaled(u64::from(self.cells), offset, self.span)).ok()
+        let cells = u64::from(self.cells);
+        let last = up(cells, offset.saturating_add(1), self.span).saturating_sub(1);
+        let first = up(cells, offset, self.span).min(last);
+        Some((u16::try_from(first).ok()?, u16::try_from(last).ok()?))
     }
 }
 
 /// `whole × part ÷ of`.
 fn scaled(whole: u64, part: u64, of: u64) -> u64 {
     u64::try_from(u128::from(whole) * u128::from(part) / u128::from(of.max(1))).unwrap_or(u64::MAX)
+}
+
+/// The same, rounded up.
+fn up(whole: u64, part: u64, of: u64) -> u64 {
+    u64::try_from((u128::from(whole) * u128::from(part)).div_ceil(u128::from(of.max(1)))).unwrap_or(u64::MAX)
 }
 
 /// The number of the last segment of a stretch.
@@ -109,8 +118,20 @@ mod tests {
         assert_eq!(text(&cells(&timeline, &[], whole)), "#####.####");
         let near = View { first: 499_998, span: 5, cells: 10 };
         assert_eq!(text(&cells(&timeline, &[], near)), "####..####");
-        assert_eq!(near.cell_of(500_000), Some(4));
-        assert_eq!((near.cell_of(0), near.cell_of(500_003)), (None, None));
+        assert_eq!(near.cells_of(500_000), Some((4, 5)));
+        assert_eq!((near.cells_of(0), near.cells_of(500_003)), (None, None));
+        assert_eq!((whole.cells_of(499_999), whole.cells_of(500_000)), (Some((4, 4)), Some((5, 5))));
+        // What a cell shows and where a segment is shown agree at every zoom.
+        for (span, cells) in [(324, 71), (7, 71), (71, 71), (1, 3), (1000, 9)] {
+            let view = View { first: 20, span, cells };
+            for number in 20..20 + span {
+                let (first, last) = view.cells_of(number).unwrap();
+                for cell in first..=last {
+                    let (from, to) = view.of_cell(cell);
+                    assert!((from..=to).contains(&number), "{span} {cells}: {number} in {cell}");
+                }
+            }
+        }
     }
 
     #[test]

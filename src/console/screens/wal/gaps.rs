@@ -44,7 +44,7 @@ pub(super) fn consequence(
     }
     if let Some(backup) = before {
         parts.push(format!(
-            "recovery from backups that stopped until {} UTC cannot pass {}",
+            "backups that stopped up to {} UTC cannot be recovered past {}",
             moment(backup.stop),
             gap.first
         ));
