@@ -7,6 +7,7 @@ pub mod error;
 pub mod files;
 pub mod postgres;
 pub mod secret;
+pub mod shell;
 pub mod state;
 pub mod units;
 mod wire;

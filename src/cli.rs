@@ -6,15 +6,22 @@
 
 mod archive_get;
 mod arguments;
+mod attach;
+mod board;
 pub mod command;
 mod completions;
+mod console;
 mod doctor;
+mod follow;
 mod help;
+mod incident;
 mod info;
 mod lab;
 mod man;
+mod operation;
 pub mod output;
 pub mod progress;
+mod recover;
 mod repo_get;
 mod repo_ls;
 mod restore;
@@ -22,6 +29,7 @@ mod site;
 mod tree;
 mod version;
 mod wal;
+mod worker;
 
 use crate::base::{Report, Result};
 use crate::config::{CliOption, Config, Settings, Sources};
@@ -58,6 +66,8 @@ pub struct Call {
     pub program: PathBuf,
     /// The other arguments as they were given.
     pub arguments: Vec<String>,
+    /// The command's own options as they were given, each as `--name` or `--name=value`.
+    pub own: Vec<String>,
 }
 
 impl Call {
@@ -76,7 +86,7 @@ pub fn main() -> ExitCode {
 pub fn main_with(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> ExitCode {
     let output = Output::of_arguments(&args);
     let failure_exit = command::failure_exit(&args);
-    let report = match catch_unwind(AssertUnwindSafe(|| run(args, env))) {
+    let report = match catch_unwind(AssertUnwindSafe(|| run(args, output, env))) {
         Ok(Ok(code)) => return ExitCode::from(code),
         Ok(Err(report)) => report,
         Err(_) => Report::failed("an internal error stopped the command")
@@ -86,28 +96,35 @@ pub fn main_with(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> ExitCod
     ExitCode::from(failure_exit.unwrap_or_else(|| report.kind.exit_code()))
 }
 
-fn run(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> Result<u8> {
+fn run(args: Vec<OsString>, output: Output, env: Vec<(OsString, OsString)>) -> Result<u8> {
     let mut args = args.into_iter();
     let program = args.next().map(PathBuf::from).unwrap_or_default();
     let arguments = args.clone().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    let split = arguments::split(args)?;
+    let mut split = arguments::split(args)?;
     if split.version {
         return version::print(Output::Text).map(|()| 0);
     }
-    let Some(name) = split.words.first().filter(|_| !split.help) else {
+    if split.help {
         return help::print(&split.words).map(|()| 0);
-    };
-    let spec = command::find(name)?;
-    let config = if spec.reads_configuration {
-        Config::load(&Sources {
-            cli: split.config.clone(),
-            env: readable(env)?,
-            default_dir: PathBuf::from("/etc/pgbackrest"),
-        })
-    } else {
-        Config::of_command_line(&split.config)
-    }?;
-    call(spec, program, arguments, config, &split)
+    }
+    // Without a command: the console where there is a terminal for it, else what it would show, as text.
+    let name = split.words.first().cloned().unwrap_or_else(|| console::or_board(output).to_owned());
+    if split.words.is_empty() {
+        split.words.push(name.clone());
+    }
+    let spec = command::find(&name)?;
+    let call = call(spec, program, arguments, env, &split)?;
+    match spec.run {
+        Run::Plain(run) => run(&call).map(|()| 0),
+        Run::Coded(run) => run(&call),
+    }
+}
+
+/// What a command line means in an environment, without doing it; `arguments` begin with the command.
+fn call_of(arguments: &[String], env: Vec<(OsString, OsString)>) -> Result<Call> {
+    let split = arguments::split(arguments.iter().map(OsString::from))?;
+    let name = split.words.first().ok_or_else(|| Report::usage("no command is given"))?;
+    call(command::find(name)?, PathBuf::from("pgmayday"), arguments.to_vec(), env, &split)
 }
 
 /// The environment as text. A setting that is not text is an error: leaving it out would change what is done.
@@ -132,9 +149,18 @@ fn call(
     spec: &'static CommandSpec,
     program: PathBuf,
     arguments: Vec<String>,
-    config: Config,
+    env: Vec<(OsString, OsString)>,
     split: &arguments::Split,
-) -> Result<u8> {
+) -> Result<Call> {
+    let config = if spec.reads_configuration {
+        Config::load(&Sources {
+            cli: split.config.clone(),
+            env: readable(env)?,
+            default_dir: PathBuf::from("/etc/pgbackrest"),
+        })
+    } else {
+        Config::of_command_line(&split.config)
+    }?;
     let args = tree::read(spec, split)?;
     let settings = config.settings(spec.options_of, None)?;
     let accept = args.get_many::<String>(tree::ACCEPT).into_iter().flatten().cloned().collect();
@@ -144,7 +170,7 @@ fn call(
         console.warn(warning);
     }
     let positional = split.words.iter().skip(1).cloned().collect();
-    let call = Call {
+    Ok(Call {
         command: spec.name,
         config,
         settings,
@@ -156,9 +182,6 @@ fn call(
         given: split.config.clone(),
         program,
         arguments,
-    };
-    match spec.run {
-        Run::Plain(run) => run(&call).map(|()| 0),
-        Run::Coded(run) => run(&call),
-    }
+        own: split.own.clone(),
+    })
 }

@@ -9,6 +9,8 @@ pub mod input;
 pub mod keymap;
 pub mod modal;
 pub mod model;
+pub mod picker;
+pub mod runtime;
 pub mod screens;
 pub mod theme;
 pub mod widgets;

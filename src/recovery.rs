@@ -7,8 +7,10 @@
 pub mod closed;
 pub mod exchange;
 pub mod in_place;
+pub mod kept;
 pub mod recover;
 pub mod salvage;
+pub mod service;
 pub mod source;
 pub mod supervisor;
 pub mod worker;

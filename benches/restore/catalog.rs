@@ -41,7 +41,7 @@ pub(crate) fn compare(setup: &Setup) -> Outcome<()> {
 }
 
 /// The synthetic repository's configuration; makes the repository if it is not there.
-fn ready(setup: &Setup) -> Outcome<PathBuf> {
+pub(crate) fn ready(setup: &Setup) -> Outcome<PathBuf> {
     let config = setup.machine.path("catalog.conf");
     let stamp = setup.machine.path("catalog.stamp");
     if stamp.exists() {

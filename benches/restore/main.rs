@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "the result is printed")]
 
 mod catalog;
+mod console;
 mod floor;
 mod machine;
 mod repository;
@@ -60,13 +61,16 @@ fn run() -> Outcome<()> {
     let wanted = |part: &str| asked.is_empty() || asked.iter().any(|name| name == part);
     let setup = Setup::from_env()?;
     println!("folder {}, {} processes", setup.machine.folder.display(), setup.processes);
-    if wanted("restore") || wanted("archive-get") {
+    if wanted("restore") || wanted("archive-get") || wanted("console") {
         let repository = repository::ready(&setup)?;
         if wanted("restore") {
             restore::compare(&setup, &repository)?;
         }
         if wanted("archive-get") {
             segments::compare(&setup, &repository)?;
+        }
+        if wanted("console") {
+            console::measure(&setup, &repository)?;
         }
     }
     if wanted("catalog") {

@@ -7,18 +7,24 @@ use std::ffi::OsString;
 
 /// Every command, in the order of the help. A new command is one line here and one file.
 pub const COMMANDS: &[CommandSpec] = &[
+    super::console::SPEC,
+    super::board::SPEC,
     super::info::SPEC,
     super::restore::SPEC,
+    super::attach::SPEC,
+    super::recover::SPEC,
     super::archive_get::SPEC,
     super::wal::SPEC,
     super::repo_ls::SPEC,
     super::repo_get::SPEC,
+    super::incident::SPEC,
     super::doctor::SPEC,
     super::lab::SPEC,
     super::help::SPEC,
     super::version::SPEC,
     super::completions::SPEC,
     super::man::SPEC,
+    super::worker::SPEC,
 ];
 
 /// One command of the program.
@@ -53,6 +59,13 @@ pub enum Run {
     Coded(fn(&Call) -> Result<u8>),
 }
 
+impl CommandSpec {
+    /// True for commands that this program gives to itself.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.name.starts_with("__")
+    }
+}
+
 /// For commands without words and options of their own.
 pub(super) fn nothing_own(command: clap::Command) -> clap::Command {
     command
@@ -63,7 +76,8 @@ pub(super) fn find(name: &str) -> Result<&'static CommandSpec> {
     COMMANDS.iter().find(|spec| spec.name == name).ok_or_else(|| {
         let shown: String = name.chars().take(80).collect();
         let report = Report::usage(format!("'{shown}' is not a command"));
-        match closest(name, COMMANDS.iter().map(|spec| spec.name)) {
+        let known = COMMANDS.iter().filter(|spec| !spec.is_hidden());
+        match closest(name, known.map(|spec| spec.name)) {
             Some(near) => report.hint(format!("did you mean 'pgmayday {near}'?")),
             None => report.hint("'pgmayday help' lists the commands"),
         }

@@ -27,26 +27,50 @@ pub struct Lines {
 struct Shown {
     furthest: Progress,
     at: Instant,
-    /// Width of the line that stands on the terminal now.
+    line: Rewritten,
+}
+
+/// The line at the bottom of a terminal that is written over again and again.
+#[derive(Debug, Default)]
+pub(super) struct Rewritten {
+    /// Characters that stand there now.
     width: usize,
+}
+
+impl Rewritten {
+    /// Writes it over.
+    pub(super) fn show(&mut self, line: &str) {
+        let now = line.chars().count();
+        let width = self.width.max(now);
+        let mut stderr = io::stderr().lock();
+        drop(write!(stderr, "\r{line:width$}").and_then(|()| stderr.flush()));
+        self.width = now;
+    }
+
+    /// Removes it, so that other text can follow.
+    pub(super) fn clear(&mut self) {
+        if self.width > 0 {
+            drop(write!(io::stderr().lock(), "\r{:width$}\r", "", width = self.width));
+            self.width = 0;
+        }
+    }
+}
+
+/// True if a line can be rewritten for somebody who looks.
+pub(super) fn on_terminal(console: Console) -> bool {
+    console.output() == Output::Text && console.tells(Level::Warn) && io::stderr().is_terminal()
 }
 
 impl Lines {
     /// Shows on this console; on a terminal only if results are for people.
     pub fn new(console: Console) -> Self {
-        let terminal =
-            console.output() == Output::Text && console.tells(Level::Warn) && io::stderr().is_terminal();
-        let shown = Shown { furthest: Progress::default(), at: Instant::now(), width: 0 };
-        Self { console, terminal, shown: Mutex::new(shown) }
+        let shown = Shown { furthest: Progress::default(), at: Instant::now(), line: Rewritten::default() };
+        Self { console, terminal: on_terminal(console), shown: Mutex::new(shown) }
     }
 
     /// Removes the line that is rewritten, so that other text can follow.
     fn clear(&self) {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if shown.width > 0 {
-            drop(write!(io::stderr().lock(), "\r{:width$}\r", "", width = shown.width));
-            shown.width = 0;
-        }
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).line.clear();
     }
 }
 
@@ -83,21 +107,19 @@ impl Sink for Lines {
         if plain {
             to_stderr(&line);
         } else {
-            let width = shown.width.max(line.len());
-            let mut stderr = io::stderr().lock();
-            drop(write!(stderr, "\r{line:width$}").and_then(|()| stderr.flush()));
-            shown.width = line.len();
+            shown.line.show(&line);
         }
     }
 }
 
-fn done(step: &str, took_ms: u64, detail: &str) -> String {
+/// What a finished step took and came to.
+pub(super) fn done(step: &str, took_ms: u64, detail: &str) -> String {
     let seconds = format!("{}.{} s", took_ms / 1000, took_ms % 1000 / 100);
     if detail.is_empty() { format!("{step}: {seconds}") } else { format!("{step}: {seconds}, {detail}") }
 }
 
 /// Stays below 100 % until everything is in place.
-fn in_words(progress: Progress) -> String {
+pub(super) fn in_words(progress: Progress) -> String {
     let Progress { bytes_done, bytes_total, files_done, files_total } = progress;
     let percent = match bytes_total {
         0 => 0,

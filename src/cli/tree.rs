@@ -63,6 +63,7 @@ fn tree(dress: impl Fn(Command, &CommandSpec) -> Command) -> Command {
         );
     COMMANDS.iter().fold(root, |root, spec| {
         let command = Command::new(spec.name).about(spec.about).long_about(spec.long_about);
+        let command = command.hide(spec.is_hidden());
         root.subcommand(dress((spec.own)(command), spec))
     })
 }

@@ -3,7 +3,9 @@
 //! Never passes anything through a shell, never waits without end.
 
 use super::ClusterError;
+use crate::model::op::Cancel;
 use std::io::Read;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -75,14 +77,34 @@ impl Finished {
 }
 
 /// Runs a command to its end and gathers its output; kills it when `limit` has passed.
-pub fn run_limited(mut command: Command, limit: Duration) -> Result<Finished, ClusterError> {
+pub fn run_limited(command: Command, limit: Duration) -> Result<Finished, ClusterError> {
+    run_watched(command, limit, &|| false)
+}
+
+/// Runs a command in a process group of its own to its end and gathers its output; kills the group when `limit` has
+/// passed or the operator cancels.
+pub fn run_until(mut command: Command, limit: Duration, cancel: &Cancel) -> Result<Finished, ClusterError> {
+    command.process_group(0);
+    let finished = run_watched(command, limit, &|| cancel.requested());
+    if finished.is_err() && cancel.requested() {
+        return Err(ClusterError::Cancelled);
+    }
+    finished
+}
+
+fn run_watched(
+    mut command: Command,
+    limit: Duration,
+    stop: &dyn Fn() -> bool,
+) -> Result<Finished, ClusterError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let failed = |why: String| ClusterError::Program { program: program.clone(), why };
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group of its own: a script's children must not outlive it with the pipes in their hands.
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| failed(format!("cannot be started: {error}")))?;
     let stdout = gather(child.stdout.take());
     let stderr = gather(child.stderr.take());
-    let code = wait_limited(&mut child, limit).map_err(|error| failed(error.to_string()))?;
+    let code = wait_limited(&mut child, limit, stop).map_err(|error| failed(error.to_string()))?;
     // A grandchild may hold a pipe open: what it may still say is not waited for.
     let text = |from: &mpsc::Receiver<Vec<u8>>| {
         String::from_utf8_lossy(&from.recv_timeout(Duration::from_secs(2)).unwrap_or_default()).into_owned()
@@ -106,21 +128,35 @@ fn gather(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>>
     receiver
 }
 
-/// Waits for a child; after `limit` it is killed and reaped, and nothing is returned.
-fn wait_limited(child: &mut Child, limit: Duration) -> std::io::Result<Option<std::process::ExitStatus>> {
+/// Waits for a child; after `limit`, or when told to stop, it is killed and reaped, and nothing is returned.
+fn wait_limited(
+    child: &mut Child,
+    limit: Duration,
+    stop: &dyn Fn() -> bool,
+) -> std::io::Result<Option<std::process::ExitStatus>> {
     let began = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if began.elapsed() >= limit {
-            child.kill()?;
+        if began.elapsed() >= limit || stop() {
+            kill(child)?;
             child.wait()?;
             return Ok(None);
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// Kills a child that was not reaped yet, with its whole group if it leads one.
+fn kill(child: &mut Child) -> std::io::Result<()> {
+    use rustix::process::{Pid, Signal, getpgid, kill_process_group};
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    match group.filter(|pid| getpgid(Some(*pid)).is_ok_and(|group| group == *pid)) {
+        Some(group) => Ok(kill_process_group(group, Signal::KILL)?),
+        None => child.kill(),
     }
 }
 
@@ -138,12 +174,36 @@ mod tests {
     }
 
     #[test]
+    fn a_cancel_ends_a_program_with_all_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let alive = dir.path().join("alive");
+        let mut sh = command(Path::new("/bin/sh"));
+        sh.arg("-c").arg(format!("(sleep 3; echo > {}) & wait", alive.display()));
+        let cancel = Cancel::default();
+        let began = Instant::now();
+        let ended = std::thread::scope(|scope| {
+            let run = scope.spawn(|| run_until(sh, Duration::from_secs(60), &cancel));
+            std::thread::sleep(Duration::from_millis(300));
+            cancel.request();
+            run.join().unwrap()
+        });
+        assert!(matches!(ended, Err(ClusterError::Cancelled)), "{ended:?}");
+        std::thread::sleep(Duration::from_millis(4000).saturating_sub(began.elapsed()));
+        assert!(!alive.exists());
+    }
+
+    #[test]
     fn stops_what_takes_too_long() {
         let mut sleep = command(Path::new("/bin/sleep"));
         sleep.arg("60");
         let began = Instant::now();
         let error = run_limited(sleep, Duration::from_millis(100)).unwrap_err().to_string();
         assert!(error.contains("did not end within 0.1 s"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(20));
+        // The shell waits for its child, which would keep the pipe open for a minute.
+        let mut script = command(Path::new("/bin/sh"));
+        script.args(["-c", "sleep 60; true"]);
+        run_limited(script, Duration::from_millis(100)).unwrap_err();
         assert!(began.elapsed() < Duration::from_secs(20));
         let missing =
             run_limited(command(Path::new("/no/such/program")), Duration::from_secs(1)).unwrap_err();

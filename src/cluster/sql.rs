@@ -61,6 +61,14 @@ pub enum SqlError {
     },
 }
 
+impl SqlError {
+    /// True if nobody listens there: the system itself said no, at once.
+    pub fn is_refused(&self) -> bool {
+        let Self::Unreachable { why, .. } = self else { return false };
+        ["Connection refused", "No such file or directory"].iter().any(|sign| why.contains(sign))
+    }
+}
+
 impl From<SqlError> for Report {
     fn from(error: SqlError) -> Self {
         let text = error.to_string();
@@ -237,5 +245,6 @@ mod tests {
         let error = Sql::connect(&address, None).unwrap_err();
         assert!(matches!(error, SqlError::Unreachable { .. }), "{error}");
         assert!(error.to_string().contains(".s.PGSQL.5999"), "{error}");
+        assert!(error.is_refused());
     }
 }

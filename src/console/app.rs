@@ -6,9 +6,6 @@ mod frame;
 mod intake;
 mod stack;
 
-#[cfg(test)]
-mod tests;
-
 use super::input::{Effect, Input, Key};
 use super::keymap::{Binding, Cmd, everywhere};
 use super::modal::{Outcome, Window};

@@ -130,5 +130,4 @@ impl Model {
 }
 
 /// Why nothing is started in a read-only console.
-pub const READ_ONLY: &str =
-    "this console is read-only (read-only in pgmayday.toml): nothing is changed from here";
+pub const READ_ONLY: &str = "this console is read-only: nothing is changed from here";

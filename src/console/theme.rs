@@ -2,33 +2,10 @@
 //!
 //! Sixteen ANSI colours at most, none with `NO_COLOR`; a symbol and a word always carry the meaning.
 
-use crate::model::plan::CheckState;
+pub use crate::model::board::judge::State;
+
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
-
-/// How good something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// As it should be.
-    Ok,
-    /// Not as expected; look at it.
-    Late,
-    /// It could not be told.
-    Unknown,
-    /// Broken.
-    Failed,
-}
-
-impl From<CheckState> for State {
-    fn from(check: CheckState) -> Self {
-        match check {
-            CheckState::Ok => Self::Ok,
-            CheckState::Warn => Self::Late,
-            CheckState::Fail => Self::Failed,
-            CheckState::Unknown => Self::Unknown,
-        }
-    }
-}
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -39,6 +39,14 @@ impl Repositories {
         Self { slots, warnings }
     }
 
+    /// Opens only the repository of this number, so that another one that hangs is not touched.
+    pub fn open_only(settings: &Settings, key: u32, command: &str) -> Self {
+        let mut warnings = Vec::new();
+        let only = settings.repos().iter().filter(|repo| repo.key == key);
+        let slots = only.map(|repo| open_one(settings, repo, command, &mut warnings)).collect();
+        Self { slots, warnings }
+    }
+
     /// The repositories, at least one and all of them opened, or the first reason why not.
     pub fn all(self) -> Result<Vec<Repository>> {
         if self.slots.is_empty() {

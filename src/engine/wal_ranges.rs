@@ -3,9 +3,11 @@
 //! Judges by names, and by one segment's header for the segment size; it reads no further content. A gap is no
 //! damage by itself: expiring keeps only what old backups need to become consistent.
 
+pub mod way;
+
 use super::repositories::Slot;
 use crate::base::{Kind, Report, Result, WalSegmentSize};
-use crate::repo::archive::Ranges;
+use crate::repo::archive::{Ranges, WalRange};
 use crate::repo::{Archive, ArchiveId, RepoError, StoredSegment};
 use crate::wal::page::SegmentHeader;
 

@@ -3,6 +3,7 @@
 //! Every setting stands on the command line, so that nothing inherited counts and nothing needs to be cleaned up:
 //! the closed state ends with the process.
 
+use crate::base::PgVersion;
 use crate::cluster::control::ControlFile;
 use crate::cluster::server::StartOptions;
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ pub struct Closed {
 
 /// What a server must have at least to replay the log of a primary: settings and their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits(BTreeMap<&'static str, u32>);
+pub struct Limits(BTreeMap<String, u32>);
 
 impl Limits {
     /// What the primary had when the control file was written.
@@ -43,18 +44,19 @@ impl Limits {
     }
 
     /// Takes in what the log says: a later change may demand more.
-    pub fn raise(&mut self, values: impl IntoIterator<Item = (&'static str, u32)>) {
+    pub fn raise(&mut self, values: impl IntoIterator<Item = (impl Into<String>, u32)>) {
         for (name, value) in values {
-            let known = self.0.entry(name).or_default();
+            let known = self.0.entry(name.into()).or_default();
             *known = value.max(*known);
         }
     }
 }
 
 impl Closed {
-    /// How a server is started in the closed state, fetching WAL by `restore_command`.
+    /// How a server of `version` is started in the closed state, fetching WAL by `restore_command`.
     pub fn options(
         &self,
+        version: PgVersion,
         restore_command: &str,
         limits: &Limits,
         log: &Path,
@@ -81,6 +83,9 @@ impl Closed {
         ] {
             set(silent, String::new());
         }
+        if version.at_least(15) {
+            set("archive_library", String::new());
+        }
         for (name, value) in limits.0.iter().filter(|(_, value)| **value > 0) {
             set(name, value.to_string());
         }
@@ -98,11 +103,15 @@ mod tests {
         let mut limits = Limits::default();
         limits.raise([("max_connections", 100), ("max_wal_senders", 10)]);
         limits.raise([("max_connections", 50), ("max_wal_senders", 20), ("max_worker_processes", 0)]);
-        let options = closed.options("get %f", &limits, Path::new("/log"), "postgres");
+        let options = closed.options("15".parse().unwrap(), "get %f", &limits, Path::new("/log"), "postgres");
         let value = |name: &str| options.settings.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-        for empty in
-            ["archive_command", "recovery_end_command", "primary_conninfo", "synchronous_standby_names"]
-        {
+        for empty in [
+            "archive_command",
+            "archive_library",
+            "recovery_end_command",
+            "primary_conninfo",
+            "synchronous_standby_names",
+        ] {
             assert_eq!(value(empty), Some(""), "{empty}");
         }
         assert_eq!((value("max_connections"), value("max_wal_senders")), (Some("100"), Some("20")));

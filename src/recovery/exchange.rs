@@ -17,16 +17,45 @@ pub const QUARANTINE_MARKER: &str = "pgmayday.quarantine";
 const CONTROL: &str = "global/pg_control";
 const CONTROL_ASIDE: &str = "global/pg_control.quarantined";
 
-/// Checks, before anything is touched, that the exchange will work: one filesystem, no mount point, no links out
-/// of the directory, and a kernel and filesystem that can exchange.
+/// Checks, before anything is touched, that the exchange will work: what [`check_layout`] looks at, and a kernel and
+/// filesystem that can exchange, which is tried with two empty folders beside the data directory.
 pub fn check(data_dir: &Path, operation: &str) -> Result<(), RecoveryError> {
+    check_layout(data_dir)?;
+    let refuse = |why: String| RecoveryError::Layout { data_dir: data_dir.to_owned(), why };
+    if is_vacant(data_dir)? {
+        return Ok(());
+    }
+    let parent = data_dir.parent().ok_or_else(|| refuse(NO_PARENT.to_owned()))?;
+    try_exchange(parent, operation).map_err(refuse)
+}
+
+const NO_PARENT: &str = "it has no folder to be renamed in";
+
+/// True if nothing stands on the data directory's path: it is not there, or an empty directory.
+pub fn is_vacant(data_dir: &Path) -> Result<bool, RecoveryError> {
+    match std::fs::read_dir(data_dir) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(data_dir.symlink_metadata().is_err()),
+        Err(e) => Err(RecoveryError::io("list", data_dir)(e)),
+    }
+}
+
+/// The part of [`check`] that only looks: one filesystem, no mount point, no links out of the directory.
+///
+/// Whether the filesystem can exchange two directories shows only when it does, so a plan cannot know it; a recovery
+/// tries it before it touches anything.
+pub fn check_layout(data_dir: &Path) -> Result<(), RecoveryError> {
     let refuse = |why: String| RecoveryError::Layout { data_dir: data_dir.to_owned(), why };
     let look = |path: &Path| std::fs::symlink_metadata(path).map_err(RecoveryError::io("look at", path));
-    let meta = look(data_dir)?;
+    let parent = data_dir.parent().ok_or_else(|| refuse(NO_PARENT.to_owned()))?;
+    let meta = match std::fs::symlink_metadata(data_dir) {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && parent.is_dir() => return Ok(()),
+        Err(e) => return Err(RecoveryError::io("look at", data_dir)(e)),
+    };
     if !meta.is_dir() {
         return Err(refuse("it is not a directory of its own (a symbolic link?)".to_owned()));
     }
-    let parent = data_dir.parent().ok_or_else(|| refuse("it has no folder to be renamed in".to_owned()))?;
     if is_mount(data_dir)? || look(parent)?.dev() != meta.dev() {
         return Err(refuse("it is a mount point, which cannot be renamed".to_owned()));
     }
@@ -47,7 +76,7 @@ pub fn check(data_dir: &Path, operation: &str) -> Result<(), RecoveryError> {
         }
         _ => {}
     }
-    try_exchange(parent, operation).map_err(refuse)
+    Ok(())
 }
 
 /// True for the root of a mount, also of a bind mount within the same filesystem.
@@ -72,9 +101,10 @@ fn try_exchange(parent: &Path, operation: &str) -> Result<(), String> {
     tried.map_err(|e| format!("directories in {} cannot be exchanged ({e})", parent.display()))
 }
 
-/// Exchanges `restored` and `data_dir`, then moves the old content to `quarantine` and makes it unstartable.
+/// Exchanges `restored` and `data_dir`, then moves the old content to `quarantine` and makes it unstartable. Where
+/// nothing stands on the real path, `restored` is renamed to it and there is no quarantine.
 ///
-/// Nothing may run in either; the caller has made sure of that.
+/// Nothing may run in either; the caller has made sure of that. A kill at any moment is finished by [`finish`].
 pub fn exchange(
     data_dir: &Path,
     restored: &Path,
@@ -82,6 +112,11 @@ pub fn exchange(
     why: &str,
     owner: &Account,
 ) -> Result<(), RecoveryError> {
+    if is_vacant(data_dir)? {
+        // An empty directory is replaced; one that is not empty any more makes this fail.
+        std::fs::rename(restored, data_dir).map_err(RecoveryError::io("put in place", restored))?;
+        return sync_folder_of(data_dir).map_err(RecoveryError::io("sync the folder of", data_dir));
+    }
     if quarantine.symlink_metadata().is_ok() {
         return Err(RecoveryError::Layout {
             data_dir: data_dir.to_owned(),
@@ -90,22 +125,67 @@ pub fn exchange(
     }
     // Marked before it is moved: whoever finds the old content afterwards, wherever, finds the marker with it.
     let marker = format!(
-        "This data directory was replaced by a recovery at {}.\nReason: {why}\nIt was served as {}.\n\
+        "This data directory was replaced by a recovery at {}.\nReason: {why}\nIt was served as {}.\n{}\n\
          It must not be started where it is: it would write over what lives now and act outwards.\n\
          To look into it, copy it to another host or start it closed, after renaming\n  {CONTROL_ASIDE}\n\
          back to\n  {CONTROL}\n",
         Timestamp::now(),
-        data_dir.display()
+        data_dir.display(),
+        belongs_in(quarantine)
     );
     let place = data_dir.join(QUARANTINE_MARKER);
     atomic_replace(&place, marker.as_bytes(), 0o600).map_err(RecoveryError::io("write", &place))?;
     give(&place, owner)?;
-    renameat_with(CWD, restored, CWD, data_dir, RenameFlags::EXCHANGE)
-        .map_err(|e| RecoveryError::io("exchange with the restored directory", data_dir)(e.into()))?;
-    renameat_with(CWD, restored, CWD, quarantine, RenameFlags::NOREPLACE)
-        .map_err(|e| RecoveryError::io("move to quarantine", restored)(e.into()))?;
+    if let Err(e) = renameat_with(CWD, restored, CWD, data_dir, RenameFlags::EXCHANGE) {
+        // The old cluster stays where it is, and is no quarantine.
+        drop(std::fs::remove_file(&place));
+        return Err(RecoveryError::io("exchange with the restored directory", data_dir)(e.into()));
+    }
+    finish(data_dir, restored, quarantine)
+}
+
+/// Where an exchange stands on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// The old content is on the real path.
+    Before,
+    /// The restored directory is on the real path; the old content may not have reached its place yet.
+    Exchanged,
+}
+
+/// Looks how far the exchange of these three has come. `vacant`: nothing stood on the real path when it began.
+pub fn placed(
+    data_dir: &Path,
+    restored: &Path,
+    quarantine: &Path,
+    vacant: bool,
+) -> Result<Placed, RecoveryError> {
+    let marked = |folder: &Path| {
+        std::fs::read_to_string(folder.join(QUARANTINE_MARKER))
+            .is_ok_and(|text| text.lines().any(|line| line == belongs_in(quarantine)))
+    };
+    // A marker on the real path is of an exchange that did not come to its rename.
+    let moved = !marked(data_dir) && (marked(restored) || marked(quarantine));
+    let filled = vacant && !restored.exists() && !is_vacant(data_dir)?;
+    Ok(if moved || filled { Placed::Exchanged } else { Placed::Before })
+}
+
+/// Brings the old content from where the exchange left it into quarantine; does nothing where that is done.
+pub fn finish(data_dir: &Path, restored: &Path, quarantine: &Path) -> Result<(), RecoveryError> {
+    if restored.symlink_metadata().is_ok() {
+        renameat_with(CWD, restored, CWD, quarantine, RenameFlags::NOREPLACE)
+            .map_err(|e| RecoveryError::io("move to quarantine", restored)(e.into()))?;
+    }
     sync_folder_of(data_dir).map_err(RecoveryError::io("sync the folder of", data_dir))?;
+    if quarantine.symlink_metadata().is_err() {
+        return Ok(());
+    }
     disarm(quarantine)
+}
+
+/// The line of the marker that tells this quarantine from any other.
+fn belongs_in(quarantine: &Path) -> String {
+    format!("Its place is {}.", quarantine.display())
 }
 
 /// Takes away what a server needs to start.
@@ -155,6 +235,50 @@ mod tests {
         assert!(!quarantine.join(CONTROL).exists() && !new.exists());
         assert!(fs::read_to_string(quarantine.join(QUARANTINE_MARKER)).unwrap().contains("a test"));
         assert!(!live.join(QUARANTINE_MARKER).exists());
+    }
+
+    #[test]
+    fn an_exchange_cut_off_anywhere_is_known_and_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let live = cluster(dir.path(), "main", "old");
+        let (new, quarantine) = names(&live, "op1");
+        let state = || placed(&live, &new, &quarantine, false).unwrap();
+        cluster(dir.path(), new.file_name().unwrap().to_str().unwrap(), "new");
+        assert_eq!(state(), Placed::Before);
+        // Another operation's marker in the restored content says nothing.
+        fs::write(new.join(QUARANTINE_MARKER), "Its place is /elsewhere.\n").unwrap();
+        fs::write(live.join(QUARANTINE_MARKER), belongs_in(&quarantine)).unwrap();
+        assert_eq!(state(), Placed::Before, "marked, not moved");
+        fs::rename(&live, dir.path().join("x")).unwrap();
+        fs::rename(&new, &live).unwrap();
+        fs::rename(dir.path().join("x"), &new).unwrap();
+        assert_eq!(state(), Placed::Exchanged, "moved, not in quarantine");
+        for _ in 0..2 {
+            finish(&live, &new, &quarantine).unwrap();
+            assert_eq!(state(), Placed::Exchanged);
+            assert_eq!(fs::read(quarantine.join(CONTROL_ASIDE)).unwrap(), b"old");
+        }
+    }
+
+    #[test]
+    fn where_nothing_stands_the_copy_is_put_in_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let live = dir.path().join("main");
+        let (new, quarantine) = names(&live, "op1");
+        for made in [false, true] {
+            if made {
+                fs::remove_file(live.join(CONTROL)).unwrap();
+                fs::remove_dir(live.join("global")).unwrap();
+            }
+            cluster(dir.path(), new.file_name().unwrap().to_str().unwrap(), "new");
+            check(&live, "op1").unwrap();
+            assert_eq!(placed(&live, &new, &quarantine, true).unwrap(), Placed::Before);
+            exchange(&live, &new, &quarantine, "", &current(&Users::new())).unwrap();
+            assert_eq!(fs::read(live.join(CONTROL)).unwrap(), b"new");
+            assert_eq!(placed(&live, &new, &quarantine, true).unwrap(), Placed::Exchanged);
+            finish(&live, &new, &quarantine).unwrap();
+            assert!(!quarantine.exists());
+        }
     }
 
     #[test]

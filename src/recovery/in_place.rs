@@ -8,12 +8,17 @@
 mod beside;
 mod real_path;
 mod run;
+mod settle;
+mod watch;
 
 use super::closed::Closed;
 use super::exchange;
+use super::kept::{Kept, State};
+use super::recover::Asker;
 use super::source::Source;
-use crate::base::{Report, Timeline};
+use crate::base::{Kind, Report, Timeline};
 use crate::cluster::binaries::Binaries;
+use crate::cluster::owner::Account;
 use crate::model::op::{Cancel, Sink};
 use crate::model::target;
 use run::Run;
@@ -45,7 +50,8 @@ pub struct Spec {
 /// Where to recover to, on a timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Where replay stops. It must be able to pause there, which it cannot at the end of the archive.
+    /// Where replay stops. It cannot pause at the end of the log: that is recovered to as the position of the last
+    /// record found there.
     pub at: target::Target,
     /// Stop just before it instead of just after.
     pub exclusive: bool,
@@ -106,6 +112,46 @@ pub struct Recovered {
     pub to_rebuild: Vec<PathBuf>,
 }
 
+/// What makes a recovery one that another worker can go on with, and that may ask a person.
+pub struct Durable<'a> {
+    /// Where it is written down how far it has come.
+    pub record: PathBuf,
+    /// What stands there.
+    pub kept: Kept,
+    /// The account that owns the cluster.
+    pub owner: Account,
+    /// Who is asked at the pause before promotion; nobody if nothing.
+    pub asker: Option<&'a dyn Asker>,
+}
+
+/// The steps in their order, as they are told; `asks`: a person decides at the pause.
+pub fn steps(asks: bool) -> Vec<&'static str> {
+    let before = [
+        "check layout",
+        "stop writers",
+        "archive last WAL",
+        "prove target",
+        "save WAL",
+        "stop",
+        "restore copy",
+        "replay",
+        "verify",
+    ];
+    let after = [
+        "stop copy",
+        "exchange",
+        "start closed",
+        "promote",
+        "verify writes",
+        "clean settings",
+        "open",
+        "first write",
+        "prove archive",
+        "first backup",
+    ];
+    before.into_iter().chain(asks.then_some("decide")).chain(after).collect()
+}
+
 /// Recovers in place to the first of `targets` at which the service's check is right; they are tried in order,
 /// each earlier than the one before.
 pub fn recover(
@@ -116,44 +162,56 @@ pub fn recover(
     sink: &dyn Sink,
     cancel: &Cancel,
 ) -> Result<Recovered, Report> {
-    let mut run = Run::new(spec, source, service, sink, cancel)?;
-    let result = run.all(targets);
-    result.map_err(|error| run.state.explain(spec, error.into()))
+    go(Run::new(spec, source, service, sink, cancel, None)?, spec, targets)
 }
 
-/// How far a recovery has come, for whoever must go on by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// The old cluster serves or can serve.
-    Untouched,
-    /// The old cluster is stopped, its directory unchanged.
-    Stopped,
-    /// The restored directory stands on the real path.
-    Exchanged,
-    /// And is promoted.
-    Promoted,
+/// As [`recover`], from wherever an earlier worker of the same operation left it: what it wrote down and what stands
+/// on disk decide together what is still to be done.
+pub fn recover_durably(
+    spec: &Spec,
+    targets: &[Target],
+    source: &Source,
+    service: &dyn Service,
+    durable: Durable<'_>,
+    sink: &dyn Sink,
+    cancel: &Cancel,
+) -> Result<Recovered, Report> {
+    go(Run::new(spec, source, service, sink, cancel, Some(durable))?, spec, targets)
 }
 
-impl State {
-    fn explain(self, spec: &Spec, report: Report) -> Report {
-        let data_dir = spec.data_dir.display();
-        let (restored, quarantine) = exchange::names(&spec.data_dir, &spec.operation);
-        let (restored, quarantine) = (restored.display(), quarantine.display());
-        match self {
-            Self::Untouched => report.hint(format!(
-                "nothing was changed: the cluster in {data_dir} is as it was, its writers are stopped"
-            )),
-            Self::Stopped => report.hint(format!(
-                "the old cluster is stopped and unchanged in {data_dir}: starting it brings the old state back; \
-                 what was restored is in {restored}"
-            )),
-            Self::Exchanged => report.hint(format!(
-                "the restored cluster is on {data_dir}, not yet promoted; the old one is in {quarantine}"
-            )),
-            Self::Promoted => report.hint(format!(
-                "the restored cluster is on {data_dir} and promoted; what is left: clean its settings, open it, \
-                 prove its archive, back it up; the old one is in {quarantine}"
-            )),
+fn go(mut run: Run<'_>, spec: &Spec, targets: &[Target]) -> Result<Recovered, Report> {
+    run.all(targets).map_err(|error| {
+        let report = Report::from(error);
+        if report.kind == Kind::Cancelled {
+            run.leave_nothing_running();
         }
+        explain(run.kept.state, spec, report)
+    })
+}
+
+/// Says how far it has come, for whoever must go on by hand.
+fn explain(state: State, spec: &Spec, report: Report) -> Report {
+    let data_dir = spec.data_dir.display();
+    let (restored, quarantine) = exchange::names(&spec.data_dir, &spec.operation);
+    let (restored, quarantine) = (restored.display(), quarantine.display());
+    match state {
+        State::Untouched => report.hint(format!(
+            "nothing was changed: the cluster in {data_dir} is as it was; its writers may have been stopped"
+        )),
+        State::Stopped | State::Restored | State::Verified => report.hint(format!(
+            "the old cluster is stopped and unchanged in {data_dir}: starting it brings the old state back; \
+             what was restored is in {restored}"
+        )),
+        State::Exchanged => report.hint(format!(
+            "the restored cluster is on {data_dir}, not yet promoted; the old one is in {quarantine}"
+        )),
+        State::Promoted | State::Cleaned => report.hint(format!(
+            "the restored cluster is on {data_dir} and promoted; what is left: clean its settings, open it, \
+             prove its archive, back it up; the old one is in {quarantine}"
+        )),
+        State::Opened | State::Served | State::Archived | State::Done => report.hint(format!(
+            "the restored cluster runs on {data_dir} as it is served; what is left: see that the application \
+             writes and that its WAL is archived, and back it up; the old one is in {quarantine}"
+        )),
     }
 }

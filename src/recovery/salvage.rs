@@ -26,18 +26,14 @@ pub struct Saved {
     pub recycled: usize,
 }
 
-/// Copies what the archive does not have from `data_dir`'s `pg_wal` into the folder `to`, which is made and given to
-/// `owner`, who reads it when WAL is fetched.
-///
-/// Run again, it copies what has changed since.
-pub fn save_wal(data_dir: &Path, to: &Path, owner: &Account) -> Result<Saved, RecoveryError> {
-    make_folder(to, owner)?;
+/// Looks what the archive does not have in `data_dir`'s `pg_wal`, and how many bytes that are. Writes nothing.
+pub fn look(data_dir: &Path) -> Result<(Saved, u64), RecoveryError> {
     let wal = data_dir.join("pg_wal");
     let mut saved = Saved::default();
     let entries = match fs::read_dir(&wal) {
         Ok(entries) => entries,
         // A wiped data directory has nothing to save.
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(saved),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((saved, 0)),
         Err(e) => return Err(RecoveryError::io("list", &wal)(e)),
     };
     let mut needed = 0;
@@ -56,10 +52,21 @@ pub fn save_wal(data_dir: &Path, to: &Path, owner: &Account) -> Result<Saved, Re
     let size =
         |segment: &WalSegment| fs::metadata(wal.join(segment.to_string())).map_or(0, |meta| meta.len());
     needed += saved.segments.iter().map(size).sum::<u64>();
-    check_space(to, needed)?;
     saved.segments.sort_unstable();
     saved.unarchived.sort_unstable();
     saved.histories.sort_unstable();
+    Ok((saved, needed))
+}
+
+/// Copies what the archive does not have from `data_dir`'s `pg_wal` into the folder `to`, which is made and given to
+/// `owner`, who reads it when WAL is fetched.
+///
+/// Run again, it copies what has changed since.
+pub fn save_wal(data_dir: &Path, to: &Path, owner: &Account) -> Result<Saved, RecoveryError> {
+    make_folder(to, owner)?;
+    let (saved, needed) = look(data_dir)?;
+    check_space(to, needed)?;
+    let wal = data_dir.join("pg_wal");
     let names = saved.segments.iter().map(ToString::to_string).chain(saved.histories.iter().cloned());
     for name in names {
         copy(&wal.join(&name), &to.join(&name), owner)?;

@@ -2,16 +2,16 @@
 //!
 //! Plans and asks; what it restores is a plan of the engine, proven before anything is written.
 
+use super::exchange::is_vacant;
 use super::in_place::Target;
-use crate::base::{Report, Result, Timeline, WalSegment};
+use crate::base::{BackupLabel, Report, Result, Timeline, WalSegment};
 use crate::cluster::recovery_settings::RestoreCommand;
 use crate::config::Settings;
 use crate::engine::repositories::Repositories;
 use crate::engine::restore::{Maps, Plan, ProofDepth, Request};
 use crate::model::op::Cancel;
-use crate::model::target::{Recovery, TargetAction, TimelineChoice};
+use crate::model::target::{Recovery, Target as End, TargetAction, TimelineChoice};
 use crate::repo::{Archive, ArchiveId, Found};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The repositories of one stanza, and how PostgreSQL fetches from them.
@@ -21,6 +21,7 @@ pub struct Source {
     repositories: Repositories,
     process_max: usize,
     command: RestoreCommand,
+    set: Option<BackupLabel>,
 }
 
 impl Source {
@@ -34,7 +35,18 @@ impl Source {
             return Err(Report::usage("no repository is configured").hint("set repo1-path"));
         }
         let process_max = settings.number("process-max").and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
-        Ok(Self { stanza, repositories, process_max, command })
+        Ok(Self { stanza, repositories, process_max, command, set: None })
+    }
+
+    /// Restores from this set instead of the newest that will do.
+    #[must_use]
+    pub fn with_set(self, set: Option<BackupLabel>) -> Self {
+        Self { set, ..self }
+    }
+
+    /// The stanza.
+    pub fn stanza(&self) -> &str {
+        &self.stanza
     }
 
     /// Plans the restore into `into` for a pause at `target`, and proves that it will be reached.
@@ -48,15 +60,32 @@ impl Source {
         again: bool,
         cancel: &Cancel,
     ) -> Result<Plan> {
+        let timeline = TimelineChoice::Number(target.timeline);
+        let wish = Wish { at: &target.at, exclusive: target.exclusive, timeline, depth: ProofDepth::Scan };
+        self.plan_for(into, salvage, &wish, again, &[], cancel)
+    }
+
+    /// As [`Source::plan`], for what a person only looks at: refusals named in `accept` become warnings that end with
+    /// that name.
+    pub fn plan_for(
+        &self,
+        into: &Path,
+        salvage: &Path,
+        wish: &Wish<'_>,
+        again: bool,
+        accept: &[&str],
+        cancel: &Cancel,
+    ) -> Result<Plan> {
         let request = Request {
             stanza: self.stanza.clone(),
             data_dir: into.to_owned(),
-            set: None,
+            set: self.set.clone(),
             recovery: Recovery::To {
-                target: target.at.clone(),
-                exclusive: target.exclusive,
+                target: wish.at.clone(),
+                exclusive: wish.exclusive,
                 action: Some(TargetAction::Pause),
-                timeline: Some(TimelineChoice::Number(target.timeline)),
+                // The end of a backup lies on the backup's own timeline.
+                timeline: Some(wish.timeline).filter(|_| *wish.at != End::Immediate),
             },
             recovery_options: Vec::new(),
             archiving_off: false,
@@ -66,11 +95,17 @@ impl Source {
             db_include: Vec::new(),
             db_exclude: Vec::new(),
             process_max: self.process_max,
-            prove: Some(ProofDepth::Scan),
-            accept: BTreeSet::new(),
+            prove: Some(wish.depth),
+            accept: accept.iter().map(|&guard| guard.to_owned()).collect(),
             restore_command: self.command_for(into, salvage),
         };
         Plan::build(request, &self.repositories, cancel)
+    }
+
+    /// The end of the archived log as a target at which replay can pause: the last record that means something.
+    pub fn end(&self, into: &Path, salvage: &Path, target: &Target, cancel: &Cancel) -> Result<End> {
+        let plan = self.plan(into, salvage, target, !is_vacant(into)?, cancel)?;
+        Ok(end_of(&plan))
     }
 
     fn command_for(&self, data_dir: &Path, salvage: &Path) -> RestoreCommand {
@@ -98,6 +133,29 @@ impl Source {
             }
         }
         Ok(true)
+    }
+}
+
+/// Where a recovery is to end, as it is asked of [`Source::plan_for`].
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// The target.
+    pub at: &'a End,
+    /// Stop just before it.
+    pub exclusive: bool,
+    /// The timeline to follow.
+    pub timeline: TimelineChoice,
+    /// How much is read to prove it.
+    pub depth: ProofDepth,
+}
+
+/// The end of the log that a plan for [`End::End`] has read, as a target; a log that ends with the backup is
+/// recovered to the backup's end.
+pub fn end_of(plan: &Plan) -> End {
+    let last = plan.proof.as_ref().and_then(|proof| proof.last_record);
+    match last {
+        Some(lsn) if plan.manifest.lsn_stop.is_none_or(|consistent| lsn >= consistent) => End::Lsn(lsn),
+        _ => End::Immediate,
     }
 }
 

@@ -121,6 +121,8 @@ pub struct Outcome {
     pub parameters: Option<Parameters>,
     /// Transactions prepared but not decided at the stop.
     pub prepared: Vec<Prepared>,
+    /// Where the last replayed record with a meaning begins: nothing behind it changes what is recovered.
+    pub last_record: Option<Lsn>,
 }
 
 impl Outcome {
@@ -164,6 +166,7 @@ impl Simulation {
             effects: Vec::new(),
             parameters: None,
             prepared: Vec::new(),
+            last_record: None,
         };
         let effects = Effects::default();
         Self { target, consistent_at, begun: false, effects, outcome, replayed_to: Lsn::ZERO }
@@ -252,6 +255,7 @@ impl Simulation {
 
     fn replay(&mut self, record: &Record) {
         self.replayed_to = record.end_lsn;
+        self.outcome.last_record = Some(record.lsn);
         self.look(record);
         self.effects.take(record);
         match &record.happening {

@@ -6,10 +6,10 @@ use crate::common::servers::{self, Primary, STANZA};
 use crate::common::tree::{self, Tree};
 use crate::common::{Case, Run, stand_in, work_root};
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bytes the restored cluster must have at least: with less, a kill hardly ever hits the copy itself.
 const BYTES: u64 = 300 << 20;
@@ -76,23 +76,33 @@ fn result(case: &Case) -> Tree {
     tree
 }
 
-/// Starts a restore and kills it after a while; gives whether it was still running.
-fn killed_after(case: &Case, time: Duration) -> bool {
+/// Starts a restore and kills it once this many bytes are in the target; gives whether it was still running.
+fn killed_at(case: &Case, bytes: u64) -> bool {
     let mut command = case.restore_command();
     let mut child = command.args(ARGUMENTS).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    sleep(time);
+    while size_of(&case.dest()) < bytes && child.try_wait().unwrap().is_none() {
+        sleep(Duration::from_millis(2));
+    }
     let running = child.try_wait().unwrap().is_none();
     child.kill().unwrap();
     let _status = child.wait().unwrap();
     running
 }
 
+/// The sizes of all files below a folder, as they are while somebody writes there.
+fn size_of(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => size_of(&entry.path()),
+        meta => meta.map_or(0, |meta| meta.len()),
+    };
+    entries.map(size).sum()
+}
+
 #[test]
 fn at_random_moments_and_run_again() {
     let Some(case) = case() else { return };
-    let begun = Instant::now();
     let first = restore(&case);
-    let clean_time = begun.elapsed();
     let wanted = result(&case);
     let bytes: u64 = wanted.values().filter_map(|entry| entry.size.parse::<u64>().ok()).sum();
     assert!(bytes >= BYTES, "only {bytes} bytes");
@@ -106,10 +116,8 @@ fn at_random_moments_and_run_again() {
     for turn in 0..kills {
         case.fresh();
         // Anywhere in its own slice, so that every part of a restore is hit.
-        let within = f64::from(u32::try_from(random.below(1000)).unwrap()) / 1000.0;
-        let fraction = (f64::from(turn) + within) / f64::from(kills);
-        let running = killed_after(&case, clean_time.mul_f64(fraction));
-        if !running {
+        let aim = u64::from(turn) * bytes / u64::from(kills) + random.below(bytes / u64::from(kills));
+        if !killed_at(&case, aim) {
             continue;
         }
         hit += 1;
@@ -118,9 +126,9 @@ fn at_random_moments_and_run_again() {
             tree::list(&case.dest()).values().filter_map(|entry| entry.size.parse::<u64>().ok()).sum::<u64>();
         let run = restore(&case);
         let differences = tree::differences(&wanted, &result(&case));
-        assert!(differences.is_empty(), "killed at {fraction:.2}: {differences:#?}\n{run}");
+        assert!(differences.is_empty(), "killed at {aim} bytes: {differences:#?}\n{run}");
         let reused = run.json()["bytes_reused"].as_u64().unwrap();
-        eprintln!("killed at {fraction:.2} of {clean_time:.2?}: {there} bytes were there, {reused} reused");
+        eprintln!("killed at {aim} of {bytes} bytes: {there} were there, {reused} reused");
         assert!(there < bytes / 4 || reused > 0, "nothing reused of {there} bytes\n{run}");
     }
     assert!(hit * 2 >= kills, "only {hit} of {kills} kills hit a running restore");
@@ -132,14 +140,13 @@ fn another_request_does_not_take_over_a_killed_one() {
     if stand_in() {
         return;
     }
-    let begun = Instant::now();
     restore(&case);
-    let clean_time = begun.elapsed();
+    let bytes = size_of(&case.dest());
     let mut running = false;
     for divisor in [2, 3, 4, 6] {
         case.fresh();
-        running = killed_after(&case, clean_time / divisor);
-        if running && fs::read_dir(case.pgdata()).unwrap().next().is_some() {
+        running = killed_at(&case, bytes / divisor);
+        if running {
             break;
         }
     }

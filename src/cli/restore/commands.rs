@@ -1,5 +1,6 @@
 //! The commands that do by hand what a plan says, for the operator to keep.
 
+use crate::base::shell::quoted;
 use crate::cli::Call;
 use crate::engine::restore::PlanView;
 
@@ -21,26 +22,4 @@ pub(super) fn exact(call: &Call, view: &PlanView) -> Vec<String> {
         ));
     }
     commands
-}
-
-/// One word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn words_survive_the_shell() {
-        assert_eq!(quoted("--type=time"), "--type=time");
-        assert_eq!(quoted("--target=2026-11-21 01:06:03+00"), "'--target=2026-11-21 01:06:03+00'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-    }
 }

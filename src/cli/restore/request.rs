@@ -6,7 +6,6 @@ use crate::cluster::recovery_settings::RestoreCommand;
 use crate::config::Origin;
 use crate::engine::restore::{Maps, ProofDepth, Request};
 use crate::model::target::{Recovery, Target, TargetAction, TimelineChoice};
-use std::path::Path;
 
 /// Reads the request out of a call.
 pub(super) fn from_call(call: &Call) -> Result<Request> {
@@ -40,7 +39,7 @@ pub(super) fn from_call(call: &Call) -> Result<Request> {
         process_max,
         prove: depth(call)?,
         accept: call.accept.iter().cloned().collect(),
-        restore_command: restore_command(call, &stanza, &cluster.path)?,
+        restore_command: fetch_command(call, &stanza)?.option("pg1-path", cluster.path.to_string_lossy()),
         stanza,
     })
 }
@@ -134,14 +133,14 @@ fn depth(call: &Call) -> Result<Option<ProofDepth>> {
 }
 
 /// A passphrase that lives in the operator's shell makes the restore succeed and the server's first fetch fail.
-pub(super) fn passphrase_survives(call: &Call, request: &Request) -> Result<()> {
+pub(in crate::cli) fn passphrase_survives(call: &Call) -> Result<()> {
     let settings = &call.settings;
     let from_shell =
         settings.repos().iter().find_map(|repo| match settings.origin_at("repo-cipher-pass", repo.key) {
             Origin::Environment(variable) if repo.cipher_pass.is_some() => Some((repo.key, variable)),
             _ => None,
         });
-    let Some((key, variable)) = from_shell.filter(|_| request.fetches()) else { return Ok(()) };
+    let Some((key, variable)) = from_shell else { return Ok(()) };
     Err(Report::refused(
         "passphrase-environment",
         format!(
@@ -157,13 +156,12 @@ pub(super) fn passphrase_survives(call: &Call, request: &Request) -> Result<()> 
 const LOCATING: [&str; 4] = ["config", "repo", "lock-path", "spool-path"];
 
 /// The command PostgreSQL will fetch WAL with: this program, by its absolute path, with what is needed to find the
-/// same repository again from the data directory.
-fn restore_command(call: &Call, stanza: &str, data_dir: &Path) -> Result<RestoreCommand> {
+/// same repository again from a data directory, which is still to be named.
+pub(in crate::cli) fn fetch_command(call: &Call, stanza: &str) -> Result<RestoreCommand> {
     let program = std::env::current_exe()
         .and_then(|path| path.canonicalize())
         .map_err(|error| Report::failed(format!("cannot tell where this program is: {error}")))?;
-    let mut command =
-        RestoreCommand::new(program).option("pg1-path", data_dir.to_string_lossy()).option("stanza", stanza);
+    let mut command = RestoreCommand::new(program).option("stanza", stanza);
     for given in call.settings.effective() {
         let by_hand = matches!(given.origin, Origin::CommandLine | Origin::Environment(_));
         let locating = LOCATING.iter().any(|prefix| given.option.starts_with(prefix));
@@ -191,6 +189,7 @@ fn from_anywhere(option: &str, value: String) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn a_configuration_named_from_here_is_found_from_the_data_directory() {

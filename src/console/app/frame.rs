@@ -4,7 +4,7 @@ use super::{App, SMALLEST};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::modal::Canvas;
 use crate::console::theme::{State, Theme};
-use crate::console::widgets::{beside, clock, elapsed, put, width};
+use crate::console::widgets::{beside, clock, cut, duration, elapsed, put, width};
 use crate::model::board::DataDirFacts;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -53,7 +53,7 @@ impl App {
 
     /// Which cluster, in which environment, and the clocks. What does not fit goes, the least important first.
     fn header(&self, area: Rect, buffer: &mut Buffer) {
-        let clocks = self.clocks();
+        let clocks = self.clocks(area.width);
         let room = usize::from(area.width).saturating_sub(clocks.width() + 2);
         let identity = &self.model.board.identity;
         let who = identity.stanza.as_deref().unwrap_or("no stanza");
@@ -72,9 +72,15 @@ impl App {
         if identity.read_only {
             parts.push((2, Span::styled("READ-ONLY", self.theme.state(State::Late))));
         }
-        while parts.len() > 1 && parts.iter().map(|(_, span)| span.width() + 3).sum::<usize>() > room + 3 {
+        let taken = |parts: &[(u8, Span<'_>)]| parts.iter().map(|(_, span)| span.width() + 3).sum::<usize>();
+        while taken(&parts) > room + 3 && parts.iter().any(|(rank, _)| *rank > 2) {
             let least = parts.iter().map(|(rank, _)| *rank).max();
             parts.retain(|(rank, _)| Some(*rank) != least);
+        }
+        // The environment and whether anything can be done stay whatever the cluster is called.
+        let others = taken(&parts[1..]);
+        if taken(&parts) > room + 3 {
+            parts[0].1.content = cut(&parts[0].1.content, room.saturating_sub(others)).into();
         }
         let mut spans: Vec<Span<'_>> = Vec::new();
         for (_, span) in parts {
@@ -93,7 +99,7 @@ impl App {
     }
 
     /// The clock of the open incident, and the time.
-    fn clocks(&self) -> Line<'static> {
+    fn clocks(&self, columns: u16) -> Line<'static> {
         let mut spans = Vec::new();
         if let Some(incident) = &self.model.board.incident {
             let view = self.model.incident.as_ref().filter(|view| view.id == incident.id);
@@ -106,13 +112,14 @@ impl App {
                 (false, true) => self.theme.state(State::Ok),
                 (false, false) => Style::new(),
             };
-            let text = format!("RTO {} of {}", hours(ms / 1000), hours(target_s));
+            let text = format!("RTO {} of {}", hours(ms / 1000), duration(target_s.saturating_mul(1000)));
             spans.push(Span::styled(text, style.patch(self.theme.strong())));
             spans.push(Span::raw("  "));
         }
         spans.push(Span::raw(format!("{} UTC", clock(self.model.now))));
         let local = beside(self.model.now, self.model.zone);
-        if !local.is_empty() {
+        // Where it is narrow the incident's clock and the environment's label need the room more.
+        if !local.is_empty() && (self.model.board.incident.is_none() || columns >= 100) {
             spans.push(Span::styled(format!(" ({local})"), self.theme.dim()));
         }
         Line::from(spans)
@@ -150,11 +157,14 @@ fn footer(bindings: &[Binding], theme: Theme, area: Rect, buffer: &mut Buffer) {
     let shown: Vec<&Binding> = fitting(bindings, usize::from(area.width));
     let mut spans = Vec::new();
     for binding in shown {
+        if !spans.is_empty() {
+            spans.push(Span::raw("  "));
+        }
         let enabled = binding.disabled.is_none();
         let key = binding.keys.first().map(ToString::to_string).unwrap_or_default();
         spans.push(Span::styled(key, if enabled { theme.focus() } else { theme.dim() }));
         let label = if enabled { Style::new() } else { theme.dim() };
-        spans.push(Span::styled(format!(" {}  ", binding.label), label));
+        spans.push(Span::styled(format!(" {}", binding.label), label));
     }
     put(buffer, area, Line::from(spans));
 }

@@ -1,7 +1,7 @@
 //! A proof as it is shown: numbers and sentences.
 
 use super::{Listing, Placed, Question, Reading};
-use crate::base::{Bytes, WalSegmentSize};
+use crate::base::{Bytes, Lsn, WalSegmentSize};
 use crate::engine::restore::ProofDepth;
 use crate::model::target::Target;
 use crate::wal::stop::{Effect, EffectKind};
@@ -38,6 +38,9 @@ pub struct Proof {
     /// What is wrong with the archive behind the stop, where recovery must not read: a server from 15 on reads ahead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble_behind: Option<String>,
+    /// Where the last record with a meaning that was read begins; a recovery that stops after it misses nothing.
+    #[serde(skip)]
+    pub last_record: Option<Lsn>,
 }
 
 /// The record at which recovery stops.
@@ -115,6 +118,7 @@ impl Proof {
             parameters,
             target: question.target.to_string(),
             trouble_behind: None,
+            last_record: outcome.and_then(|o| o.last_record),
         }
     }
 

@@ -1,27 +1,27 @@
 //! One recovery under way: its order, its steps, what it has learnt so far.
 
-use super::{Phase, Recovered, Service, Spec, State, Target};
-use crate::base::Report;
+use super::{Durable, Phase, Recovered, Service, Spec, State, Target};
 use crate::base::files::atomic_replace;
+use crate::base::{Report, Timeline};
 use crate::cluster::configuration::{DEBIAN_CLUSTERS, outside_file};
+use crate::cluster::lock_file::LockFile;
 use crate::cluster::owner::{Account, Users, owner_of};
-use crate::cluster::pace::Pace;
-use crate::cluster::recovery_settings::ConfLine;
 use crate::cluster::running::{Running, look};
-use crate::cluster::server::{Observation, Server};
+use crate::cluster::server::Server;
 use crate::cluster::sql::{Address, Sql};
 use crate::engine::restore::Plan;
-use crate::model::op::{Cancel, Event, Sink};
+use crate::model::op::{Cancel, Event, Mark, Sink};
 use crate::recovery::closed::{Closed, HBA};
+use crate::recovery::kept::Kept;
+use crate::recovery::recover::Asker;
 use crate::recovery::source::Source;
 use crate::recovery::{RecoveryError, exchange, give, make_folder};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to stop.
 pub(super) const STOP_LIMIT: Duration = Duration::from_secs(300);
-/// How long replay stands still before the operator is told.
-const STANDING_WARNING: Duration = Duration::from_secs(15);
 
 pub(super) struct Run<'a> {
     pub(super) spec: &'a Spec,
@@ -39,12 +39,11 @@ pub(super) struct Run<'a> {
     pub(super) server: Option<Server>,
     /// The restore that is proven and not yet carried out.
     pub(super) plan: Option<Plan>,
-    /// Settings the log to be replayed demands, at least.
-    pub(super) demanded: Vec<(&'static str, u32)>,
-    /// What the restore wrote into `postgresql.auto.conf`.
-    pub(super) written: Vec<ConfLine>,
+    /// Everything another worker must know.
+    pub(super) kept: Kept,
+    record: Option<PathBuf>,
+    pub(super) asker: Option<&'a dyn Asker>,
     pub(super) phases: Vec<Phase>,
-    pub(super) state: State,
 }
 
 impl<'a> Run<'a> {
@@ -54,12 +53,17 @@ impl<'a> Run<'a> {
         service: &'a dyn Service,
         sink: &'a dyn Sink,
         cancel: &'a Cancel,
+        durable: Option<Durable<'a>>,
     ) -> Result<Self, RecoveryError> {
         let users = Users::new();
-        let owner = owner_of(&spec.data_dir, &users)?;
+        let (kept, record, asker, owner) = match durable {
+            Some(durable) => (durable.kept, Some(durable.record), durable.asker, durable.owner),
+            None => (Kept::default(), None, None, owner_of(&spec.data_dir, &users)?),
+        };
         let (restored, quarantine) = exchange::names(&spec.data_dir, &spec.operation);
         for folder in [&spec.work_dir, &spec.closed_sockets] {
             make_folder(folder, &owner)?;
+            belongs_to(folder, &owner)?;
         }
         let hba_file = spec.work_dir.join("closed_hba.conf");
         atomic_replace(&hba_file, HBA.as_bytes(), 0o600).map_err(RecoveryError::io("write", &hba_file))?;
@@ -81,46 +85,94 @@ impl<'a> Run<'a> {
             saved_wal: spec.work_dir.join("saved_wal"),
             server: None,
             plan: None,
-            demanded: Vec::new(),
-            written: Vec::new(),
+            kept,
+            record,
+            asker,
             phases: Vec::new(),
-            state: State::Untouched,
         })
     }
 
     pub(super) fn all(&mut self, targets: &[Target]) -> Result<Recovered, RecoveryError> {
-        let first = targets.first().ok_or_else(|| Report::failed("there is no target to recover to"))?;
-        self.step("check layout", |run| {
-            exchange::check(&run.spec.data_dir, &run.spec.operation).map(|()| String::new())
-        })?;
-        self.step("stop writers", |run| Ok(run.service.stop_writers()?))?;
-        self.step("archive last WAL", Self::archive_last_wal)?;
-        self.step("prove target", |run| run.prove(first, false))?;
-        self.step("save WAL", Self::save_wal)?;
-        self.step("stop", Self::stop_all)?;
-        let (target, tries) = self.restore_until_right(targets)?;
-        self.step("exchange", |run| run.exchange(&target))?;
-        let data_dir = self.spec.data_dir.clone();
-        self.step("start closed", |run| run.start_paused(&data_dir))?;
-        let timeline = self.step_with("promote", Self::promote)?;
-        self.step("verify writes", Self::verify_writes)?;
-        self.step("clean settings", Self::clean_settings)?;
-        self.step("open", |run| {
-            run.stop_closed()?;
-            Ok(run.service.open()?)
-        })?;
-        self.step("first write", |run| Ok(run.service.first_write()?))?;
-        self.step("prove archive", |run| run.prove_archive(timeline))?;
-        self.step("first backup", |run| Ok(run.service.first_backup()?))?;
+        if targets.is_empty() {
+            return Err(Report::failed("there is no target to recover to").into());
+        }
+        self.settle()?;
+        if self.kept.state < State::Exchanged {
+            self.until_exchanged(targets)?;
+        }
+        let target = targets
+            .get(self.kept.tried)
+            .ok_or_else(|| Report::failed("the recovery was begun with other targets than these"))?;
+        let timeline = self.until_opened(target)?;
+        self.until_done(timeline)?;
         Ok(Recovered {
             phases: std::mem::take(&mut self.phases),
-            target,
-            tries,
+            target: target.clone(),
+            tries: self.kept.tried + 1,
             quarantine: self.quarantine.clone(),
             saved_wal: self.saved_wal.clone(),
             timeline,
             to_rebuild: self.spec.standbys.clone(),
         })
+    }
+
+    /// Everything that leaves the old data directory as it is.
+    fn until_exchanged(&mut self, targets: &[Target]) -> Result<(), RecoveryError> {
+        self.step("check layout", |run| {
+            exchange::check(&run.spec.data_dir, &run.spec.operation).map(|()| String::new())
+        })?;
+        // Repeated by every worker: after a reboot the old cluster and its writers may be back.
+        self.step("stop writers", |run| Ok(run.service.stop_writers()?))?;
+        self.step("archive last WAL", |run| run.archive_last_wal(targets))?;
+        if self.kept.state < State::Restored {
+            let target = targets.get(self.kept.tried).unwrap_or(&targets[0]);
+            self.step("prove target", |run| run.prove(target))?;
+        }
+        self.step("save WAL", Self::save_wal)?;
+        self.step("stop", Self::stop_all)?;
+        if self.kept.state < State::Verified {
+            self.restore_until_right(targets)?;
+        }
+        let target = targets.get(self.kept.tried).unwrap_or(&targets[0]);
+        self.step("exchange", |run| run.exchange(target))
+    }
+
+    fn until_opened(&mut self, target: &Target) -> Result<Timeline, RecoveryError> {
+        let data_dir = self.spec.data_dir.clone();
+        if self.kept.state < State::Promoted {
+            self.step("start closed", |run| run.start_paused(&data_dir, target, false))?;
+            self.step("promote", |run| run.promote(target))?;
+        } else if self.kept.state < State::Cleaned {
+            self.step("start closed", |run| run.start_promoted(target))?;
+        }
+        if self.kept.state < State::Cleaned {
+            self.step("verify writes", Self::verify_writes)?;
+            self.step("clean settings", Self::clean_settings)?;
+        }
+        if self.kept.state < State::Opened {
+            self.step("open", Self::open)?;
+            self.mark(Mark::AcceptingConnections);
+            self.reach(State::Opened)?;
+        }
+        let unknown = || RecoveryError::server(&data_dir, "its timeline after promotion is not known");
+        self.kept.timeline.ok_or_else(unknown)
+    }
+
+    fn until_done(&mut self, timeline: Timeline) -> Result<(), RecoveryError> {
+        if self.kept.state < State::Served {
+            self.step("first write", |run| Ok(run.service.first_write()?))?;
+            self.mark(Mark::ServiceBack);
+            self.reach(State::Served)?;
+        }
+        if self.kept.state < State::Archived {
+            self.step("prove archive", |run| run.prove_archive(timeline))?;
+            self.reach(State::Archived)?;
+        }
+        if self.kept.state < State::Done {
+            self.step("first backup", |run| Ok(run.service.first_backup()?))?;
+            self.reach(State::Done)?;
+        }
+        Ok(())
     }
 
     pub(super) fn step(
@@ -146,13 +198,48 @@ impl<'a> Run<'a> {
         Ok(value)
     }
 
-    pub(super) fn session(&self, sockets: &Path) -> Result<Sql, RecoveryError> {
-        Ok(Sql::connect(&self.address(sockets), Some(&self.owner))?)
+    pub(super) fn mark(&self, mark: Mark) {
+        self.sink.event(Event::Reached { mark });
     }
 
-    pub(super) fn address(&self, sockets: &Path) -> Address {
-        Address::socket(sockets, self.spec.port, &self.spec.superuser, "postgres")
+    /// Writes down what changed.
+    pub(super) fn keep(&mut self, change: impl FnOnce(&mut Kept)) -> Result<(), RecoveryError> {
+        change(&mut self.kept);
+        self.record.as_ref().map_or(Ok(()), |record| self.kept.save(record))
     }
+
+    /// Writes down that this much has happened.
+    pub(super) fn reach(&mut self, state: State) -> Result<(), RecoveryError> {
+        self.keep(|kept| kept.state = state)
+    }
+
+    /// A session with the closed server.
+    pub(super) fn closed_session(&self) -> Result<Sql, RecoveryError> {
+        Ok(Sql::connect(&self.closed_address(), Some(&self.owner))?)
+    }
+
+    pub(super) fn closed_address(&self) -> Address {
+        Address::socket(&self.closed.sockets, self.closed.port, &self.spec.superuser, "postgres")
+    }
+
+    /// A session with the server that runs as it is served: where it says it listens.
+    pub(super) fn serving_session(&self) -> Result<Sql, RecoveryError> {
+        let lock = LockFile::read(&self.spec.data_dir)?.and_then(Result::ok);
+        let told = lock.and_then(|lock| lock.socket_dir.zip(lock.port));
+        let (sockets, port) = told.unwrap_or_else(|| (self.spec.sockets.clone(), self.spec.port));
+        let address = Address::socket(sockets, port, &self.spec.superuser, "postgres");
+        Ok(Sql::connect(&address, Some(&self.owner))?)
+    }
+}
+
+/// A folder that somebody else made under this name could lead the server's socket to them.
+fn belongs_to(folder: &Path, owner: &Account) -> Result<(), RecoveryError> {
+    let meta = std::fs::symlink_metadata(folder).map_err(RecoveryError::io("look at", folder))?;
+    if meta.is_dir() && meta.uid() == owner.uid && meta.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    let why = format!("it is not a folder that only {} can write to", owner.name);
+    Err(RecoveryError::io("use", folder)(std::io::Error::other(why)))
 }
 
 pub(super) fn runs(data_dir: &Path) -> Result<bool, RecoveryError> {
@@ -166,19 +253,4 @@ pub(super) fn runs(data_dir: &Path) -> Result<bool, RecoveryError> {
 /// Ends the current segment; the name of the last one that has content.
 pub(super) fn switch_wal(session: &mut Sql) -> Result<String, RecoveryError> {
     Ok(session.value("SELECT pg_walfile_name(pg_switch_wal() - 1)")?.unwrap_or_default())
-}
-
-/// Tells once in a while that replay stands still, and what it waits for.
-pub(super) fn standing_report(sink: &dyn Sink) -> impl FnMut(&Observation, Pace) {
-    let mut told = Duration::ZERO;
-    move |seen, pace| match pace {
-        Pace::Standing { still } if still >= told + STANDING_WARNING => {
-            told = still;
-            let waits = seen.waits_for.as_deref().unwrap_or("nothing that can be seen");
-            let text = format!("replay has stood still for {} s, it waits for {waits}", still.as_secs());
-            sink.event(Event::Warning { text });
-        }
-        Pace::Standing { .. } => {}
-        _ => told = Duration::ZERO,
-    }
 }

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Makes the pictures of the README from the running program: a lab, a disaster, the console in tmux, its screens as SVG.
+# usage: assets/pictures.sh PROGRAM [FOLDER]      (needs tmux, Python 3, PostgreSQL, pgBackRest: `make setup`)
+set -euo pipefail
+
+program=$(realpath "$1")
+folder=$(realpath "${2:-$(dirname "${BASH_SOURCE[0]}")}")
+picture=$(realpath "$(dirname "${BASH_SOURCE[0]}")/picture.py")
+lab=$(mktemp -d /var/tmp/pgmayday-pictures-XXXXXX)
+server="pictures-$$"
+
+end() {
+    tmux -L "$server" kill-server 2>/dev/null || true
+    "$program" lab down --dir "$lab" >/dev/null 2>&1 || true
+    rm -rf "$lab"
+}
+trap end EXIT
+
+# As root the lab belongs to the account that may run PostgreSQL; the console is started as the same account.
+as_owner=()
+if ((EUID == 0)); then
+    as_owner=(setpriv --reuid=postgres --regid=postgres --init-groups)
+    chmod 755 "$lab"
+fi
+
+tmux_() { tmux -L "$server" "$@"; }
+screen() { tmux_ capture-pane -p -t pictures; }
+keys() { tmux_ send-keys -t pictures "$@"; sleep 0.4; }
+text() { tmux_ send-keys -t pictures -l "$1"; sleep 0.4; }
+
+# Waits until the screen holds the pattern.
+wait_for() {
+    for _ in $(seq 1 600); do
+        if screen | grep -qE "$1"; then return 0; fi
+        sleep 0.1
+    done
+    echo "waited in vain for '$1'; the screen is:" >&2
+    screen >&2
+    return 1
+}
+
+shot() {
+    tmux_ capture-pane -e -p -t pictures | python3 "$picture" >"$folder/$1.svg"
+    echo "$folder/$1.svg"
+}
+
+rmdir "$lab"
+"$program" lab up --dir "$lab" >/dev/null
+sleep 4
+"$program" lab break bad-update --dir "$lab" >/dev/null
+sleep 6
+
+tmux_ -f /dev/null new-session -d -x 100 -y 32 -s pictures \
+    "${as_owner[@]}" env TERM=xterm-256color PGMAYDAY_STATE="$lab/state" \
+    "$program" --config="$lab/pgbackrest.conf" --stanza=lab
+tmux_ set-option -g status off
+wait_for 'RECOVERY WINDOW'
+sleep 4
+shot board

@@ -1,0 +1,318 @@
+//! `pgmayday incident`: declare, note, close, and the evidence: list, show, report, verify.
+//!
+//! A front for the room of the same name; it judges nothing and touches no cluster.
+
+mod text;
+
+use super::Call;
+use super::command::{CommandSpec, Run};
+use super::output::{self, Output};
+use super::site::{actor, site, state};
+use crate::base::{Kind, Report, Result, TargetTime, Timestamp};
+use crate::config::EVERY_COMMAND;
+use crate::incident::report::{Document, markdown};
+use crate::incident::{Declaration, IncidentView, Incidents};
+use crate::journal::{Verification, Witness};
+use crate::model::board::Limits;
+use clap::{Arg, ArgMatches, Command};
+use serde::Serialize;
+
+pub(super) const SPEC: CommandSpec = CommandSpec {
+    name: "incident",
+    about: "Declare an incident, add to its journal, report and verify it",
+    long_about: "An incident is a journal: what was seen, decided, confirmed and done, by whom and when, each entry bound \
+                 to the one before. `declare` starts the clock, `note` adds a sentence, `close` ends it. `list` and \
+                 `show` read; `report` writes the evidence as Markdown or JSON; `verify` proves that no entry was \
+                 altered, removed or put in, and exits with 4 if one was. Without a name the open incident is meant, \
+                 else the newest one.",
+    options_of: EVERY_COMMAND,
+    reads_configuration: true,
+    own,
+    run: Run::Coded(run),
+    failure_exit: None,
+};
+
+/// The guard against two open incidents of one stanza.
+const OPEN: &str = "incident-open";
+
+fn own(command: Command) -> Command {
+    let id = || Arg::new("id").value_name("INCIDENT").help("which [default: the open one, else the newest]");
+    let which = || id().long("incident");
+    let option =
+        |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value).required(false);
+    let text = |help: &'static str| Arg::new("text").value_name("TEXT").required(true).help(help);
+    let part = |name: &'static str, about: &'static str| Command::new(name).about(about);
+    command
+        .subcommand_required(true)
+        .subcommand(part("list", "all incidents, newest first, with recovery times"))
+        .subcommand(part("show", "one incident: clocks, phases, every entry").arg(id()))
+        .subcommand(
+            part("report", "the evidence, for the post-mortem and the auditor").arg(id()).arg(
+                option("format", "FORM")
+                    .value_parser(["markdown", "json"])
+                    .help("markdown or json [default: markdown, json with --output=json]"),
+            ),
+        )
+        .subcommand(
+            part("verify", "prove that the journal is as it was written").arg(id()).arg(
+                option("witness", "SEQ:HASH").help("the end of the chain as it was written down elsewhere"),
+            ),
+        )
+        .subcommand(
+            part("declare", "start the clock")
+                .arg(option("reason", "TEXT").required(true).help("why, in one sentence"))
+                .arg(option("detected-at", "TIME").help("when the trouble was detected [default: now]")),
+        )
+        .subcommand(part("note", "write something down").arg(text("what")).arg(which()))
+        .subcommand(part("close", "end the incident").arg(text("what is to be said about it")).arg(which()))
+}
+
+fn run(call: &Call) -> Result<u8> {
+    let site = site(call)?;
+    let incidents = Incidents::new(state(call, &site)?);
+    let (verb, args) =
+        call.args.subcommand().ok_or_else(|| Report::usage("incident: what is to be done with it?"))?;
+    let desk = Desk { call, incidents, args };
+    match verb {
+        "list" => desk.list(),
+        "show" => desk.show(),
+        "report" => desk.report(),
+        "verify" => return desk.verify(),
+        "declare" => {
+            let stanza = stanza(call)?;
+            let expected = site.of(&stanza);
+            let limits = Limits::default();
+            desk.declare(&Declaration {
+                label: expected.label,
+                reason: plain(args, "reason")?,
+                detected_at: detected_at(args)?,
+                rto_s: expected.rto.map_or(limits.rto_s, |rto| rto.as_secs()),
+                rpo_s: expected.rpo.map_or(limits.rpo_s, |rpo| rpo.as_secs()),
+                stanza,
+            })
+        }
+        "note" => desk.note(),
+        _ => desk.close(),
+    }
+    .map(|()| 0)
+}
+
+/// A call and the incidents it is about.
+struct Desk<'a> {
+    call: &'a Call,
+    incidents: Incidents,
+    args: &'a ArgMatches,
+}
+
+impl Desk<'_> {
+    fn list(&self) -> Result<()> {
+        let (views, troubles) = self.known()?;
+        let rows: Vec<Row<'_>> = views.iter().map(Row::new).collect();
+        match self.call.output {
+            Output::Text => output::text(&text::list(&views)),
+            Output::Json => output::json("incidents", &List { incidents: rows, troubles }),
+        }
+    }
+
+    fn show(&self) -> Result<()> {
+        let view = self.incidents.view(&self.chosen()?)?;
+        match self.call.output {
+            Output::Text => output::text(&text::show(&view)),
+            Output::Json => output::json("incident-view", &view),
+        }
+    }
+
+    fn report(&self) -> Result<()> {
+        let evidence = self.incidents.evidence(&self.chosen()?)?;
+        let format = self.args.get_one::<String>("format").map(String::as_str);
+        match (format, self.call.output) {
+            (Some("json"), _) | (None, Output::Json) => output::json("incident", &Document::new(&evidence)),
+            _ => output::text(&markdown(&evidence)),
+        }
+    }
+
+    /// Damage is the result, not a failure: everything that was found is told, and the exit code says so.
+    fn verify(&self) -> Result<u8> {
+        let witness: Option<Witness> =
+            self.args.get_one::<String>("witness").map(|text| text.parse()).transpose()?;
+        let id = self.chosen()?;
+        let verification = self.incidents.verify(&id, witness.as_ref())?;
+        match self.call.output {
+            Output::Text => output::text(&text::verification(&id, &verification))?,
+            Output::Json => {
+                let sentence = verification.sentence();
+                let body = Verified { id: &id, sentence, verification: &verification };
+                output::json("incident-verification", &body)?;
+            }
+        }
+        Ok(if verification.ok { 0 } else { Kind::Damaged.exit_code() })
+    }
+
+    fn declare(&self, declaration: &Declaration) -> Result<()> {
+        let accepted = self.call.accepts(OPEN);
+        let open = match self.incidents.open_one(&declaration.stanza) {
+            Ok(Some(open)) => Some(format!("incident {} of {} is still open", open.id, open.stanza)),
+            Ok(None) => None,
+            Err(report) if accepted => Some(report.headline),
+            Err(report) => return Err(report.hint(format!("--accept={OPEN} declares one all the same"))),
+        };
+        if let Some(said) = open.as_ref().filter(|_| !accepted) {
+            return Err(Report::refused(OPEN, said)
+                .hint("add to it by `pgmayday incident note`, or end it by `pgmayday incident close`"));
+        }
+        let id = self.incidents.declare(&actor(), declaration)?;
+        if let Some(said) = open {
+            let note = format!("declared although {said}: --accept={OPEN}");
+            self.incidents.note(&id, &actor(), &note)?;
+        }
+        self.done(&id, &format!("incident {id} is declared; the clock runs"))
+    }
+
+    fn note(&self) -> Result<()> {
+        let (id, text) = (self.chosen_open()?, plain(self.args, "text")?);
+        self.incidents.note(&id, &actor(), &text)?;
+        self.done(&id, &format!("noted in incident {id}"))
+    }
+
+    fn close(&self) -> Result<()> {
+        let (id, text) = (self.chosen_open()?, plain(self.args, "text")?);
+        self.incidents.close(&id, &actor(), &text)?;
+        self.done(&id, &format!("incident {id} is closed; `pgmayday incident report {id}` writes its report"))
+    }
+
+    fn done(&self, id: &str, said: &str) -> Result<()> {
+        match self.call.output {
+            Output::Text => output::text(said),
+            Output::Json => output::json("incident-done", &Done { id }),
+        }
+    }
+
+    /// Those of the chosen stanza, or all; what cannot be read is warned about.
+    fn known(&self) -> Result<(Vec<IncidentView>, Vec<String>)> {
+        let (mut views, troubles) = self.incidents.list()?;
+        for trouble in &troubles {
+            self.call.console.warn(trouble);
+        }
+        let stanza = self.call.settings.stanza();
+        views.retain(|view| stanza.is_none_or(|stanza| stanza == view.stanza));
+        Ok((views, troubles))
+    }
+
+    fn named(&self) -> Option<String> {
+        self.args.get_one::<String>("id").cloned()
+    }
+
+    /// The named one, else the open one, else the newest.
+    fn chosen(&self) -> Result<String> {
+        if let Some(id) = self.named() {
+            return Ok(id);
+        }
+        let (views, _) = self.known()?;
+        let open = views.iter().find(|view| view.closed_at.is_none());
+        open.or(views.first()).map(|view| view.id.clone()).ok_or_else(|| {
+            Report::usage("there is no incident yet").hint("`pgmayday incident declare` starts one")
+        })
+    }
+
+    /// The named one, else the open one; two that are open are never mixed up.
+    fn chosen_open(&self) -> Result<String> {
+        if let Some(id) = self.named() {
+            return Ok(id);
+        }
+        let (mut views, _) = self.known()?;
+        views.retain(|view| view.closed_at.is_none());
+        match views.as_slice() {
+            [view] => Ok(view.id.clone()),
+            [] => Err(Report::usage("no incident is open")
+                .hint("`pgmayday incident declare` starts one; --incident names an older one")),
+            several => {
+                let ids: Vec<&str> = several.iter().map(|view| view.id.as_str()).collect();
+                Err(Report::usage(format!("several incidents are open: {}", ids.join(", ")))
+                    .hint("name one by --incident, or its stanza by --stanza"))
+            }
+        }
+    }
+}
+
+/// The stanza an incident is declared for: the chosen one, else the only one.
+fn stanza(call: &Call) -> Result<String> {
+    if let Some(stanza) = call.settings.stanza() {
+        return Ok(stanza.to_owned());
+    }
+    match call.config.stanzas().as_slice() {
+        [stanza] => Ok(stanza.clone()),
+        stanzas => {
+            let known = match stanzas {
+                [] => "no stanza is configured".to_owned(),
+                stanzas => format!("these are configured: {}", stanzas.join(", ")),
+            };
+            Err(Report::usage(format!("incident declare requires --stanza; {known}")))
+        }
+    }
+}
+
+/// A text that says something.
+fn plain(args: &ArgMatches, name: &str) -> Result<String> {
+    let text = args.get_one::<String>(name).map(|text| text.trim().to_owned()).unwrap_or_default();
+    if text.is_empty() { Err(Report::usage(format!("incident: the {name} is empty"))) } else { Ok(text) }
+}
+
+fn detected_at(args: &ArgMatches) -> Result<Option<Timestamp>> {
+    let Some(text) = args.get_one::<String>("detected-at") else { return Ok(None) };
+    let at = TargetTime::parse(text).map_err(|error| Report::usage(format!("--detected-at: {error}")))?.at;
+    let now = Timestamp::now();
+    if at > now {
+        return Err(Report::usage(format!("--detected-at: {at} is still to come; it is {now} now")));
+    }
+    Ok(Some(at))
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    incidents: Vec<Row<'a>>,
+    troubles: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    stanza: &'a str,
+    label: Option<&'a str>,
+    reason: &'a str,
+    detected_at: Timestamp,
+    declared_at: Timestamp,
+    closed_at: Option<Timestamp>,
+    rto_s: u64,
+    rto_ms: Option<u64>,
+    chain_ok: bool,
+}
+
+impl<'a> Row<'a> {
+    fn new(view: &'a IncidentView) -> Self {
+        Self {
+            id: &view.id,
+            stanza: &view.stanza,
+            label: view.label.as_deref(),
+            reason: &view.reason,
+            detected_at: view.detected_at,
+            declared_at: view.declared_at,
+            closed_at: view.closed_at,
+            rto_s: view.rto_s,
+            rto_ms: view.rto_ms,
+            chain_ok: view.chain_ok,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Verified<'a> {
+    id: &'a str,
+    sentence: String,
+    #[serde(flatten)]
+    verification: &'a Verification,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    id: &'a str,
+}

@@ -1,0 +1,255 @@
+//! What the app wants done, each on a thread of its own. A thread that hangs hinders no other, and none is started
+//! twice for the same.
+
+use super::follow::{self, Boards};
+use super::{Message, Setup, start, tell};
+use crate::base::{Report, Result};
+use crate::console::input::{Effect, Input};
+use crate::incident::{Declaration, Incidents};
+use crate::model::op::Cancel;
+use crate::recovery::supervisor::Supervisor;
+use crate::survey::Survey;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+
+/// Everything threads work with.
+#[derive(Clone)]
+pub(super) struct Tools {
+    pub(super) setup: Arc<Setup>,
+    pub(super) to: Sender<Message>,
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+impl Tools {
+    pub(super) fn tell(&self, input: Input) {
+        tell(&self.to, input);
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// The operations, if there is a place for them.
+    pub(super) fn supervisor(&self) -> Result<Supervisor> {
+        let state = self.setup.state.clone().ok_or_else(no_state)?;
+        Ok(Supervisor::new(state, self.setup.program.clone()))
+    }
+
+    /// The incidents, if there is a place for them.
+    pub(super) fn incidents(&self) -> Result<Incidents> {
+        Ok(Incidents::new(self.setup.state.clone().ok_or_else(no_state)?))
+    }
+}
+
+fn no_state() -> Report {
+    Report::usage("there is no place for operations and incidents")
+        .hint("set PGMAYDAY_STATE to an absolute path, or state-dir in pgmayday.toml")
+}
+
+/// Who does what the app wants.
+pub(super) struct Works {
+    tools: Tools,
+    survey: Survey,
+    boards: Arc<Boards>,
+    /// What is under way.
+    busy: Arc<Mutex<BTreeSet<&'static str>>>,
+    /// The plan that is being worked out.
+    planning: Cancel,
+    /// Grows with everything that replaces what was followed before.
+    operation: Arc<AtomicU64>,
+    incident: Arc<AtomicU64>,
+}
+
+impl Works {
+    pub(super) fn new(setup: Arc<Setup>, survey: Survey, to: Sender<Message>, stop: Arc<AtomicBool>) -> Self {
+        let tools = Tools { setup, to, stop };
+        Self {
+            boards: Arc::new(Boards::new(tools.clone(), survey.blank())),
+            tools,
+            survey,
+            busy: Arc::default(),
+            planning: Cancel::default(),
+            operation: Arc::default(),
+            incident: Arc::default(),
+        }
+    }
+
+    /// Looks at everything, from now on and again and again.
+    pub(super) fn look(&self) {
+        let stop = Arc::clone(&self.tools.stop);
+        let go_on = Arc::new(move || !stop.load(Ordering::Acquire));
+        let (survey, still, boards) = (self.survey.clone(), Arc::clone(&go_on), Arc::clone(&self.boards));
+        let tell = Arc::new(move |board| boards.seen(board));
+        self.spawn("survey", move |_| survey.watch(tell, go_on));
+        let boards = Arc::clone(&self.boards);
+        self.spawn("incidents", move |_| boards.look_for_incidents(&*still));
+    }
+
+    /// Does it; what comes of it is told later.
+    pub(super) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Refresh => self.survey.refresh(),
+            Effect::LoadCatalog => {
+                let survey = self.survey.clone();
+                self.once("catalog", move |tools| tools.tell(Input::Catalog(survey.catalog())));
+            }
+            Effect::LoadWal => {
+                let survey = self.survey.clone();
+                self.once("wal", move |tools| tools.tell(Input::Wal(survey.wal())));
+            }
+            Effect::LoadIncidents => self.once("list", follow::incidents),
+            Effect::WatchIncident(id) => {
+                let (mine, current) = begin(&self.incident);
+                self.spawn("incident", move |tools| {
+                    follow::incident(tools, &id, || current.load(Ordering::Acquire) == mine);
+                });
+            }
+            Effect::Watch(id) => {
+                let (mine, current) = begin(&self.operation);
+                self.spawn("operation", move |tools| {
+                    follow::operation(tools, &id, || current.load(Ordering::Acquire) == mine);
+                });
+            }
+            Effect::Plan(request) => {
+                self.planning.request();
+                self.planning = Cancel::default();
+                let cancel = self.planning.clone();
+                self.spawn("plan", move |tools| {
+                    let plan = (tools.setup.planner)(&request, &cancel).map(Box::new);
+                    // A plan that nobody waits for any more was cancelled on the way.
+                    if !cancel.requested() {
+                        tools.tell(Input::Plan(request, plan));
+                    }
+                });
+            }
+            Effect::Start { request, digest, typed } => self.spawn("start", move |tools| {
+                tools.tell(Input::Started(start::recovery(tools, &request, &digest, typed.as_str())));
+            }),
+            Effect::Resume { id, .. } => self.spawn("resume", move |tools| {
+                let resumed = tools.supervisor().and_then(|supervisor| supervisor.resume(&id));
+                tools.tell(Input::Started(resumed.map(|()| id)));
+            }),
+            Effect::Cancel { id, .. } => self.say("cancel", move |tools| {
+                tools.supervisor()?.cancel(&id)?;
+                Ok(format!("{id} was asked to stop"))
+            }),
+            Effect::Answer(id, answer) => self.say("answer", move |tools| {
+                tools.supervisor()?.answer(&id, answer, &tools.setup.actor)?;
+                Ok("the answer was given".to_owned())
+            }),
+            Effect::Declare { reason, detected_at } => {
+                let boards = Arc::clone(&self.boards);
+                self.say("declare", move |tools| {
+                    let declared = declare(tools, reason, detected_at)?;
+                    boards.refresh_incident();
+                    Ok(format!("incident {declared} is declared; the clock runs"))
+                });
+            }
+            Effect::Note(text) => {
+                self.on_incident("note", "the note is in the journal", move |incidents, id, by| {
+                    incidents.note(id, by, &text)
+                });
+            }
+            Effect::CloseIncident(text) => {
+                self.on_incident("close", "the incident is closed", move |incidents, id, by| {
+                    incidents.close(id, by, &text)
+                });
+            }
+            // The loop's own.
+            Effect::Suspend | Effect::Quit => {}
+        }
+    }
+
+    /// Something done to the open incident, by whoever sits here.
+    fn on_incident(
+        &self,
+        name: &'static str,
+        done: &'static str,
+        act: impl FnOnce(&Incidents, &str, &str) -> Result<()> + Send + 'static,
+    ) {
+        let boards = Arc::clone(&self.boards);
+        self.say(name, move |tools| {
+            let incidents = tools.incidents()?;
+            let open = incidents.open_one(&start::stanza(tools)?)?;
+            let open = open.ok_or_else(|| Report::failed("no incident is open"))?;
+            act(&incidents, &open.id, &tools.setup.actor)?;
+            boards.refresh_incident();
+            Ok(done.to_owned())
+        });
+    }
+
+    /// A task whose result is a sentence.
+    fn say(&self, name: &'static str, task: impl FnOnce(&Tools) -> Result<String> + Send + 'static) {
+        self.spawn(name, move |tools| tools.tell(Input::Said(task(tools))));
+    }
+
+    /// A task of which one at a time is enough; asked for again while it is under way, it is told.
+    fn once(&self, name: &'static str, task: impl FnOnce(&Tools) + Send + 'static) {
+        let busy = Arc::clone(&self.busy);
+        if !busy.lock().is_ok_and(|mut busy| busy.insert(name)) {
+            return;
+        }
+        self.spawn(name, move |tools| {
+            let done = Done { busy, name };
+            task(tools);
+            drop(done);
+        });
+    }
+
+    /// A thread; if it fails by an internal error, that is told.
+    fn spawn(&self, name: &'static str, task: impl FnOnce(&Tools) + Send + 'static) {
+        let tools = self.tools.clone();
+        let guarded = move || {
+            if catch_unwind(AssertUnwindSafe(|| task(&tools))).is_err() {
+                let report = Report::failed(format!("an internal error stopped the task '{name}'"))
+                    .hint("leave the console and open it again; what runs goes on");
+                tools.tell(Input::Said(Err(report)));
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(guarded) {
+            self.tools.tell(Input::Said(Err(Report::failed(format!("no thread can be started: {error}")))));
+        }
+    }
+}
+
+/// Says that a task is over, also when it panics.
+struct Done {
+    busy: Arc<Mutex<BTreeSet<&'static str>>>,
+    name: &'static str,
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Ok(mut busy) = self.busy.lock() {
+            busy.remove(self.name);
+        }
+    }
+}
+
+/// A new turn of something of which only the newest counts.
+fn begin(counter: &Arc<AtomicU64>) -> (u64, Arc<AtomicU64>) {
+    (counter.fetch_add(1, Ordering::AcqRel) + 1, Arc::clone(counter))
+}
+
+/// Declares an incident for the stanza with what is expected of it.
+pub(super) fn declare(
+    tools: &Tools,
+    reason: String,
+    detected_at: Option<crate::base::Timestamp>,
+) -> Result<String> {
+    let stanza = start::stanza(tools)?;
+    let site = tools.setup.site.of(&stanza);
+    let limits = crate::model::board::Limits::default();
+    let declaration = Declaration {
+        stanza,
+        label: site.label,
+        reason,
+        detected_at,
+        rto_s: site.rto.map_or(limits.rto_s, |rto| rto.as_secs()),
+        rpo_s: site.rpo.map_or(limits.rpo_s, |rpo| rpo.as_secs()),
+    };
+    tools.incidents()?.declare(&tools.setup.actor, &declaration)
+}

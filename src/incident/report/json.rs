@@ -1,0 +1,82 @@
+//! The report for programs, `pgmayday.incident/1`.
+//!
+//! Names and forms here are a contract; members are added, never changed.
+
+use super::Rto;
+use crate::base::Timestamp;
+use crate::incident::evidence::{Answered, Confirmation, Operation, Said};
+use crate::incident::{Evidence, JournalLine, PhaseTime};
+use crate::journal::Verification;
+use crate::model::op::Mark;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The document.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    id: &'a str,
+    stanza: &'a str,
+    label: Option<&'a str>,
+    reason: &'a str,
+    operators: Vec<&'a str>,
+    detected_at: Timestamp,
+    declared_at: Timestamp,
+    closed_at: Option<Timestamp>,
+    rto: Rto,
+    rpo: Rpo,
+    marks: &'a BTreeMap<Mark, Timestamp>,
+    phases: &'a [PhaseTime],
+    confirmed: &'a [Confirmation],
+    operations: &'a [Operation],
+    answers: &'a [Answered],
+    warnings: &'a [Said],
+    notes: &'a [Said],
+    closing: Option<&'a Said>,
+    remarks: &'a [String],
+    timeline: &'a [JournalLine],
+    chain: Chain<'a>,
+}
+
+/// What may be lost. What was lost is told by the confirmed plans, in words.
+#[derive(Debug, Serialize)]
+struct Rpo {
+    target_s: u64,
+}
+
+/// How the journal stands.
+#[derive(Debug, Serialize)]
+struct Chain<'a> {
+    sentence: String,
+    #[serde(flatten)]
+    verification: &'a Verification,
+}
+
+impl<'a> Document<'a> {
+    /// The report of an incident.
+    pub fn new(evidence: &'a Evidence) -> Self {
+        let view = &evidence.view;
+        Self {
+            id: &view.id,
+            stanza: &view.stanza,
+            label: view.label.as_deref(),
+            reason: &view.reason,
+            operators: evidence.operators().collect(),
+            detected_at: view.detected_at,
+            declared_at: view.declared_at,
+            closed_at: view.closed_at,
+            rto: Rto::of(view),
+            rpo: Rpo { target_s: view.rpo_s },
+            marks: &view.marks,
+            phases: &view.phases,
+            confirmed: &evidence.confirmed,
+            operations: &evidence.operations,
+            answers: &evidence.answers,
+            warnings: &evidence.warnings,
+            notes: &evidence.notes,
+            closing: evidence.closing.as_ref(),
+            remarks: &evidence.remarks,
+            timeline: &view.lines,
+            chain: Chain { sentence: view.chain.clone(), verification: &evidence.verification },
+        }
+    }
+}

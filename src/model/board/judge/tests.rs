@@ -1,0 +1,1 @@
+//! Whether the judgement says what an operator must know, situation by situation.

@@ -1,0 +1,185 @@
+//! The application as `pgmayday.toml` describes it: hooks and checks. Without them, what PostgreSQL itself can tell.
+//!
+//! Never claims more than was looked at: where nothing is configured the detail says so.
+
+mod hook;
+mod smoke;
+mod start;
+
+use super::closed::Closed;
+use super::in_place::{Finding, Service, Target};
+use crate::base::{Report, shell};
+use crate::cluster::binaries::Binaries;
+use crate::cluster::lock_file::LockFile;
+use crate::cluster::owner::Account;
+use crate::cluster::sql::{Address, Sql};
+use crate::config::site::StanzaSite;
+use crate::model::op::{Cancel, Event, Sink};
+use hook::{DAMAGED, Hook};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What a service is made of.
+#[derive(Debug, Clone)]
+pub struct Around {
+    /// The stanza.
+    pub stanza: String,
+    /// The operation's name.
+    pub operation: String,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// Where the old data directory ends; says how its server was started.
+    pub quarantine: PathBuf,
+    /// The account that owns it.
+    pub owner: Account,
+    /// PostgreSQL's programs.
+    pub binaries: Binaries,
+    /// Folder of the serving cluster's socket.
+    pub sockets: PathBuf,
+    /// Its port.
+    pub port: u16,
+    /// Its superuser.
+    pub superuser: String,
+    /// The folder for logs.
+    pub work_dir: PathBuf,
+    /// The command that makes a backup, for a shell.
+    pub backup_command: String,
+}
+
+/// A service made of hooks and checks.
+pub struct ConfiguredService<'a> {
+    around: Around,
+    site: &'a StanzaSite,
+    sink: &'a dyn Sink,
+    cancel: &'a Cancel,
+}
+
+impl<'a> ConfiguredService<'a> {
+    /// The service of one stanza.
+    pub fn new(around: Around, site: &'a StanzaSite, sink: &'a dyn Sink, cancel: &'a Cancel) -> Self {
+        Self { around, site, sink, cancel }
+    }
+
+    fn hook<'h>(&'h self, name: &'static str, words: &'h [String], limit: Duration) -> Hook<'h> {
+        let Around { stanza, operation, data_dir, .. } = &self.around;
+        Hook::new(name, words, limit)
+            .with("PGMAYDAY_STANZA", stanza)
+            .with("PGMAYDAY_OPERATION", operation)
+            .with("PGMAYDAY_DATA_DIR", data_dir)
+    }
+
+    fn run(&self, hook: Hook<'_>) -> Result<String, Report> {
+        hook.run(&self.around.owner, self.cancel)
+    }
+
+    fn warn(&self, text: &str) {
+        self.sink.event(Event::Warning { text: text.to_owned() });
+    }
+}
+
+impl Service for ConfiguredService<'_> {
+    fn stop_writers(&self) -> Result<String, Report> {
+        let words = &self.site.hooks.stop_writers;
+        if words.is_empty() {
+            return Ok("no hook is configured: writers end when the server stops".to_owned());
+        }
+        self.run(self.hook("stop-writers", words, 10 * MINUTE))
+    }
+
+    fn verify(&self, closed: &Closed, target: &Target) -> Result<Finding, Report> {
+        let address = Address::socket(&closed.sockets, closed.port, &self.around.superuser, "postgres");
+        let mut said = match smoke::every_database(&address, &self.around.owner, self.sink)? {
+            Finding::Right(text) => vec![text],
+            damaged @ Finding::Damaged(_) => return Ok(damaged),
+        };
+        match smoke::check_all(&address, &self.around.owner, &self.site.smoke)? {
+            Finding::Right(text) => said.extend((!text.is_empty()).then_some(text)),
+            damaged @ Finding::Damaged(_) => return Ok(damaged),
+        }
+        let words = &self.site.hooks.verify;
+        if words.is_empty() {
+            if self.site.smoke.is_empty() {
+                said.push("no check of the application is configured".to_owned());
+            }
+            return Ok(Finding::Right(said.join("; ")));
+        }
+        let hook = self
+            .hook("verify", words, HOUR)
+            .with("PGHOST", &closed.sockets)
+            .with("PGPORT", closed.port.to_string())
+            .with("PGUSER", &self.around.superuser)
+            .with("PGMAYDAY_TARGET_TYPE", target.at.type_name())
+            .with("PGMAYDAY_TARGET", target.at.value().unwrap_or_default());
+        let finished = hook.finish(&self.around.owner, self.cancel)?;
+        if finished.code == Some(DAMAGED) {
+            return Ok(Finding::Damaged(hook::last_line(&finished)));
+        }
+        said.push(hook.judge(&finished)?);
+        said.retain(|text| !text.is_empty());
+        Ok(Finding::Right(said.join("; ")))
+    }
+
+    fn open(&self) -> Result<String, Report> {
+        let words = &self.site.hooks.start;
+        if words.is_empty() {
+            return start::as_before(&self.around, self.cancel);
+        }
+        self.run(self.hook("start", words, HOUR))
+    }
+
+    fn first_write(&self) -> Result<String, Report> {
+        let words = &self.site.hooks.first_write;
+        if words.is_empty() {
+            let place = commit(&self.around)?;
+            self.warn(
+                "no first-write hook is configured: whether the application itself writes again was not looked at",
+            );
+            return Ok(format!("a commit through {place}, not by the application"));
+        }
+        self.run(self.hook("first-write", words, 10 * MINUTE))
+    }
+
+    fn first_backup(&self) -> Result<String, Report> {
+        let words = &self.site.hooks.first_backup;
+        if words.is_empty() {
+            let command = &self.around.backup_command;
+            self.warn(&format!("no first-backup hook is configured: make a full backup now: {command}"));
+            return Ok(format!("not made: {command}"));
+        }
+        self.run(self.hook("first-backup", words, 48 * HOUR))
+    }
+}
+
+/// Commits through the address the cluster is served at, and leaves nothing; where that was.
+fn commit(around: &Around) -> Result<String, Report> {
+    let address = serving(around);
+    let mut session = Sql::connect(&address, Some(&around.owner)).map_err(Report::from)?;
+    // A transaction id assigned and committed is a commit that reaches the log; no table is touched.
+    let committed = if around.binaries.version.at_least(13) {
+        "SELECT pg_current_xact_id()"
+    } else {
+        "SELECT txid_current()"
+    };
+    let xid = session.value(committed).map_err(Report::from)?.unwrap_or_default();
+    Ok(format!("{} (transaction {xid})", address.place()))
+}
+
+/// Where the server says it listens; where it was said to, if it does not tell.
+fn serving(around: &Around) -> Address {
+    let lock = LockFile::read(&around.data_dir).ok().flatten().and_then(Result::ok);
+    let told = lock.and_then(|lock| lock.socket_dir.zip(lock.port));
+    let (sockets, port) = told.unwrap_or_else(|| (around.sockets.clone(), around.port));
+    Address::socket(sockets, port, &around.superuser, "postgres")
+}
+
+/// The command that makes a full backup by hand.
+pub fn backup_command(stanza: &str, config: Option<&Path>) -> String {
+    let config = config.map(|path| format!("--config={}", path.display()));
+    let stanza = format!("--stanza={stanza}");
+    let words =
+        ["pgbackrest"].into_iter().chain(config.as_deref()).chain([stanza.as_str(), "--type=full", "backup"]);
+    shell::line(words)
+}

@@ -1,0 +1,339 @@
+//! The watcher: starts what is due, takes in what came back, says what does not come back, and tells the board.
+//!
+//! A probe's thread belongs to the survey, not to the watcher: while it is under way nobody starts a second one.
+
+use super::repository::Starts;
+use super::{Inner, Look, Place, Probe, operations};
+use crate::base::Timestamp;
+use crate::engine::wal_ranges::way::Present;
+use crate::model::board::{Application, BackupFacts, Board, DataDirFacts, Operation, ServerFacts, WalFacts};
+use crate::model::fact::{Answer, Fact};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The board is told at most this often.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+/// How often the watcher looks up when nothing comes in.
+const TICK: Duration = Duration::from_millis(50);
+/// How often a probe that hangs since an earlier watcher is looked for.
+const HANGING_EVERY: Duration = Duration::from_secs(1);
+/// A probe that takes long rests for this many times as long.
+const REST: u32 = 10;
+/// What is said of a probe that did not come back.
+const SILENT: &str = "no answer";
+
+/// What a probe brought back.
+enum Finding {
+    Server(Answer<ServerFacts>),
+    DataDir(Answer<DataDirFacts>),
+    Backups(Answer<BackupFacts>, Option<Starts>),
+    Wal(Answer<WalFacts>, Option<Box<Present>>),
+    Application(Answer<Application>),
+    Operations(Vec<Operation>, Vec<String>),
+    /// It stopped by a mistake of ours.
+    Broken,
+}
+
+/// How a probe stands with this watcher.
+#[derive(Clone, Copy)]
+struct Turn {
+    due: Instant,
+    /// Since when it is under way.
+    asked: Option<(Instant, Timestamp)>,
+    /// It was said not to answer.
+    late: bool,
+    answered: bool,
+}
+
+/// One watcher of a survey.
+pub(super) struct Watch {
+    inner: Arc<Inner>,
+    board: Board,
+    turns: Vec<Turn>,
+    /// Per repository: what the backups need, and the archive.
+    starts: Vec<Option<Starts>>,
+    archives: Vec<Option<Box<Present>>>,
+    troubles: Vec<String>,
+    refreshes: u64,
+    sender: Sender<(usize, Finding)>,
+    receiver: Receiver<(usize, Finding)>,
+}
+
+impl Watch {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        let (sender, receiver) = channel();
+        let turn = Turn { due: Instant::now(), asked: None, late: false, answered: false };
+        let repositories = inner.blank.repositories.len();
+        Self {
+            board: inner.blank.clone(),
+            turns: vec![turn; inner.probes.len()],
+            starts: vec![None; repositories],
+            archives: (0..repositories).map(|_| None).collect(),
+            troubles: Vec::new(),
+            refreshes: inner.refreshes.load(Ordering::Relaxed),
+            sender,
+            receiver,
+            inner,
+        }
+    }
+
+    /// Watches until `go_on` says no; with a deadline until everything was looked at once or the deadline has come.
+    pub(super) fn run(
+        mut self,
+        tell: &dyn Fn(Board),
+        go_on: &dyn Fn() -> bool,
+        deadline: Option<Instant>,
+    ) -> Board {
+        let mut told: Option<(Instant, Board)> = None;
+        while go_on() {
+            self.start_due(deadline.is_some());
+            self.take_in();
+            self.tell_the_late();
+            let may = told.as_ref().is_none_or(|(at, _)| at.elapsed() >= TELL_EVERY);
+            if deadline.is_none() && may && told.as_ref().is_none_or(|(_, board)| *board != self.board) {
+                tell(self.board.clone());
+                told = Some((Instant::now(), self.board.clone()));
+            }
+            let done = self.turns.iter().all(|turn| turn.answered);
+            if deadline.is_some_and(|deadline| done || Instant::now() >= deadline) {
+                break;
+            }
+        }
+        if deadline.is_some() {
+            self.give_up();
+        }
+        self.board
+    }
+
+    fn start_due(&mut self, once: bool) {
+        let refreshes = self.inner.refreshes.load(Ordering::Relaxed);
+        let all_now = refreshes != self.refreshes;
+        self.refreshes = refreshes;
+        let now = Instant::now();
+        for index in 0..self.turns.len() {
+            let turn = &mut self.turns[index];
+            if all_now {
+                turn.due = now;
+            }
+            if turn.asked.is_none() && turn.due <= now && !(once && turn.answered) {
+                self.start(index);
+            }
+        }
+    }
+
+    /// Starts a probe, unless its thread is still under way for an earlier watcher.
+    fn start(&mut self, index: usize) {
+        let now = Timestamp::now();
+        let mut flight = flight(&self.inner, index);
+        if let Some(since) = *flight {
+            drop(flight);
+            self.hanging(index, since);
+            return;
+        }
+        let (inner, sender) = (Arc::clone(&self.inner), self.sender.clone());
+        let work = move || {
+            let look = &inner.probes[index].look;
+            let finding = catch_unwind(AssertUnwindSafe(|| find(look, inner.stanza.as_deref())));
+            *self::flight(&inner, index) = None;
+            // A watcher that is gone wants no answer.
+            drop(sender.send((index, finding.unwrap_or(Finding::Broken))));
+        };
+        if std::thread::Builder::new().name("probe".to_owned()).spawn(work).is_ok() {
+            *flight = Some(now);
+            drop(flight);
+            self.turns[index].asked = Some((Instant::now(), now));
+            self.mark(index, &mut |fact| fact.asked(now));
+        } else {
+            drop(flight);
+            self.turns[index].due = Instant::now() + self.inner.probes[index].every;
+            self.mark(index, &mut |fact| fact.unknown("no thread could be started", now, now));
+        }
+    }
+
+    /// Says of a probe that an earlier watcher started that it hangs; asks again a little later.
+    fn hanging(&mut self, index: usize, since: Timestamp) {
+        let Probe { limit, .. } = self.inner.probes[index];
+        let waited_us = Timestamp::now().0.saturating_sub(since.0);
+        if waited_us > i64::try_from(limit.as_micros()).unwrap_or(i64::MAX) {
+            self.turns[index].due = Instant::now() + HANGING_EVERY;
+            self.turns[index].answered = true;
+            self.mark(index, &mut |fact| fact.silent(since));
+        } else {
+            self.turns[index].due = Instant::now() + TICK;
+            self.mark(index, &mut |fact| fact.asked(since));
+        }
+    }
+
+    fn take_in(&mut self) {
+        let first = match self.receiver.recv_timeout(TICK) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+        };
+        let more: Vec<_> = self.receiver.try_iter().collect();
+        for (index, finding) in std::iter::once(first).chain(more) {
+            let turn = &mut self.turns[index];
+            let took = turn.asked.take().map_or(Duration::ZERO, |(at, _)| at.elapsed());
+            turn.due = Instant::now() + self.inner.probes[index].every.max(took * REST);
+            turn.late = false;
+            turn.answered = true;
+            self.apply(self.inner.probes[index].place, finding);
+        }
+    }
+
+    fn apply(&mut self, place: Place, finding: Finding) {
+        let now = Timestamp::now();
+        match (place, finding) {
+            (Place::Server(at), Finding::Server(answer)) => {
+                self.board.members[at].server.answered(answer, now)
+            }
+            (Place::DataDir(at), Finding::DataDir(answer)) => {
+                self.board.members[at].data_dir.get_or_insert_default().answered(answer, now);
+            }
+            (Place::Backups(at), Finding::Backups(answer, starts)) => {
+                self.board.repositories[at].backups.answered(answer, now);
+                self.starts[at] = starts;
+                self.count_missing(at);
+            }
+            (Place::Wal(at), Finding::Wal(answer, present)) => {
+                self.board.repositories[at].wal.answered(answer, now);
+                self.archives[at] = present;
+                self.count_missing(at);
+            }
+            (Place::Application, Finding::Application(answer)) => {
+                self.board.application.get_or_insert_default().answered(answer, now);
+            }
+            (Place::Operations, Finding::Operations(operations, troubles)) => {
+                self.board.operations = operations;
+                self.warn(troubles);
+            }
+            (place, _) => self.mark_place(place, &mut |fact| fact.unknown("the probe failed", now, now)),
+        }
+    }
+
+    /// What is missing depends on what the backups need, which another probe finds out.
+    fn count_missing(&mut self, at: usize) {
+        let Some(present) = &self.archives[at] else { return };
+        if let Answer::Known { value } = &mut self.board.repositories[at].wal.answer {
+            value.missing = present.missing(self.starts[at].as_deref());
+        }
+    }
+
+    fn warn(&mut self, troubles: Vec<String>) {
+        if troubles != self.troubles {
+            self.board.warnings.clone_from(&self.inner.blank.warnings);
+            self.board.warnings.extend(troubles.iter().cloned());
+            self.troubles = troubles;
+        }
+    }
+
+    fn tell_the_late(&mut self) {
+        for index in 0..self.turns.len() {
+            let turn = &mut self.turns[index];
+            let Some((at, since)) = turn.asked else { continue };
+            if !turn.late && at.elapsed() > self.inner.probes[index].limit {
+                turn.late = true;
+                self.mark(index, &mut |fact| fact.silent(since));
+            }
+        }
+    }
+
+    /// What did not answer until the deadline is unknown.
+    fn give_up(&mut self) {
+        let now = Timestamp::now();
+        for index in 0..self.turns.len() {
+            let turn = self.turns[index];
+            if !turn.answered {
+                let since = turn.asked.map_or(now, |(_, since)| since);
+                self.mark(index, &mut |fact| fact.silent(since));
+            }
+        }
+    }
+
+    fn mark(&mut self, index: usize, mark: &mut dyn FnMut(&mut dyn Marked)) {
+        self.mark_place(self.inner.probes[index].place, mark);
+    }
+
+    fn mark_place(&mut self, place: Place, mark: &mut dyn FnMut(&mut dyn Marked)) {
+        match place {
+            Place::Server(at) => mark(&mut self.board.members[at].server),
+            Place::DataDir(at) => mark(self.board.members[at].data_dir.get_or_insert_default()),
+            Place::Backups(at) => mark(&mut self.board.repositories[at].backups),
+            Place::Wal(at) => mark(&mut self.board.repositories[at].wal),
+            Place::Application => mark(self.board.application.get_or_insert_default()),
+            Place::Operations => {
+                let mut silence = Silence(false);
+                mark(&mut silence);
+                if silence.0 {
+                    self.warn(vec![
+                        "the state directory does not answer: operations are not known".to_owned(),
+                    ]);
+                }
+            }
+        }
+    }
+}
+
+/// A fact of any kind, as far as waiting for it goes.
+trait Marked {
+    /// A look at it is under way.
+    fn asked(&mut self, since: Timestamp);
+    /// It cannot be told.
+    fn unknown(&mut self, why: &str, since: Timestamp, now: Timestamp);
+    /// The look that is under way does not come back.
+    fn silent(&mut self, since: Timestamp) {
+        self.unknown(SILENT, since, Timestamp::now());
+        self.asked(since);
+    }
+}
+
+impl<T> Marked for Fact<T> {
+    fn asked(&mut self, since: Timestamp) {
+        self.asked = Some(since);
+    }
+
+    fn unknown(&mut self, why: &str, since: Timestamp, now: Timestamp) {
+        let before = matches!(self.answer, Answer::Unknown { .. });
+        self.answered(Answer::Unknown { why: why.to_owned() }, now);
+        if !before {
+            self.since = Some(since);
+        }
+    }
+}
+
+/// The operations are no fact; only their silence is noticed.
+struct Silence(bool);
+
+impl Marked for Silence {
+    fn asked(&mut self, _: Timestamp) {}
+
+    fn unknown(&mut self, _: &str, _: Timestamp, _: Timestamp) {
+        self.0 = true;
+    }
+}
+
+fn flight(inner: &Inner, index: usize) -> MutexGuard<'_, Option<Timestamp>> {
+    inner.flights[index].lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn find(look: &Look, stanza: Option<&str>) -> Finding {
+    match look {
+        Look::Server(server) => Finding::Server(server.look()),
+        Look::DataDir(data_dir) => Finding::DataDir(data_dir.look()),
+        Look::Backups(repo) => {
+            let (answer, starts) = repo.backups();
+            Finding::Backups(answer, starts)
+        }
+        Look::Wal(repo) => {
+            let (answer, present) = repo.wal();
+            Finding::Wal(answer, present.map(Box::new))
+        }
+        Look::Application(monitor) => Finding::Application(monitor.look()),
+        Look::Operations(state) => {
+            let (operations, troubles) = operations::look(state, stanza, Timestamp::now());
+            Finding::Operations(operations, troubles)
+        }
+    }
+}
