@@ -6,6 +6,7 @@ use crate::models::{
 };
 use crate::{COMMANDS, drawn, screens};
 use pgmayday::base::{Lsn, Timestamp};
+use pgmayday::console::keymap::Cmd;
 use pgmayday::console::model::{Loaded, Model};
 use pgmayday::console::screens::{Action, Asked, Confirmed, Modal};
 use pgmayday::console::theme::Theme;
@@ -34,7 +35,7 @@ fn every_size_is_drawn() {
     for mut screen in screens() {
         screen.entered(&model);
         screen.updated(&model);
-        screen.on(&model, pgmayday::console::keymap::Cmd::Open);
+        screen.on(&model, Cmd::Open);
         for width in 1..=130 {
             for height in 1..=50 {
                 drawn(screen.as_ref(), &model, THEME, (width, height));
@@ -193,14 +194,14 @@ impl Dice {
         let mut plan = if self.one_in(2) { plan() } else { failing_plan() };
         let states = [CheckState::Ok, CheckState::Warn, CheckState::Fail, CheckState::Unknown];
         for check in &mut plan.checks {
-            check.state = states[self.below(4)];
+            check.state = if self.one_in(8) { states[self.below(4)] } else { CheckState::Ok };
         }
         plan.checks.truncate(self.below(9));
         plan.steps.truncate(self.below(13));
         (plan.last_commit, plan.first_lost_commit, plan.newest) =
             (Some(self.time()), Some(self.time()), Some(self.time()));
         (plan.digest, plan.set, plan.target) = (self.text(), Some(self.text()), self.text());
-        plan.request.asks = !self.one_in(4);
+        plan.request.asks = !self.one_in(6);
         plan.copy_bytes = self.number();
         plan
     }
@@ -271,6 +272,9 @@ fn random_models_and_commands_break_nothing() {
     let mut confirmed = 0;
     for _ in 0..400 {
         let model = dice.model();
+        if dice.one_in(5) {
+            screens = crate::screens();
+        }
         for screen in &mut screens {
             if dice.one_in(4) {
                 screen.entered(&model);
@@ -279,7 +283,8 @@ fn random_models_and_commands_break_nothing() {
             drawn(screen.as_ref(), &model, THEME, (80, 21));
             screen.updated(&model);
             for _ in 0..12 {
-                let action = screen.on(&model, COMMANDS[dice.below(COMMANDS.len())]);
+                let cmd = if dice.one_in(3) { Cmd::Open } else { COMMANDS[dice.below(COMMANDS.len())] };
+                let action = screen.on(&model, cmd);
                 confirmed += usize::from(matches!(
                     &action,
                     Some(Action::Open(Modal::Confirm { then: Confirmed::Start { .. }, .. }))

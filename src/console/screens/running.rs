@@ -82,13 +82,13 @@ impl RunningScreen {
     }
 
     /// What is known before an answer, and every warning.
-    fn log(operation: &Snapshot) -> Option<Action> {
+    fn log(operation: &Snapshot) -> Action {
         let evidence = question(operation).map(|asked| asked.evidence.clone()).unwrap_or_default();
         let mut lines: Vec<String> = evidence.into_iter().chain(log_lines(operation)).collect();
         if lines.is_empty() {
             lines.push("There was no warning.".to_owned());
         }
-        Some(Action::Open(Modal::Text { title: "LOG".to_owned(), lines }))
+        Action::Open(Modal::Text { title: "LOG".to_owned(), lines })
     }
 
     fn resume(model: &Model) -> Option<Action> {
@@ -288,7 +288,7 @@ impl Screen for RunningScreen {
             Cmd::AnswerRight => self.answer(model, Answer::Right),
             Cmd::AnswerDamaged => self.answer(model, Answer::Damaged),
             Cmd::Resume => Self::resume(model),
-            Cmd::Log => Self::log(model.operation.as_ref()?),
+            Cmd::Log => model.operation.as_ref().map(Self::log),
             Cmd::Commands => {
                 let lines = command(model.operation.as_ref()?);
                 Some(Action::Open(Modal::Text { title: "THE COMMAND OF THIS OPERATION".to_owned(), lines }))

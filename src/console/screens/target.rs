@@ -229,7 +229,7 @@ impl Screen for TargetScreen {
             Asked::Set => form::number(Row::Set),
             _ => return None,
         };
-        self.form.texts[number] = text.trim().to_owned();
+        text.trim().clone_into(&mut self.form.texts[number]);
         if let Some(Row::Choice(choice)) = ROWS.get(number) {
             self.form.choice = *choice;
             self.cursor = number;

@@ -187,27 +187,25 @@ fn draw_mark(sheet: &mut Sheet<'_>, y: u16, stretch: &Stretch, view: View) {
 /// The archive's line: what it is, how many segments, what is wrong.
 fn archive_words(archive: &ArchiveRow) -> String {
     let stretches = || archive.timelines.iter().flat_map(|timeline| &timeline.stretches);
-    let there: u64 = stretches().filter(|s| !s.missing).map(|s| s.segments).fold(0, u64::saturating_add);
-    let gaps = stretches().filter(|s| s.missing).count() as u64;
-    let missing: u64 = stretches().filter(|s| s.missing).map(|s| s.segments).fold(0, u64::saturating_add);
+    let sum = |missing| {
+        let counts = stretches().filter(|stretch| stretch.missing == missing).map(|stretch| stretch.segments);
+        counts.fold(0, u64::saturating_add)
+    };
+    let gaps = stretches().filter(|stretch| stretch.missing).count() as u64;
+    let of = size(archive.segment_bytes.into());
     let assumed = if archive.size_assumed { ", assumed" } else { "" };
-    let mut text = format!(
-        "repo{} {}: {} of {}{assumed}",
-        archive.repo,
-        archive.id,
-        counted(there, "segment", "segments"),
-        size(archive.segment_bytes.into())
-    );
-    if missing > 0 {
-        text += &format!(", {} missing in {}", count(missing), counted(gaps, "gap", "gaps"));
+    let there = counted(sum(false), "segment", "segments");
+    let mut words = vec![format!("repo{} {}: {there} of {of}{assumed}", archive.repo, archive.id)];
+    if gaps > 0 {
+        words.push(format!("{} missing in {}", count(sum(true)), counted(gaps, "gap", "gaps")));
     }
     if !archive.conflicts.is_empty() {
-        text += &format!(", {}", counted(archive.conflicts.len() as u64, "conflict", "conflicts"));
+        words.push(counted(archive.conflicts.len() as u64, "conflict", "conflicts"));
     }
     if !archive.impossible.is_empty() {
-        text += &format!(", {} with an impossible name", archive.impossible.len());
+        words.push(format!("{} with an impossible name", archive.impossible.len()));
     }
-    text
+    words.join(", ")
 }
 
 fn draw_chosen(sheet: &mut Sheet<'_>, place: Place<'_>) -> u16 {
@@ -381,7 +379,7 @@ impl Screen for WalScreen {
             words = format!("{} of {}, {words}", at + 1, wal.archives.len());
         }
         if let Some(at) = wal.read_at {
-            words += &format!(", {} ago", age(at, model.now));
+            words = format!("{words}, {} ago", age(at, model.now));
         }
         sheet.rule(0, "WAL", &words);
         let mut y = 1;

@@ -59,7 +59,7 @@ pub(super) fn draw<'a>(sheet: &mut Sheet<'_>, catalog: &'a CatalogView, backup: 
     }
     match backup.page_errors {
         Some(true) => {
-            field("pages", "checksum errors were found while it was made", theme.state(State::Late))
+            field("pages", "checksum errors were found while it was made", theme.state(State::Late));
         }
         Some(false) => field("pages", "no checksum error while it was made", plain),
         None => field("pages", "checksums were not looked at", plain),

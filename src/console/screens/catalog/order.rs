@@ -116,7 +116,9 @@ fn tree(backups: &[BackupRow]) -> Vec<Shown> {
     // Backups that name one another in a circle hang on nothing; they are shown all the same.
     if list.len() < backups.len() {
         let mut seen = vec![false; backups.len()];
-        list.iter().for_each(|shown| seen[shown.index] = true);
+        for shown in &list {
+            seen[shown.index] = true;
+        }
         list.extend((0..backups.len()).filter(|at| !seen[*at]).map(|index| Shown { index, depth: 0 }));
     }
     list

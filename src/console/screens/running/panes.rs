@@ -82,7 +82,9 @@ pub(super) fn ended(sheet: &mut Sheet<'_>, operation: &Snapshot) -> u16 {
     let mut say = |text: &str, style: Style| y += sheet.below(y).wrapped(3, 0, text, style).max(1);
     match outcome {
         Outcome::Done { lines } => {
-            lines.iter().for_each(|line| say(line, Style::new()));
+            for line in lines {
+                say(line, Style::new());
+            }
             say(
                 "Next: look at the application, then make a full backup of the new timeline.",
                 theme.strong(),
@@ -90,7 +92,9 @@ pub(super) fn ended(sheet: &mut Sheet<'_>, operation: &Snapshot) -> u16 {
         }
         Outcome::Failed { headline, context, hint, .. } => {
             say(headline, theme.strong());
-            context.iter().for_each(|line| say(&format!("while {line}"), theme.dim()));
+            for line in context {
+                say(&format!("while {line}"), theme.dim());
+            }
             if let Some(hint) = hint {
                 say(&format!("next: {hint}"), Style::new());
             }

@@ -119,10 +119,9 @@ fn moving(operation: &Snapshot) -> Option<Moving> {
         (state.marks.get(&Mark::RestoreStarted), state.marks.get(&Mark::RestoreFinished));
     match (started, finished) {
         (Some(started), Some(finished)) if finished >= started => Some(Moving::Replay),
-        (Some(_), _) => Some(Moving::Copy),
         // A worker that reports no marks is taken by what it samples.
         (None, _) if operation.replay.is_some() => Some(Moving::Replay),
-        (None, _) => Some(Moving::Copy),
+        _ => Some(Moving::Copy),
     }
 }
 
