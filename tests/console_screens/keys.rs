@@ -15,9 +15,10 @@ use pgmayday::console::screens::history::HistoryScreen;
 use pgmayday::console::screens::journal::JournalScreen;
 use pgmayday::console::screens::running::RunningScreen;
 use pgmayday::console::screens::target::TargetScreen;
-use pgmayday::console::screens::{Action, Asked, Confirmed, Modal, Screen, ScreenId};
+use pgmayday::console::screens::{Action, Asked, Confirmed, Modal, Screen as _, ScreenId};
 use pgmayday::console::theme::Theme;
 use pgmayday::model::board::Operation;
+use pgmayday::model::catalog::CatalogView;
 use pgmayday::model::op::{Answer, Life};
 use pgmayday::model::wal_view::WalView;
 use ratatui::buffer::Buffer;
@@ -40,8 +41,11 @@ fn full() -> Model {
 
 fn models() -> Vec<Model> {
     let operations = [copying(), replaying(), lost(), failed(), finished()].map(following);
-    let empty =
-        Model { catalog: Loaded::Yes(Default::default()), wal: Loaded::Yes(WalView::default()), ..bare() };
+    let empty = Model {
+        catalog: Loaded::Yes(CatalogView::default()),
+        wal: Loaded::Yes(WalView::default()),
+        ..bare()
+    };
     let plans =
         [Loaded::Yes(failing_plan()), Loaded::Failed("no".into(), None), Loaded::Loading(now(), None)];
     let mut models = vec![bare(), bad_update(), full(), empty];
@@ -127,26 +131,26 @@ fn nothing_is_confirmed_but_the_plan_for_what_stands_there_now() {
     // A check fails; it is still being worked out; it could not be.
     let (opened, why) = confirms(&planned(Loaded::Yes(failing_plan())), &mut shown());
     assert!(!opened && why.unwrap().starts_with("441 GB are needed"));
-    assert_eq!(confirms(&planned(Loaded::Loading(now(), Some(plan()))), &mut shown()).0, false);
-    assert_eq!(confirms(&planned(Loaded::Failed("no".into(), Some(plan()))), &mut shown()).0, false);
+    assert!(!confirms(&planned(Loaded::Loading(now(), Some(plan()))), &mut shown()).0);
+    assert!(!confirms(&planned(Loaded::Failed("no".into(), Some(plan()))), &mut shown()).0);
     // The check was right later than when the plan was made.
     let mut moved = ready.clone();
     moved.board.application = None;
-    assert_eq!(confirms(&moved, &mut shown()).0, false);
+    assert!(!confirms(&moved, &mut shown()).0);
     let mut moved = ready.clone();
     let application = crate::models::wrong_application().value().cloned().unwrap();
     let later = pgmayday::model::board::Application { last_right: vec![at("02:03:12")], ..application };
     moved.board.application = Some(pgmayday::model::fact::Fact::known(later, now()));
-    assert_eq!(confirms(&moved, &mut shown()).0, false);
+    assert!(!confirms(&moved, &mut shown()).0);
     // Somebody edited the request since.
     let mut edited = shown();
     edited.text(&ready, Asked::Set, "20261113-020001F");
     edited.on(&ready, Cmd::Open);
-    assert_eq!(confirms(&ready, &mut edited).0, false);
+    assert!(!confirms(&ready, &mut edited).0);
     // The plan answers another request than it says.
     let mut odd = plan();
     odd.request.asks = false;
-    assert_eq!(confirms(&planned(Loaded::Yes(odd)), &mut shown()).0, false);
+    assert!(!confirms(&planned(Loaded::Yes(odd)), &mut shown()).0);
     // The console is read-only; something runs already.
     let mut closed = ready.clone();
     closed.board.identity.read_only = true;

@@ -178,7 +178,6 @@ pub(crate) const STEPS: [&str; 12] = [
 /// A plan for [`request`].
 pub(crate) fn plan() -> RecoverPlan {
     let check = |state, text: &str| Check { state, text: text.into() };
-    use CheckState::{Ok, Warn};
     RecoverPlan {
         request: request(),
         target: "2026-11-21 02:03:11.482 UTC".into(),
@@ -197,19 +196,22 @@ pub(crate) fn plan() -> RecoverPlan {
         first_lost_commit: Some(at("02:03:11.512")),
         newest: Some(at("02:13:26")),
         checks: vec![
-            check(Ok, "the set ends before the target, by 2h01"),
-            check(Ok, "1 841 segments are present, without a gap"),
+            check(CheckState::Ok, "the set ends before the target, by 2h01"),
+            check(CheckState::Ok, "1 841 segments are present, without a gap"),
             check(
-                Ok,
+                CheckState::Ok,
                 "a commit after the target exists in the archive, so recovery stops at it and not at the end",
             ),
-            check(Ok, "the system identifier is the one of the data directory"),
+            check(CheckState::Ok, "the system identifier is the one of the data directory"),
             check(
-                Warn,
+                CheckState::Warn,
                 "max_connections is 200 here and was 500 when the WAL was written: raised for the recovery",
             ),
-            check(Ok, "the data directory and the copy are on one filesystem: they can be exchanged"),
-            check(Ok, "space, owner, tablespaces"),
+            check(
+                CheckState::Ok,
+                "the data directory and the copy are on one filesystem: they can be exchanged",
+            ),
+            check(CheckState::Ok, "space, owner, tablespaces"),
         ],
         steps: STEPS.map(str::to_owned).to_vec(),
         command: "pgmayday recover --stanza=orders --type=time '--target=2026-11-21 02:03:11.482+00' --ask"

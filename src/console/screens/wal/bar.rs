@@ -68,11 +68,12 @@ pub(super) fn range(archive: &ArchiveRow) -> Option<(u64, u64)> {
     Some((stretches().map(|s| s.first_number).min()?, stretches().map(last_number).max()?))
 }
 
-/// The cells of a timeline. `conflicts` are the numbers of its segments that are stored twice.
+/// The cells of a timeline. `conflicts` are the numbers of its segments that are stored twice, in order.
 pub(super) fn cells(timeline: &TimelineRow, conflicts: &[u64], view: View) -> Vec<Cell> {
     let of = |cell| {
         let (first, last) = view.of_cell(cell);
-        if conflicts.iter().any(|number| (first..=last).contains(number)) {
+        let conflict = conflicts.get(conflicts.partition_point(|number| *number < first));
+        if conflict.is_some_and(|number| *number <= last) {
             return Cell::Conflict;
         }
         let from = timeline.stretches.partition_point(|stretch| last_number(stretch) < first);
