@@ -29,6 +29,7 @@ impl App {
                     self.say(State::Ok, "it was started; :operation shows it");
                 } else {
                     self.windows.clear();
+                    self.screens.home();
                     self.go(ScreenId::Running, effects);
                 }
             }

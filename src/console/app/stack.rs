@@ -38,6 +38,11 @@ impl Stack {
         }
     }
 
+    /// Back to the board: what led away from it is over.
+    pub(super) fn home(&mut self) {
+        self.open.truncate(1);
+    }
+
     /// One level up; false on the board.
     pub(super) fn back(&mut self) -> bool {
         let deep = self.open.len() > 1;

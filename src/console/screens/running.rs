@@ -178,12 +178,10 @@ fn draw_title(sheet: &mut Sheet<'_>, operation: &Snapshot, model: &Model) {
     let state = &operation.state;
     let until = state.ended.as_ref().map_or(model.now, |(at, _)| *at);
     let total = state.started_at.map(|since| hours(elapsed(since, until))).unwrap_or_default();
-    let step = match state.current() {
-        Some((at, name)) => format!("step {} of {}, {name}", at + 1, state.steps.len()),
-        None => String::new(),
-    };
-    let attempt = if state.attempt > 1 { format!(", worker {}", state.attempt) } else { String::new() };
-    sheet.rule(0, "RECOVERY", &format!("{step}{attempt}"));
+    let step = state.current().map(|(at, name)| format!("step {} of {}, {name}", at + 1, state.steps.len()));
+    let attempt = (state.attempt > 1).then(|| format!("worker {}", state.attempt));
+    let place: Vec<String> = [step, attempt].into_iter().flatten().collect();
+    sheet.rule(0, "RECOVERY", &place.join(", "));
     let x = sheet.width().saturating_sub(u16::try_from(width(&total)).unwrap_or(0) + 3);
     let style = sheet.theme.strong();
     sheet.text(x, 0, &format!(" {total} "), style);

@@ -133,6 +133,17 @@ pub(super) fn suggestions(board: &Board, headline: &Line, now: Timestamp) -> Vec
     } else if broken {
         add("t", "choose a target and plan the recovery".to_owned());
     }
+    if let Some(back) = board.incident.as_ref().and_then(|incident| incident.service_back_at) {
+        let since = clock(back, now);
+        add(
+            ":close",
+            if broken {
+                format!("close the incident whose service was back at {since}: this trouble is another one")
+            } else {
+                format!("close the incident: service has been back since {since}")
+            },
+        );
+    }
     if board.incident.is_some() {
         add("J", "read the journal of the incident".to_owned());
     }
