@@ -9,13 +9,12 @@ use pgmayday::base::{Kind, TargetTime, Timeline, Timestamp};
 use pgmayday::cluster::owner::{Users, is_root, run_as};
 use pgmayday::config::site::Site;
 use pgmayday::lab::db::Db;
-use pgmayday::lab::rehearsal::{self, LabService};
+use pgmayday::lab::rehearsal::{self, LabService, Nobody};
 use pgmayday::lab::truth::Truth;
 use pgmayday::lab::verify::verify;
 use pgmayday::lab::{Lab, disaster, ledger, process};
 use pgmayday::model::op::{Cancel, Silent};
-use pgmayday::model::target;
-use pgmayday::recovery::in_place::{Target, recover};
+use pgmayday::recovery::in_place::Recovered;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -103,6 +102,11 @@ fn superuser(lab: &Lab, database: &str) -> Db {
     Db::as_superuser(&lab.sockets(), lab.settings().primary_port, database).unwrap()
 }
 
+/// Recovers as the lab's demonstration does.
+fn recover_to(lab: &Lab, targets: &[Timestamp]) -> pgmayday::base::Result<Recovered> {
+    rehearsal::recovery(lab, targets)?.recover(&Nobody, &Silent, &Cancel::default())
+}
+
 /// Compares the primary with the truth after exactly `rows` transactions.
 fn assert_rows(lab: &Lab, rows: u64) {
     let verdict =
@@ -159,28 +163,19 @@ fn a_target_with_the_damage_in_it_is_followed_by_an_earlier_one() {
     wait_until("a commit after the damage", || {
         Truth::load(&lab.truth_file()).unwrap().commits.last().unwrap().at > damage
     });
-    let at = |at: Timestamp| Target {
-        at: target::Target::Time(TargetTime { at, text: at.to_string(), zone_assumed: false }),
-        exclusive: false,
-        timeline: Timeline(1),
-    };
     // The first is the damage's own commit; the second ends just before it.
-    let targets = [at(damage), at(Timestamp(damage.0 - 1))];
-    let (spec, source) = (rehearsal::spec(&lab, "again").unwrap(), rehearsal::source(&lab).unwrap());
-    let service = LabService::new(&lab);
-    let recovered = recover(&spec, &targets, &source, &service, &Silent, &Cancel::default());
-    let recovered = recovered.unwrap_or_else(|report| unreachable!("{report}"));
-    assert_eq!((recovered.tries, &recovered.target, recovered.timeline), (2, &targets[1], Timeline(2)));
-    let verdict = service.verdict().unwrap();
+    let targets = [damage, Timestamp(damage.0 - 1)];
+    let recovered = recover_to(&lab, &targets).unwrap_or_else(|report| unreachable!("{report}"));
+    let target = recovered.target.at.to_string();
+    assert_eq!((recovered.tries, target, recovered.timeline), (2, targets[1].to_string(), Timeline(2)));
+    let verdict = LabService::new(&lab).verdict().unwrap();
     assert_eq!((verdict.rows_found, verdict.differences), (verdict.rows_expected, Vec::new()));
     assert_eq!(verdict.rows_expected, disaster::happened(&lab).unwrap()[0].rows_before);
 
-    // A target that the archive cannot reach is refused while everything still runs.
+    // A target that cannot be reached is refused while everything still runs.
     let future = Timestamp(Timestamp::now().0 + 3_600_000_000);
-    let targets = [Target { timeline: Timeline(2), ..at(future) }];
-    let spec = rehearsal::spec(&lab, "future").unwrap();
-    let refused = recover(&spec, &targets, &source, &service, &Silent, &Cancel::default()).unwrap_err();
-    assert_eq!(refused.kind, Kind::TargetUnreachable, "{refused}");
+    let refused = recover_to(&lab, &[future]).unwrap_err();
+    assert_eq!(refused.kind, Kind::Usage, "{refused}");
     assert!(process::postmaster(&lab.primary()).is_some());
     json(&dir, &["down"]);
 }

@@ -6,15 +6,14 @@
 use super::disaster::{self, Disaster, Happened};
 use super::layout::Lab;
 use super::monitor;
-use super::rehearsal::{LabService, source, spec, verify_live};
+use super::rehearsal::{LabService, Nobody, recovery, verify_live};
 use super::truth::Truth;
 use super::verify::Verdict;
 use super::{LabError, up};
-use crate::base::{TargetTime, Timeline, Timestamp};
-use crate::cluster::control::ControlFile;
+use crate::base::Timestamp;
 use crate::model::op::{Cancel, Event, Sink};
 use crate::model::target;
-use crate::recovery::in_place::{Phase, Recovered, Target, recover};
+use crate::recovery::in_place::{Phase, Recovered};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -91,19 +90,16 @@ pub fn rehearse(lab: &Lab, disaster: Disaster, sink: &dyn Sink) -> Result<Eviden
     let targets = up::step(sink, "decide target", || targets(lab, detected))?;
     let decided_ms = ms(clock.elapsed());
     let before = Truth::load(&lab.truth_file())?;
-    let (recovered, at_target) = recovery(lab, &targets, sink)?;
+    let (recovered, at_target) = recover(lab, &targets, sink)?;
     let after_service = up::step(sink, "verify in service", || verify_live(lab))?;
     Ok(evidence(detected, decided_ms, truth, &before, recovered, at_target, after_service))
 }
 
-/// The recovery itself, and what was compared at its target.
-fn recovery(lab: &Lab, targets: &[Target], sink: &dyn Sink) -> Result<(Recovered, Verdict), LabError> {
-    let operation = format!("{}-recover", compact(Timestamp::now()));
-    let service = LabService::new(lab);
-    let recovered =
-        recover(&spec(lab, &operation)?, targets, &source(lab)?, &service, sink, &Cancel::default())?;
-    let verdict = service.verdict().ok_or_else(|| LabError::Wrong("nothing was compared".to_owned()))?;
-    Ok((recovered, verdict))
+/// The recovery itself, as an operator's would go, and what its verification compared.
+fn recover(lab: &Lab, targets: &[Timestamp], sink: &dyn Sink) -> Result<(Recovered, Verdict), LabError> {
+    let recovered = recovery(lab, targets)?.recover(&Nobody, sink, &Cancel::default())?;
+    let verdict = LabService::new(lab).verdict();
+    Ok((recovered, verdict.ok_or_else(|| LabError::Wrong("nothing was compared".to_owned()))?))
 }
 
 fn wait_load(sink: &dyn Sink, step: &str) {
@@ -168,22 +164,12 @@ fn wait_noticed(lab: &Lab, since: Timestamp) -> Result<Timestamp, LabError> {
 ///
 /// The last one may lie a hair after the damage's commit: a commit is timed before others see it. Then the check
 /// on the recovered data says so, and the moment before is taken.
-fn targets(lab: &Lab, wrong: Timestamp) -> Result<Vec<Target>, LabError> {
-    let control = ControlFile::read(&lab.primary())?;
+fn targets(lab: &Lab, wrong: Timestamp) -> Result<Vec<Timestamp>, LabError> {
     let right = monitor::right_before(&lab.monitor_file(), wrong)?;
     if right.is_empty() {
         return Err(LabError::Wrong("the monitor never saw the application right".to_owned()));
     }
-    let target = |at: &Timestamp| Target {
-        at: target::Target::Time(TargetTime { at: *at, text: at.to_string(), zone_assumed: false }),
-        exclusive: false,
-        timeline: Timeline(control.timeline.0),
-    };
-    Ok(right.iter().rev().take(TRIES).map(target).collect())
-}
-
-fn compact(at: Timestamp) -> String {
-    at.to_utc().format("%Y%m%dT%H%M%SZ").to_string()
+    Ok(right.into_iter().rev().take(TRIES).collect())
 }
 
 fn ms(took: Duration) -> u64 {

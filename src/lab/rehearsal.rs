@@ -1,11 +1,11 @@
-//! The lab as a recovery sees it: its repository as the source, its application as the service.
+//! The lab as a recovery sees it: its configuration, its application.
 //!
 //! The verification knows what an operator could know (the application's check) and, beyond that, the truth: a
 //! recovered database that passes the check but is not what was committed ends the rehearsal as a failure.
 
 use super::LabError;
 use super::db::{Db, number};
-use super::layout::{Lab, STANZA, SUPERUSER};
+use super::layout::{Lab, STANZA};
 use super::ledger;
 use super::monitor;
 use super::postgres;
@@ -13,49 +13,58 @@ use super::truth::Truth;
 use super::up;
 use super::verify::{Verdict, verify};
 use super::workload::{self, Order};
-use crate::base::Report;
+use crate::base::state::{OpId, StateDir};
+use crate::base::{Report, Timestamp};
 use crate::cluster::recovery_settings::RestoreCommand;
+use crate::config::site::Site;
 use crate::config::{CliOption, Config, Sources};
+use crate::model::op::{Answer, Question};
+use crate::model::plan::RecoverRequest;
 use crate::model::target;
-use crate::recovery::closed::Closed;
-use crate::recovery::in_place::{Finding, Service, Spec, Target};
-use crate::recovery::source::Source;
+use crate::recovery::in_place::Finding;
+use crate::recovery::recover::{Asker, Recover};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What the recovery of the lab's primary needs to know.
-pub fn spec(lab: &Lab, operation: &str) -> Result<Spec, LabError> {
-    let settings = lab.settings();
-    Ok(Spec {
-        operation: operation.to_owned(),
-        data_dir: lab.primary(),
-        binaries: lab.binaries()?,
-        sockets: lab.sockets(),
-        port: settings.primary_port,
-        superuser: SUPERUSER.to_owned(),
-        standbys: vec![lab.standby()],
-        work_dir: lab.dir().join("recoveries").join(operation),
-        closed_sockets: lab.sockets().join("closed"),
-    })
-}
-
-/// The lab's repository, as our own restore reads it.
-pub fn source(lab: &Lab) -> Result<Source, LabError> {
+/// A recovery of the lab's primary in place, by the lab's own configuration: the one an operator would call for.
+///
+/// `targets` are tried in order, each earlier than the one before.
+pub fn recovery(lab: &Lab, targets: &[Timestamp]) -> Result<Recover, LabError> {
     let option = |name: &str, value: String| CliOption { name: name.to_owned(), value: Some(value) };
-    let config = Config::load(&Sources {
-        cli: vec![option("config", lab.config().display().to_string()), option("stanza", STANZA.to_owned())],
-        env: Vec::new(),
-        default_dir: lab.dir().to_owned(),
-    });
-    let settings =
-        config.and_then(|config| config.settings("restore", Some(STANZA))).map_err(Report::from)?;
-    let command = RestoreCommand::new(&lab.settings().program)
-        .option("config", lab.config().display().to_string())
-        .option("stanza", STANZA);
-    Ok(Source::open(&settings, command)?)
+    let path = lab.config().display().to_string();
+    let given = vec![option("config", path.clone()), option("stanza", STANZA.to_owned())];
+    let config =
+        Config::load(&Sources { cli: given.clone(), env: Vec::new(), default_dir: lab.dir().to_owned() });
+    let config = config.map_err(Report::from)?;
+    let settings = |command: &str| config.settings(command, Some(STANZA)).map_err(Report::from);
+    let site = Site::load(None, Some(&lab.config())).map_err(Report::from)?.of(STANZA);
+    let request = RecoverRequest {
+        stanza: STANZA.to_owned(),
+        kind: "time".to_owned(),
+        targets: targets.iter().map(ToString::to_string).collect(),
+        exclusive: false,
+        timeline: None,
+        set: None,
+        asks: false,
+    };
+    let operation = OpId::new("recover", Timestamp::now())?;
+    let state = StateDir::at(lab.state_dir());
+    let fetch = RestoreCommand::new(&lab.settings().program).option("config", path).option("stanza", STANZA);
+    let recover = Recover::new(&settings("restore")?, &site, request, &operation, &state, fetch)?;
+    Ok(recover.with_server(&settings("backup")?).with_given(&given))
 }
 
-/// The lab's application, inside this process or behind the hooks of the lab's `pgmayday.toml`.
+/// Nobody is asked anything in an unattended recovery.
+#[derive(Debug, Clone, Copy)]
+pub struct Nobody;
+
+impl Asker for Nobody {
+    fn ask(&self, question: Question) -> Result<Answer, Report> {
+        Err(Report::failed(format!("nobody is here to answer: {}", question.text)))
+    }
+}
+
+/// The lab's application, behind the hooks of the lab's `pgmayday.toml`.
 #[derive(Debug)]
 pub struct LabService<'a> {
     lab: &'a Lab,
@@ -72,8 +81,8 @@ impl<'a> LabService<'a> {
         serde_json::from_slice(&std::fs::read(self.lab.verdict_file()).ok()?).ok()
     }
 
-    /// Looks at recovered data through a private socket, as [`Service::verify`] does.
-    pub fn verify_at(&self, sockets: &Path, port: u16, target: &target::Target) -> Result<Finding, Report> {
+    /// Looks at recovered data through a private socket; reads only.
+    pub fn verify(&self, sockets: &Path, port: u16, target: &target::Target) -> Result<Finding, Report> {
         let connect = |database| Db::as_superuser(sockets, port, database);
         let mut shop = connect(ledger::DATABASE)?;
         let mut crm = match connect(ledger::SECOND_DATABASE) {
@@ -113,10 +122,9 @@ impl<'a> LabService<'a> {
             .map_err(|e| LabError::Damaged { path: path.clone(), why: e.to_string() })?;
         std::fs::write(&path, text).map_err(LabError::io("write", &path))
     }
-}
 
-impl Service for LabService<'_> {
-    fn stop_writers(&self) -> Result<String, Report> {
+    /// Stops the writer; returns when no write can come any more.
+    pub fn stop_writers(&self) -> Result<String, Report> {
         // A recovery begins: what an earlier one compared is no evidence of this one.
         let verdict = self.lab.verdict_file();
         if verdict.exists() {
@@ -127,16 +135,14 @@ impl Service for LabService<'_> {
         Ok(format!("{last} transactions committed"))
     }
 
-    fn verify(&self, closed: &Closed, target: &Target) -> Result<Finding, Report> {
-        self.verify_at(&closed.sockets, closed.port, &target.at)
-    }
-
-    fn open(&self) -> Result<String, Report> {
+    /// Starts the primary as the lab serves it.
+    pub fn start(&self) -> Result<String, Report> {
         postgres::start(self.lab, &self.lab.primary(), "primary.log")?;
         Ok(String::new())
     }
 
-    fn first_write(&self) -> Result<String, Report> {
+    /// Lets the writer write again and waits for its first commit, through the application's own address.
+    pub fn first_write(&self) -> Result<String, Report> {
         let before = Truth::load(&self.lab.truth_file())?;
         let begun = Instant::now();
         workload::order(self.lab, Order::Run)?;
@@ -157,7 +163,8 @@ impl Service for LabService<'_> {
         Err(LabError::Timeout { what, seconds: limit.as_secs() }.into())
     }
 
-    fn first_backup(&self) -> Result<String, Report> {
+    /// Makes a full backup.
+    pub fn first_backup(&self) -> Result<String, Report> {
         up::pgbackrest(self.lab, &["--type=full", "backup"])?;
         Ok("full".to_owned())
     }

@@ -1,13 +1,13 @@
 //! What the hooks of the lab's `pgmayday.toml` do: each is the lab's own program called with one word.
 //!
-//! The same code serves a recovery inside this process and one that calls hooks, so that there is one truth.
+//! Nobody else judges recovered data, so that there is one truth.
 
 use super::layout::{Lab, SUPERUSER};
 use super::rehearsal::LabService;
 use super::{LabError, monitor};
 use crate::base::{Kind, Report, TargetTime, Timestamp};
 use crate::model::target::Target;
-use crate::recovery::in_place::{Finding, Service as _};
+use crate::recovery::in_place::Finding;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -73,7 +73,7 @@ pub fn serve(
     let service = LabService::new(lab);
     let done = match verb {
         Verb::StopWriters => service.stop_writers(),
-        Verb::Start => service.open(),
+        Verb::Start => service.start(),
         Verb::FirstWrite => service.first_write(),
         Verb::FirstBackup => service.first_backup(),
         Verb::Monitor => report(lab),
@@ -103,7 +103,7 @@ fn verify(service: &LabService<'_>, variable: &dyn Fn(&str) -> Option<String>) -
         return Err(Report::usage(format!("the lab is looked at as {SUPERUSER}, not as {user}")));
     }
     let target = target(&get("PGMAYDAY_TARGET_TYPE")?, &variable("PGMAYDAY_TARGET").unwrap_or_default())?;
-    service.verify_at(&PathBuf::from(get("PGHOST")?), port, &target)
+    service.verify(&PathBuf::from(get("PGHOST")?), port, &target)
 }
 
 fn target(kind: &str, text: &str) -> Result<Target, Report> {

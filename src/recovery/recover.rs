@@ -118,6 +118,15 @@ impl Recover {
 
     /// Does it, from wherever an earlier worker of the same operation left it. Returns lines that say what came out.
     pub fn run(&self, asker: &dyn Asker, sink: &dyn Sink, cancel: &Cancel) -> Result<Vec<String>> {
+        self.work(asker, sink, cancel).map(|(spec, recovered)| lines(&spec, &recovered))
+    }
+
+    /// As [`Self::run`]; returns what came out as values.
+    pub fn recover(&self, asker: &dyn Asker, sink: &dyn Sink, cancel: &Cancel) -> Result<Recovered> {
+        self.work(asker, sink, cancel).map(|(_, recovered)| recovered)
+    }
+
+    fn work(&self, asker: &dyn Asker, sink: &dyn Sink, cancel: &Cancel) -> Result<(Spec, Recovered)> {
         let targets = command::targets(&self.request, Timestamp::now())?;
         let folder = self.state.operation(&self.operation);
         state::make_folder(&folder)
@@ -151,7 +160,7 @@ impl Recover {
         let recovered =
             in_place::recover_durably(&spec, &targets, &self.source, &service, durable, sink, cancel)?;
         drop(lock);
-        Ok(lines(&spec, &recovered))
+        Ok((spec, recovered))
     }
 
     /// One recovery per data directory at a time, whichever operation it belongs to.

@@ -63,6 +63,11 @@ impl Line {
         self
     }
 
+    /// What to do next, unless the answer may still come by itself.
+    fn next_of<T>(self, fact: &Fact<T>, now: Timestamp, next: impl Into<String>) -> Self {
+        if may_still_come(fact, now) { self } else { self.next(next) }
+    }
+
     /// The text and what to do next as one.
     pub fn whole(&self) -> String {
         self.next.as_ref().map_or_else(|| self.text.clone(), |next| format!("{}: {next}", self.text))
@@ -118,6 +123,15 @@ pub fn judge(board: &Board, now: Timestamp) -> Judgement {
 
 /// A fact whose last look is older than this is not known any more.
 const SERVER_STALE_S: i64 = 30;
+
+/// A first answer that is not there yet is waited for so long before anything is advised.
+const PATIENCE_US: i64 = 3_000_000;
+
+/// Nobody has answered yet, and it is too early to make something of that.
+fn may_still_come<T>(fact: &Fact<T>, now: Timestamp) -> bool {
+    let early = fact.asked.is_none_or(|asked| now.0 - asked.0 < PATIENCE_US);
+    matches!(fact.answer, Answer::Pending) && early
+}
 
 /// Seconds since the fact was seen, if it was.
 fn age_s<T>(fact: &Fact<T>, now: Timestamp) -> i64 {

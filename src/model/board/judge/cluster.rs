@@ -16,7 +16,7 @@ pub(super) fn lines(board: &Board, now: Timestamp) -> Vec<Line> {
 
 fn application(fact: &Fact<Application>, now: Timestamp) -> Line {
     if let Some(line) = unseen(fact, APPLICATION, SERVER_STALE_S, now) {
-        return line.next("run the monitor of pgmayday.toml by hand and see what it says");
+        return line.next_of(fact, now, "run the monitor of pgmayday.toml by hand and see what it says");
     }
     match fact.value() {
         Some(application) if application.right => Line::new(State::Ok, APPLICATION, "its check is right"),
@@ -67,7 +67,7 @@ pub(super) fn known(member: &Member, now: Timestamp) -> Option<&ServerFacts> {
 
 fn line(board: &Board, member: &Member, now: Timestamp) -> Line {
     if let Some(line) = unseen(&member.server, &member.name, SERVER_STALE_S, now) {
-        return silent(line, member);
+        return silent(line, member, now);
     }
     let Some(facts) = member.server.value() else {
         return Line::new(State::Unknown, &member.name, "not looked at yet");
@@ -76,7 +76,7 @@ fn line(board: &Board, member: &Member, now: Timestamp) -> Line {
 }
 
 /// A server that does not answer: its data directory may tell more.
-fn silent(mut line: Line, member: &Member) -> Line {
+fn silent(mut line: Line, member: &Member, now: Timestamp) -> Line {
     let data_dir = member.data_dir.as_ref();
     match data_dir.map(|fact| &fact.answer) {
         Some(Answer::Failed { why }) => {
@@ -92,7 +92,7 @@ fn silent(mut line: Line, member: &Member) -> Line {
             line.text = format!("{}, its process is there", line.text);
             line.next("read its log before anything is stopped")
         }
-        _ => line.next("look from its own host"),
+        _ => line.next_of(&member.server, now, "look from its own host"),
     }
 }
 

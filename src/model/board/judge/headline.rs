@@ -85,6 +85,10 @@ fn nobody_writes(board: &Board, cluster: &[Line], lost: &str, now: Timestamp) ->
         return Line::new(State::Unknown, NAME, format!("no server is configured; {lost}"))
             .next("set pg1-path");
     };
+    let pending = |member: &Member| super::may_still_come(&member.server, now);
+    if worst.state == State::Unknown && board.members.iter().any(pending) {
+        return Line::new(State::Unknown, NAME, format!("no server has answered yet; {lost}"));
+    }
     let down = format!("{} {}", worst.name, worst.text);
     if let Some(standby) = best_standby(board, now) {
         let text = format!("no server takes writes: {down}");

@@ -26,7 +26,7 @@ fn command(board: &Board, rest: &str) -> String {
 fn backups(board: &Board, repository: &Repository, now: Timestamp) -> Line {
     let name = format!("repo{}", repository.key);
     if let Some(line) = unseen(&repository.backups, &name, STALE_S, now) {
-        return line.next(format!("see {}", repository.place));
+        return line.next_of(&repository.backups, now, format!("see {}", repository.place));
     }
     let Some(facts) = repository.backups.value() else {
         return Line::new(State::Unknown, name, "not looked at yet");
@@ -92,7 +92,7 @@ fn count(number: usize, what: &str) -> String {
 
 fn wal_line(board: &Board, repository: &Repository, name: &str, now: Timestamp) -> Line {
     if let Some(line) = unseen(&repository.wal, name, STALE_S, now) {
-        return line.next(format!("see {}", repository.place));
+        return line.next_of(&repository.wal, now, format!("see {}", repository.place));
     }
     let Some(facts) = repository.wal.value() else {
         return Line::new(State::Unknown, name, "not looked at yet");
