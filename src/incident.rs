@@ -7,6 +7,7 @@
 //! host, else by the wall clock; the time from detection to declaration is always the wall clock's, for a person says
 //! when the trouble was detected.
 
+mod begin;
 mod course;
 mod evidence;
 mod fold;
@@ -19,7 +20,9 @@ pub use evidence::Evidence;
 use crate::base::files::sync_folder;
 use crate::base::state::{StateDir, make_folder};
 use crate::base::{Report, Result, Timestamp};
+use crate::config::site::StanzaSite;
 use crate::journal::{self, Fact, Journal, JournalError, Verification, Witness};
+use crate::model::board::Limits;
 use crate::model::op::Mark;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -105,6 +108,21 @@ pub struct Declaration {
     pub rto_s: u64,
     /// How much may be lost, seconds.
     pub rpo_s: u64,
+}
+
+impl Declaration {
+    /// A declaration for a stanza with what `pgmayday.toml` expects of it, or what the program ships.
+    pub fn of_site(stanza: &str, site: &StanzaSite, reason: String, detected_at: Option<Timestamp>) -> Self {
+        let shipped = Limits::default();
+        Self {
+            stanza: stanza.to_owned(),
+            label: site.label.clone(),
+            reason,
+            detected_at,
+            rto_s: site.rto.map_or(shipped.rto_s, |rto| rto.as_secs()),
+            rpo_s: site.rpo.map_or(shipped.rpo_s, |rpo| rpo.as_secs()),
+        }
+    }
 }
 
 /// The incidents of one state directory.

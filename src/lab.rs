@@ -20,6 +20,8 @@ pub mod postgres;
 pub mod process;
 pub mod programs;
 pub mod rehearsal;
+pub mod service;
+pub mod site;
 pub mod status;
 pub mod truth;
 pub mod up;

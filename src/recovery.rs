@@ -43,7 +43,7 @@ pub enum RecoveryError {
         why: String,
     },
     /// At every target tried, the check said no.
-    #[error("the recovered cluster is not right: {why}")]
+    #[error("the recovered cluster is not right: {why}; recover again, to an earlier target")]
     NotRight {
         /// The last finding.
         why: String,

@@ -135,15 +135,13 @@ impl Survey {
     /// Looks at everything again and again on threads of its own until `go_on` says no, and hands each new state of
     /// the board to `tell`, at most ten times a second. A probe that hangs is told as hanging and hinders no other.
     /// Returns at once.
+    #[expect(clippy::needless_pass_by_value, reason = "both go to a thread that outlives the call")]
     pub fn watch(&self, tell: Arc<dyn Fn(Board) + Send + Sync>, go_on: Arc<dyn Fn() -> bool + Send + Sync>) {
-        let inner = Arc::clone(&self.inner);
-        let name = std::thread::Builder::new().name("survey".to_owned());
-        let started = name.spawn({
-            let tell = Arc::clone(&tell);
-            move || drop(watch::Watch::new(inner).run(&*tell, &*go_on, None))
-        });
-        if let Err(error) = started {
-            let mut board = self.blank();
+        let (watch, blank) = (watch::Watch::new(Arc::clone(&self.inner)), self.blank());
+        let on_thread = Arc::clone(&tell);
+        let run = move || drop(watch.run(&*on_thread, &*go_on, None));
+        if let Err(error) = std::thread::Builder::new().name("survey".to_owned()).spawn(run) {
+            let mut board = blank;
             board.warnings.push(format!("nothing is looked at: no thread could be started ({error})"));
             tell(board);
         }

@@ -7,6 +7,7 @@
 
 use pgmayday::base::{Kind, TargetTime, Timeline, Timestamp};
 use pgmayday::cluster::owner::{Users, is_root, run_as};
+use pgmayday::config::site::Site;
 use pgmayday::lab::db::Db;
 use pgmayday::lab::rehearsal::{self, LabService};
 use pgmayday::lab::truth::Truth;
@@ -184,6 +185,147 @@ fn a_target_with_the_damage_in_it_is_followed_by_an_earlier_one() {
     json(&dir, &["down"]);
 }
 
+/// The board of a lab as JSON, and as text.
+fn board(dir: &Path) -> (Value, String) {
+    let config = format!("--config={}", dir.join("pgbackrest.conf").display());
+    let run = |more: &[&str]| {
+        let output = Command::new(PROGRAM).arg(&config).args(more).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    (serde_json::from_str(&run(&["--output=json"])).unwrap(), run(&["board"]))
+}
+
+/// State and text of a line of the judgement.
+fn judged<'a>(board: &'a Value, section: &str, name: &str) -> (&'a str, &'a str) {
+    let lines = board["judgement"][section].as_array().unwrap();
+    let line = lines.iter().find(|line| line["name"] == name).unwrap();
+    (line["state"].as_str().unwrap(), line["text"].as_str().unwrap())
+}
+
+/// Calls a hook as a recovery does; exit code and standard output.
+fn hook(words: &[String], place: &[(&str, String)]) -> (i32, String) {
+    let users = Users::new();
+    let owner = if is_root() {
+        users.account("postgres").unwrap()
+    } else {
+        pgmayday::cluster::owner::current(&users)
+    };
+    let mut command = run_as(&owner, Path::new(&words[0])).unwrap();
+    let output = command.args(&words[1..]).envs(place.iter().map(|(n, v)| (n, v))).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn the_lab_is_configured_as_any_cluster_and_every_hook_works() {
+    let Some(place) = Place::new() else { return };
+    let dir = place.dir("lab");
+    json(&dir, &["up"]);
+    let lab = Lab::open(&dir).unwrap();
+    let site = Site::load(None, Some(&lab.config())).unwrap();
+    let main = site.of("lab");
+    assert_eq!((main.label.as_deref(), main.member.len()), (Some("LAB"), 1));
+    assert_eq!(site.state_dir.as_deref(), Some(&*lab.state_dir()));
+    let hooks = main.hooks;
+    let (code, told) = hook(&hooks.monitor, &[]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &told["right"], &told["wrong_since"]), (0, &Value::Bool(true), &Value::Null), "{told}");
+    assert!(told["last_right"].as_array().unwrap().len() > 2, "{told}");
+
+    assert_eq!(hook(&hooks.stop_writers, &[]).0, 0);
+    let held = Truth::load(&lab.truth_file()).unwrap().last();
+    let at = |at: Timestamp| {
+        let settings = lab.settings();
+        [
+            ("PGHOST", lab.sockets().display().to_string()),
+            ("PGPORT", settings.primary_port.to_string()),
+            ("PGUSER", "postgres".to_owned()),
+            ("PGMAYDAY_TARGET_TYPE", "time".to_owned()),
+            ("PGMAYDAY_TARGET", at.to_string()),
+        ]
+    };
+    let (code, text) = hook(&hooks.verify, &at(Timestamp::now()));
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains(&format!("{held} ledger rows")), "{text}");
+    assert_eq!(LabService::new(&lab).verdict().unwrap().rows_found, held, "the verdict is kept");
+    let (code, _) = hook(&hooks.verify, &at(Timestamp(Timestamp::now().0 - 5_000_000)));
+    assert_eq!(code, 1, "rows that should not be there are a failure, not the application's damage");
+    assert!(!LabService::new(&lab).verdict().unwrap().right());
+
+    assert!(pg_ctl(&dir, &lab.primary(), &["stop", "-m", "fast"]).status.success());
+    assert_eq!(hook(&hooks.start, &[]).0, 0);
+    let (code, text) = hook(&hooks.first_write, &[]);
+    assert!(code == 0 && text.contains("transaction"), "{text}");
+    assert_eq!(hook(&hooks.first_backup, &[]).0, 0);
+    assert_eq!(json(&dir, &["status"])["backups"].as_array().unwrap().len(), 4);
+
+    json(&dir, &["break", "bad-update"]);
+    let (code, text) = hook(&hooks.verify, &at(Timestamp::now()));
+    assert_eq!((code, text.trim()), (3, "the books do not agree"));
+    json(&dir, &["down"]);
+}
+
+#[test]
+fn the_board_tells_each_disaster_in_an_operators_words() {
+    let Some(place) = Place::new() else { return };
+    let dir = place.dir("lab");
+    json(&dir, &["up"]);
+    let lab = Lab::open(&dir).unwrap();
+    let (healthy, text) = board(&dir);
+    assert_eq!(healthy["schema"], "pgmayday.board/1");
+    assert_eq!(healthy["judgement"]["headline"]["state"], "ok", "{text}");
+    assert_eq!(judged(&healthy, "cluster", "pg1"), ("ok", "primary, takes writes, timeline 1"));
+    assert!(judged(&healthy, "cluster", "standby").1.starts_with("standby, streaming"), "{text}");
+    let facts = &healthy["facts"];
+    assert_eq!(facts["identity"]["label"], "LAB");
+    assert_eq!(facts["repositories"][0]["backups"]["value"]["total"], 3);
+    assert_eq!(facts["repositories"][0]["wal"]["value"]["missing"], 0);
+    assert_eq!(facts["members"][0]["data_dir"]["value"]["running"], true);
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    for sign in ["✔ pg1", "CLUSTER", "PROTECTION", "RECOVERY WINDOW", "LAB"] {
+        assert!(text.contains(sign), "{sign}: {text}");
+    }
+
+    // It accepts connections, and never answers.
+    let postmaster = process::postmaster(&lab.primary()).unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(postmaster.pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let (hung, text) = board(&dir);
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    let (state, words) = judged(&hung, "cluster", "pg1");
+    assert!(state == "unknown" && words.starts_with("no answer"), "{text}");
+    assert!(words.ends_with("its process is there"), "{text}");
+    assert_eq!(judged(&hung, "protection", "repo1").0, "ok", "{text}");
+
+    json(&dir, &["break", "bad-update"]);
+    wait_until("the application's being wrong", || {
+        board(&dir).0["judgement"]["headline"]["name"] == "application"
+    });
+    let (damaged, text) = board(&dir);
+    let headline = damaged["judgement"]["headline"]["text"].as_str().unwrap();
+    assert!(headline.starts_with("books do not agree since ") && headline.contains("last right"), "{text}");
+    assert!(text.contains("✖ application"), "{text}");
+    let damage = Timestamp(disaster::happened(&lab).unwrap()[0].at_us);
+    let right = damaged["facts"]["application"]["value"]["last_right"][1].as_str().unwrap();
+    assert!(TargetTime::parse(right).unwrap().at < damage, "{right} is before the damage at {damage}");
+
+    json(&dir, &["break", "kill-primary"]);
+    let (killed, text) = board(&dir);
+    let (state, words) = judged(&killed, "cluster", "pg1");
+    assert!(state == "failed" && words.starts_with("refused"), "{text}");
+    let headline = &killed["judgement"]["headline"];
+    assert!(headline["text"].as_str().unwrap().starts_with("no server takes writes"), "{text}");
+    assert!(headline["next"].as_str().unwrap().starts_with("standby "), "{text}");
+
+    json(&dir, &["break", "wipe-datadir"]);
+    let (wiped, text) = board(&dir);
+    assert!(judged(&wiped, "cluster", "pg1").1.contains("global/pg_control is missing"), "{text}");
+    assert_eq!(judged(&wiped, "protection", "repo1").0, "ok", "{text}");
+    json(&dir, &["down"]);
+}
+
 #[test]
 fn a_killed_primary_simply_starts_and_a_wiped_one_comes_back_from_the_repository() {
     let Some(place) = Place::new() else { return };
@@ -257,6 +399,10 @@ fn two_labs_live_side_by_side_and_go_without_a_trace() {
     let checked =
         superuser(&Lab::open(&two).unwrap(), ledger::DATABASE).rows(&ledger::check_query()).unwrap();
     assert_eq!(checked[0][1], "t", "the other lab is not touched");
+    wait_until("the monitor's noticing", || judged(&board(&one).0, "cluster", "application").0 == "failed");
+    let (other, text) = board(&two);
+    assert_eq!(judged(&other, "cluster", "application").0, "ok", "{text}");
+    assert_eq!(judged(&other, "cluster", "standby").0, "ok", "{text}");
     let refused = lab(&one, &["up"]);
     assert_eq!(refused.status.code(), Some(2), "a lab is not made over another");
 

@@ -53,6 +53,7 @@ impl Ground {
             db_exclude: Vec::new(),
             process_max: 2,
             prove: None,
+            salvage: None,
             accept: BTreeSet::new(),
             restore_command: RestoreCommand::new("/bin/false"),
         }

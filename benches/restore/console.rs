@@ -10,6 +10,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use std::fs;
 use std::io::{Read as _, Write};
 use std::net::TcpListener;
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -20,8 +21,8 @@ const KEYS: usize = 400;
 const OPENINGS: usize = 20;
 /// Longest wait for anything.
 const LIMIT: Duration = Duration::from_secs(30);
-const LINES: u16 = 24;
-const COLUMNS: u16 = 80;
+const LINES: NonZero<u16> = NonZero::new(24).unwrap();
+const COLUMNS: NonZero<u16> = NonZero::new(80).unwrap();
 
 /// All three measurements.
 #[expect(clippy::print_stdout, reason = "the result is printed")]
@@ -70,7 +71,7 @@ fn while_restoring(setup: &Setup, repository: &Repository) -> Outcome<Vec<f64>> 
         let target = setup.machine.fresh("console-target")?;
         let mut restore = setup.machine.command(&setup.tools[0].program);
         restore.env("PGMAYDAY_STATE", setup.machine.path("console-state"));
-        restore.arg("--config").arg(&repository.config).arg(format!("--stanza={}", repository.stanza));
+        restore.arg("--config").arg(&repository.config).arg("--stanza=bench");
         restore.arg("--pg1-path").arg(&target).args([
             "--type=immediate",
             "--archive-mode=off",
@@ -78,7 +79,7 @@ fn while_restoring(setup: &Setup, repository: &Repository) -> Outcome<Vec<f64>> 
             "--detach",
         ]);
         crate::machine::run(&mut restore)?;
-        let mut console = Console::open(setup, &repository.config, repository.stanza)?;
+        let mut console = Console::open(setup, &repository.config, "bench")?;
         console.wait("CLUSTER")?;
         let begun = Instant::now();
         while frames.len() < KEYS && begun.elapsed() < Duration::from_secs(6) {
@@ -146,7 +147,7 @@ struct Console {
 impl Console {
     fn open(setup: &Setup, config: &Path, stanza: &str) -> Outcome<Self> {
         let told = |error: &dyn std::fmt::Display| format!("pseudo-terminal: {error}");
-        let size = PtySize { rows: LINES, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
+        let size = PtySize { rows: LINES.get(), cols: COLUMNS.get(), pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).map_err(|e| told(&e))?;
         let command = setup.machine.command(&setup.tools[0].program);
         let mut builder = CommandBuilder::new(command.get_program());

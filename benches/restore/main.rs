@@ -14,6 +14,7 @@ mod machine;
 mod repository;
 mod restore;
 mod segments;
+mod synthetic;
 
 use machine::{Machine, Outcome, Tool};
 use std::process::ExitCode;

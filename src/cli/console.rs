@@ -15,7 +15,6 @@ use crate::console::widgets::Zone;
 use crate::model::op::Cancel;
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::recovery::recover;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -94,7 +93,7 @@ fn theme() -> Theme {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default();
     let locale = locale.to_string_lossy().to_lowercase();
     let utf8 = locale.contains("utf-8") || locale.contains("utf8");
-    let few_signs = set("TERM").is_some_and(|term| term == OsString::from("linux"));
+    let few_signs = set("TERM").is_some_and(|term| term == "linux");
     Theme { colour: set("NO_COLOR").is_none(), ascii: !utf8 || few_signs }
 }
 

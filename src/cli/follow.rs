@@ -8,7 +8,7 @@ use super::progress::{self, Rewritten};
 use super::{Call, operation};
 use crate::base::state::OpId;
 use crate::base::{Bytes, Report, Result};
-use crate::model::op::{Life, OpState, Outcome, Replay, Snapshot, StepStatus};
+use crate::model::op::{Life, OpState, Outcome, Replay, Snapshot, Step, StepStatus};
 use crate::recovery::supervisor::Supervisor;
 use signal_hook::consts::SIGINT;
 use std::fmt::Write as _;
@@ -41,7 +41,7 @@ pub(super) fn follow(call: &Call, supervisor: &Supervisor, id: &OpId) -> Result<
                     .hint("attach as the user it runs as"));
             }
             Life::Starting | Life::Running { .. } if leave.load(Ordering::Acquire) => {
-                told.line.clear();
+                told.clear();
                 output::to_stderr(&format!("the recovery goes on; pgmayday attach {id} returns here"));
                 return Ok(LEFT);
             }
@@ -66,12 +66,15 @@ fn ended(call: &Call, snapshot: &Snapshot) -> Result<u8> {
 /// A worker that is gone: where it was, and how to go on.
 pub(super) fn lost(supervisor: &Supervisor, snapshot: &Snapshot) -> Report {
     let id = &snapshot.spec.id;
-    let place = match place(&snapshot.state) {
-        Some((number, of, name)) => format!("in step {number} of {of}, {name}"),
-        None => "before its first step".to_owned(),
+    let done = |step: &&Step| matches!(step.status, StepStatus::Done { .. });
+    let place = match (place(&snapshot.state), snapshot.state.steps.iter().rfind(done)) {
+        (Some((number, of, name)), _) => format!("in step {number} of {of}, {name}"),
+        (None, Some(last)) => format!("after the step {}", last.name),
+        (None, None) => "before its first step".to_owned(),
     };
-    Report::failed(format!("the worker of {id} is gone, {place}"))
-        .context(format!("doing what is told in {}", supervisor.log_file(id).display()))
+    let printed = supervisor.log_file(id);
+    let printed = printed.display();
+    Report::failed(format!("the worker of {id} is gone, {place}; what it printed is in {printed}"))
         .hint(format!("pgmayday attach {id} --resume"))
 }
 
@@ -83,9 +86,8 @@ fn place(state: &OpState) -> Option<(usize, usize, &str)> {
 /// What was told so far.
 struct Told {
     text: bool,
-    terminal: bool,
-    line: Rewritten,
-    rewritten: Option<Instant>,
+    /// Only where a line can be rewritten, and when it was.
+    line: Option<(Rewritten, Option<Instant>)>,
     attempt: u32,
     warnings: usize,
     steps: Vec<String>,
@@ -97,9 +99,7 @@ impl Told {
     fn new(call: &Call) -> Self {
         Self {
             text: call.output == Output::Text,
-            terminal: progress::on_terminal(call.console),
-            line: Rewritten::default(),
-            rewritten: None,
+            line: progress::on_terminal(call.console).then(|| (Rewritten::default(), None)),
             attempt: 0,
             warnings: 0,
             steps: Vec::new(),
@@ -115,25 +115,35 @@ impl Told {
         }
         let news = self.news(snapshot);
         if !news.is_empty() {
-            self.line.clear();
-            self.rewritten = None;
+            self.clear();
             output::text(&news)?;
         }
-        let alive = matches!(snapshot.life, Life::Starting | Life::Running { .. });
-        if !alive {
-            self.line.clear();
-        } else if self.terminal && self.rewritten.is_none_or(|at| at.elapsed() >= REWRITE_EVERY) {
-            self.rewritten = Some(Instant::now());
-            self.line.show(&now(snapshot));
+        if !matches!(snapshot.life, Life::Starting | Life::Running { .. }) {
+            self.clear();
+        } else if let Some((line, at)) = &mut self.line
+            && at.is_none_or(|at| at.elapsed() >= REWRITE_EVERY)
+        {
+            *at = Some(Instant::now());
+            line.show(&now(snapshot));
         }
         Ok(())
+    }
+
+    /// Makes room for other text.
+    fn clear(&mut self) {
+        if let Some((line, at)) = &mut self.line {
+            line.clear();
+            *at = None;
+        }
     }
 
     /// Lines about what has happened since the last time.
     fn news(&mut self, snapshot: &Snapshot) -> String {
         let state = &snapshot.state;
         let mut out = String::new();
-        let mut line = |text: &str| drop(writeln!(out, "{text}"));
+        let mut line = |text: &str| {
+            let _infallible = writeln!(out, "{text}");
+        };
         if state.attempt != self.attempt {
             line(&begun(snapshot));
             self.attempt = state.attempt;
@@ -250,7 +260,7 @@ pub(super) fn table(snapshots: &[Snapshot]) -> String {
             Some((number, of, name)) => format!("  [{number}/{of} {name}]"),
             None => String::new(),
         };
-        drop(writeln!(out, "{}  {life:<9} {}{at}", snapshot.spec.id, snapshot.spec.summary));
+        let _infallible = writeln!(out, "{}  {life:<9} {}{at}", snapshot.spec.id, snapshot.spec.summary);
     }
     out
 }

@@ -13,7 +13,6 @@ use crate::config::EVERY_COMMAND;
 use crate::incident::report::{Document, markdown};
 use crate::incident::{Declaration, IncidentView, Incidents};
 use crate::journal::{Verification, Witness};
-use crate::model::board::Limits;
 use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 
@@ -80,16 +79,8 @@ fn run(call: &Call) -> Result<u8> {
         "verify" => return desk.verify(),
         "declare" => {
             let stanza = stanza(call)?;
-            let expected = site.of(&stanza);
-            let limits = Limits::default();
-            desk.declare(&Declaration {
-                label: expected.label,
-                reason: plain(args, "reason")?,
-                detected_at: detected_at(args)?,
-                rto_s: expected.rto.map_or(limits.rto_s, |rto| rto.as_secs()),
-                rpo_s: expected.rpo.map_or(limits.rpo_s, |rpo| rpo.as_secs()),
-                stanza,
-            })
+            let (reason, detected_at) = (plain(args, "reason")?, detected_at(args)?);
+            desk.declare(&Declaration::of_site(&stanza, &site.of(&stanza), reason, detected_at))
         }
         "note" => desk.note(),
         _ => desk.close(),
@@ -109,7 +100,7 @@ impl Desk<'_> {
         let (views, troubles) = self.known()?;
         let rows: Vec<Row<'_>> = views.iter().map(Row::new).collect();
         match self.call.output {
-            Output::Text => output::text(&text::list(&views)),
+            Output::Text => output::text(&text::list(&views, Timestamp::now())),
             Output::Json => output::json("incidents", &List { incidents: rows, troubles }),
         }
     }
@@ -117,7 +108,7 @@ impl Desk<'_> {
     fn show(&self) -> Result<()> {
         let view = self.incidents.view(&self.chosen()?)?;
         match self.call.output {
-            Output::Text => output::text(&text::show(&view)),
+            Output::Text => output::text(&text::show(&view, Timestamp::now())),
             Output::Json => output::json("incident-view", &view),
         }
     }

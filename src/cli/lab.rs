@@ -3,6 +3,8 @@
 //! PostgreSQL refuses root, so as root the work is done by the same program run as the account `postgres`; root
 //! itself only makes and removes the empty directory.
 
+mod demo;
+
 use super::Call;
 use super::command::{CommandSpec, Run};
 use super::output::{self, Output};
@@ -11,7 +13,7 @@ use crate::base::{Report, Result};
 use crate::cluster::binaries::Search;
 use crate::cluster::owner::{Account, Users, check_executable_by, is_root, run_as};
 use crate::config::EVERY_COMMAND;
-use crate::lab::{Disaster, Lab, demo, disaster, down, status, up, workload};
+use crate::lab::{Disaster, Lab, disaster, down, service, status, up, workload};
 use crate::model::op::{Event, Progress, Sink};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -25,7 +27,8 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     long_about: "Under one marked directory, on a private socket and free loopback ports: a primary with a workload \
                  whose every commit is written down, a streaming standby, and an encrypted repository with full, \
                  differential and incremental backup. `lab break` lets a disaster happen to it; `lab demo` does \
-                 everything unattended, recovers to just before the damage and compares the result to the row. \
+                 everything: on a terminal it hands the damage to you and the console, elsewhere it recovers \
+                 unattended to just before the damage; both compare the result to the row. \
                  Nothing outside the directory is ever touched.",
     options_of: EVERY_COMMAND,
     reads_configuration: false,
@@ -40,8 +43,12 @@ const DEFAULT_DIR: &str = ".lab";
 const DEMO_FOLDER: &str = "/var/tmp";
 /// The account that runs servers when root asks for a lab.
 const ACCOUNT: &str = "postgres";
-/// The part of the demonstration between up and down; not for people.
+/// The parts of the demonstration between up and down; not for people.
 const REHEARSE: &str = "__rehearse";
+const STRIKE: &str = "__strike";
+const CONCLUDE: &str = "__conclude";
+/// The option that leaves the lab up.
+const KEEP: &str = "keep";
 /// The demonstration's evidence inside the lab.
 const EVIDENCE: &str = "evidence.json";
 
@@ -55,6 +62,9 @@ fn own(command: Command) -> Command {
         .default_value(Disaster::BadUpdate.name())
         .value_parser(PossibleValuesParser::new(["bad-update", "drop-table", "drop-database"]))
         .help("what goes wrong");
+    let keep = Arg::new(KEEP).long(KEEP).action(ArgAction::SetTrue).help("leave the lab up at the end");
+    let service = service::Verb::ALL.map(|(name, _)| name);
+    let verb = Arg::new("verb").required(true).value_parser(PossibleValuesParser::new(service));
     let part = |name: &'static str, about: &'static str| Command::new(name).about(about);
     command
         .subcommand_required(true)
@@ -75,9 +85,13 @@ fn own(command: Command) -> Command {
         .subcommand(part("down", "stop everything and remove the lab"))
         .subcommand(
             part("demo", "up, damage, recovery to just before it, comparison to the row, down")
-                .arg(noticed.clone()),
+                .arg(noticed.clone())
+                .arg(keep),
         )
-        .subcommand(part(REHEARSE, "the middle of demo").arg(noticed).hide(true))
+        .subcommand(part(REHEARSE, "the middle of demo").arg(noticed.clone()).hide(true))
+        .subcommand(part(STRIKE, "the damage of demo").arg(noticed).hide(true))
+        .subcommand(part(CONCLUDE, "the end of demo").hide(true))
+        .subcommand(part(service::SUBCOMMAND, "the hooks of pgmayday.toml").arg(verb).hide(true))
         .subcommand(part(workload::SUBCOMMAND, "the workload's own process").hide(true))
 }
 
@@ -90,6 +104,9 @@ enum Verb {
     Down,
     Demo(Disaster),
     Rehearse(Disaster),
+    Strike(Disaster),
+    Conclude,
+    Service(service::Verb),
     Workload,
 }
 
@@ -109,6 +126,11 @@ fn run(call: &Call) -> Result<u8> {
         Some(("status", _)) => Verb::Status,
         Some(("down", _)) => Verb::Down,
         Some((REHEARSE, args)) => Verb::Rehearse(named(args)?),
+        Some((STRIKE, args)) => Verb::Strike(named(args)?),
+        Some((CONCLUDE, _)) => Verb::Conclude,
+        Some((service::SUBCOMMAND, args)) => Verb::Service(
+            args.get_one::<String>("verb").map_or("", String::as_str).parse().map_err(Report::usage)?,
+        ),
         Some((workload::SUBCOMMAND, _)) => Verb::Workload,
         Some((_, args)) => Verb::Demo(named(args)?),
         None => return Err(Report::usage("lab: what is to be done with it?")),
@@ -116,7 +138,11 @@ fn run(call: &Call) -> Result<u8> {
     let act =
         Act { verb, dir: directory(call, verb)?, output: call.output, quiet: call.args.get_flag("quiet") };
     match verb {
-        Verb::Demo(what) => demonstrate(&act, what, call.args.get_one::<String>("evidence").map(Path::new)),
+        Verb::Demo(what) => {
+            let keep_up = call.args.subcommand().is_some_and(|(_, args)| args.get_flag(KEEP));
+            let evidence = call.args.get_one::<String>("evidence").map(Path::new);
+            demo::Demo { act: &act, what, keep_up, evidence }.run()
+        }
         _ => act.run(),
     }
 }
@@ -134,35 +160,30 @@ fn directory(call: &Call, verb: Verb) -> Result<PathBuf> {
     std::path::absolute(dir).map_err(|e| Report::failed(format!("cannot tell where the lab is: {e}")))
 }
 
-/// Up, rehearsal, down; the evidence is taken out of the lab before that goes away.
-fn demonstrate(demo: &Act, what: Disaster, keep: Option<&Path>) -> Result<u8> {
-    let part = |verb| Act { verb, quiet: true, ..demo.clone() }.run();
-    Steps(demo.output).line(&format!("a lab is made in {}", demo.dir.display()));
-    let up = part(Verb::Up)?;
-    if up != 0 {
-        return Ok(up);
-    }
-    let still_up = |report: Report| report.hint(format!("the lab is still up in {}", demo.dir.display()));
-    let rehearsed = part(Verb::Rehearse(what)).map_err(still_up)?;
-    if rehearsed != 0 {
-        // It stays for whoever wants to know why.
-        Steps(demo.output).line(&format!("the lab is still up in {}", demo.dir.display()));
-        return Ok(rehearsed);
-    }
-    let kept = keep.map_or(Ok(0), |to| std::fs::copy(demo.dir.join(EVIDENCE), to));
-    let down = part(Verb::Down)?;
-    if let (Err(error), Some(to)) = (kept, keep) {
-        return Err(Report::failed(format!("cannot keep the evidence in {}: {error}", to.display())));
-    }
-    Ok(down)
-}
-
 impl Act {
     fn run(&self) -> Result<u8> {
-        if is_root() { self.as_account() } else { self.as_myself().map(|()| 0) }
+        if is_root() { self.as_account() } else { self.as_myself() }
     }
 
-    fn as_myself(&self) -> Result<()> {
+    fn as_myself(&self) -> Result<u8> {
+        match self.verb {
+            Verb::Service(verb) => self.serve(verb),
+            Verb::Conclude => demo::conclude(&Lab::open(&self.dir)?, &Steps(self.output)),
+            _ => self.act().map(|()| 0),
+        }
+    }
+
+    /// A hook: what it says goes to standard output, its exit code is the contract of `pgmayday.toml`.
+    fn serve(&self, verb: service::Verb) -> Result<u8> {
+        let variable = |name: &str| std::env::var_os(name).and_then(|value| value.into_string().ok());
+        let failed = |report: Report| Report { kind: crate::base::Kind::Failed, ..report };
+        let lab = Lab::open(&self.dir).map_err(|error| failed(error.into()))?;
+        let (text, code) = service::serve(&lab, verb, &variable)?;
+        output::text(&text)?;
+        Ok(code)
+    }
+
+    fn act(&self) -> Result<()> {
         let dir = &self.dir;
         match self.verb {
             Verb::Up => {
@@ -188,13 +209,16 @@ impl Act {
                 self.say("lab-down", &Done { dir }, &format!("the lab in {} is gone", dir.display()))
             }
             Verb::Rehearse(what) => self.rehearse(&Lab::open(dir)?, what),
+            Verb::Strike(what) => demo::strike(&Lab::open(dir)?, what, &Steps(self.output)),
             Verb::Workload => workload::run(&Lab::open(dir)?).map_err(Report::from),
-            Verb::Demo(_) => Err(Report::failed("a demonstration is made of the other parts")),
+            Verb::Demo(_) | Verb::Conclude | Verb::Service(_) => {
+                Err(Report::failed("a demonstration is made of the other parts"))
+            }
         }
     }
 
     fn rehearse(&self, lab: &Lab, what: Disaster) -> Result<()> {
-        let evidence = demo::rehearse(lab, what, &Steps(self.output))?;
+        let evidence = crate::lab::demo::rehearse(lab, what, &Steps(self.output))?;
         let path = lab.dir().join(EVIDENCE);
         serde_json::to_vec_pretty(&evidence)
             .map_err(std::io::Error::from)
@@ -233,6 +257,10 @@ impl Act {
         let program = self.program_for(&account)?;
         let mut command = run_as(&account, &program)?;
         command.args(self.arguments());
+        // Who calls a hook tells it where to look; a command of ours drops what would redirect PostgreSQL's tools.
+        for name in service::VARIABLES.into_iter().filter(|_| matches!(self.verb, Verb::Service(_))) {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
         let ended =
             command.status().map_err(|e| Report::failed(format!("cannot run the lab as {ACCOUNT}: {e}")))?;
         let emptied = match self.verb {
@@ -256,10 +284,16 @@ impl Act {
             Verb::Down => ("down", None),
             Verb::Demo(what) => ("demo", Some(what)),
             Verb::Rehearse(what) => (REHEARSE, Some(what)),
+            Verb::Strike(what) => (STRIKE, Some(what)),
+            Verb::Conclude => (CONCLUDE, None),
+            Verb::Service(_) => (service::SUBCOMMAND, None),
             Verb::Workload => (workload::SUBCOMMAND, None),
         };
         let mut all = vec!["lab".to_owned(), verb.to_owned()];
         all.extend(what.map(|what| what.name().to_owned()));
+        if let Verb::Service(verb) = self.verb {
+            all.push(verb.name().to_owned());
+        }
         all.push(format!("--dir={}", self.dir.display()));
         if self.output == Output::Json {
             all.push("--output=json".to_owned());

@@ -71,12 +71,12 @@ fn arguments(call: &Call, without: &[&str]) -> Vec<String> {
 pub(super) fn environment(call: &Call) -> Vec<String> {
     let ours = |name: &String| name.starts_with("PGBACKREST_") || name == "PGMAYDAY_CONFIG";
     let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours);
-    let named = call.settings.repos().iter().filter(|repo| repo.cipher_pass_expanded.is_some());
-    let mut names: Vec<String> =
-        set.chain(named.filter_map(|repo| repo.cipher_pass_variable.clone())).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    let expanded = call.settings.repos().iter().filter(|repo| repo.cipher_pass_expanded.is_some());
+    let mut all: Vec<String> =
+        set.chain(expanded.filter_map(|repo| repo.cipher_pass_variable.clone())).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// Starts an operation and waits until its worker has taken it up.

@@ -13,6 +13,7 @@ use super::{Call, operation, site};
 use crate::base::state::{OpId, StateDir};
 use crate::base::{Kind, Report, Result, Timestamp};
 use crate::config::options;
+use crate::incident::{Declaration, Incidents};
 use crate::model::op::{Cancel, Spec};
 use crate::model::plan::{CheckState, RecoverPlan, RecoverRequest};
 use crate::recovery::recover::{Recover, command};
@@ -82,7 +83,10 @@ fn run(call: &Call) -> Result<u8> {
     if let Some(report) = refused(&plan) {
         return Err(report);
     }
-    operation::start(call, &spec(call, id.clone(), &plan)?)?;
+    let mut spec = spec(call, id.clone(), &plan)?;
+    operation::may_start(&site::site(call)?)?;
+    spec.incident = in_journal(call, &state, &plan, &id);
+    operation::start(call, &spec)?;
     if call.args.get_flag("detach") {
         match call.output {
             Output::Text => output::text(id.as_str())?,
@@ -91,6 +95,17 @@ fn run(call: &Call) -> Result<u8> {
         return Ok(0);
     }
     follow(call, &supervisor, &id)
+}
+
+/// Writes the start into the journal of the open incident, or of a new one; a journal that cannot be written is told
+/// and stops no recovery.
+fn in_journal(call: &Call, state: &StateDir, plan: &RecoverPlan, id: &OpId) -> Option<String> {
+    let begun = site::site(call).and_then(|site| {
+        let stanza = &plan.request.stanza;
+        let declaration = Declaration::of_site(stanza, &site.of(stanza), plan.summary(), None);
+        Incidents::new(state.clone()).begin(&site::actor(), &declaration, plan, id, "")
+    });
+    begun.map_err(|report| call.console.warn(&format!("the recovery is not in a journal: {report}"))).ok()
 }
 
 /// Why the plan cannot be started, if it cannot.
@@ -163,4 +178,87 @@ fn request(call: &Call) -> Result<RecoverRequest> {
         set: settings.text("set").filter(|set| *set != "latest").map(str::to_owned),
         asks: call.args.get_flag("ask"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{arguments, output::Console, tree};
+    use crate::config::{CliOption, Config};
+    use std::ffi::OsString;
+    use std::path::PathBuf;
+
+    const GIVEN: [(&str, &str); 3] =
+        [("pg1-path", "/srv/my pg"), ("repo1-path", "/r"), ("config", "/c d.conf")];
+
+    fn call(words: &[String]) -> Call {
+        let split = arguments::split(words.iter().map(OsString::from)).unwrap();
+        let args = tree::read(&SPEC, &split).unwrap();
+        let config = Config::of_command_line(&split.config).unwrap();
+        let settings = config.settings("restore", None).unwrap();
+        let output = Output::of_settings(&settings);
+        let console = Console::new(&settings, output);
+        Call {
+            command: SPEC.name,
+            config,
+            settings,
+            positional: Vec::new(),
+            args,
+            output,
+            accept: Vec::new(),
+            console,
+            given: split.config,
+            own: Vec::new(),
+            program: PathBuf::new(),
+            arguments: words.to_vec(),
+        }
+    }
+
+    fn words(request: &RecoverRequest) -> Vec<String> {
+        let option = |(name, value): (&str, &str)| CliOption { name: name.into(), value: Some(value.into()) };
+        command::arguments(&GIVEN.map(option), request).unwrap()
+    }
+
+    #[test]
+    fn the_words_of_a_request_are_read_back_as_the_same_request() {
+        let kinds: [(&str, &[&str]); 6] = [
+            ("time", &["2026-11-21 02:03:11.482+00", "2026-11-21 02:03:00+00", "2026-11-21 02:00:00+00"]),
+            ("name", &["it's \"odd\" --x $y"]),
+            ("lsn", &["0/5A000148", "0/5A000000"]),
+            ("xid", &["48211"]),
+            ("immediate", &[]),
+            ("default", &[]),
+        ];
+        for (kind, targets) in kinds {
+            for flags in [false, true] {
+                let asked = RecoverRequest {
+                    stanza: "main".to_owned(),
+                    kind: kind.to_owned(),
+                    targets: targets.iter().map(|&text| text.to_owned()).collect(),
+                    exclusive: flags && !matches!(kind, "name" | "immediate" | "default"),
+                    timeline: Some(7).filter(|_| flags && kind != "immediate"),
+                    set: flags.then(|| "20261121-010559F".to_owned()),
+                    asks: flags,
+                };
+                let read = call(&words(&asked));
+                assert_eq!(request(&read).unwrap(), asked);
+                // And the words of what was read are the same words again.
+                assert_eq!(command::arguments(&read.given, &asked).unwrap(), words(&asked));
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_recovery_decides_itself_is_not_taken() {
+        let refused = |more: &[&str]| {
+            let more = more.iter().map(|&word| word.to_owned());
+            let words: Vec<_> = ["recover", "--stanza=main", "--pg1-path=/d"].map(str::to_owned).into();
+            request(&call(&words.into_iter().chain(more).collect::<Vec<_>>())).unwrap_err().headline
+        };
+        assert!(refused(&["--delta"]).contains("--delta"));
+        assert!(
+            refused(&["--target-action=promote", "--type=time", "--target=x"]).contains("--target-action")
+        );
+        assert!(refused(&["--or-target=x"]).contains("--or-target needs --target"));
+    }
 }

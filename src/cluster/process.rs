@@ -76,15 +76,14 @@ impl Finished {
     }
 }
 
-/// Runs a command to its end and gathers its output; kills it when `limit` has passed.
+/// Runs a command to its end and gathers its output; kills it, and what it started in its process group, when
+/// `limit` has passed.
 pub fn run_limited(command: Command, limit: Duration) -> Result<Finished, ClusterError> {
     run_watched(command, limit, &|| false)
 }
 
-/// Runs a command in a process group of its own to its end and gathers its output; kills the group when `limit` has
-/// passed or the operator cancels.
-pub fn run_until(mut command: Command, limit: Duration, cancel: &Cancel) -> Result<Finished, ClusterError> {
-    command.process_group(0);
+/// As [`run_limited`]; kills the command also when the operator cancels.
+pub fn run_until(command: Command, limit: Duration, cancel: &Cancel) -> Result<Finished, ClusterError> {
     let finished = run_watched(command, limit, &|| cancel.requested());
     if finished.is_err() && cancel.requested() {
         return Err(ClusterError::Cancelled);
@@ -188,7 +187,7 @@ mod tests {
             run.join().unwrap()
         });
         assert!(matches!(ended, Err(ClusterError::Cancelled)), "{ended:?}");
-        std::thread::sleep(Duration::from_millis(4000).saturating_sub(began.elapsed()));
+        std::thread::sleep(Duration::from_secs(4).saturating_sub(began.elapsed()));
         assert!(!alive.exists());
     }
 

@@ -140,7 +140,7 @@ impl App {
         let found = self.bindings().into_iter().find(|binding| binding.keys.contains(&key));
         match found {
             Some(Binding { disabled: Some(why), label, .. }) => {
-                self.say(State::Late, format!("{label}: {why}"))
+                self.say(State::Late, format!("{label}: {why}"));
             }
             Some(binding) => {
                 self.dismissed = true;
@@ -167,13 +167,12 @@ impl App {
             self.windows.pop();
         }
         match outcome {
-            Outcome::Stay | Outcome::Close => {}
             Outcome::Run(cmd) => self.command(cmd, effects),
             Outcome::Do(effect) => self.perform(effect, effects),
             Outcome::Typing(Asked::Filter, text) => self.filter(text, effects),
             Outcome::Dropped(Asked::Filter) => self.filter(String::new(), effects),
-            Outcome::Typing(..) | Outcome::Dropped(_) => {}
             Outcome::Said(asked, text) => self.said(asked, text, effects),
+            Outcome::Stay | Outcome::Close | Outcome::Typing(..) | Outcome::Dropped(_) => {}
         }
     }
 
@@ -213,7 +212,9 @@ impl App {
                 self.act(action, effects);
             }
             Some(Action::All(actions)) => {
-                actions.into_iter().for_each(|action| self.act(Some(action), effects));
+                for action in actions {
+                    self.act(Some(action), effects);
+                }
             }
         }
     }

@@ -107,21 +107,21 @@ enum Message {
 
 /// Opens the console and stays in it until it is left. The terminal is as it was found afterwards, whatever happens.
 pub fn run(setup: Setup) -> Result<Left> {
-    let setup = Arc::new(setup);
+    let opened = Arc::new(setup);
     let (send, receive) = channel();
     let stop = Arc::new(AtomicBool::new(false));
-    let hook = panic::Hook::install(setup.state.as_ref());
+    let hook = panic::Hook::install(opened.state.as_ref());
     let size = terminal::size().ok_or_else(|| Report::failed("the terminal does not say how large it is"))?;
     let signals = signals::Signals::listen(send.clone(), Arc::clone(&stop)).map_err(no_terminal)?;
     let mut terminal = terminal::Terminal::open().map_err(no_terminal)?;
 
-    let survey = Survey::new(&setup.config, &setup.site, setup.stanza.as_deref(), setup.state.as_ref());
-    let mut app = App::new(setup.theme, size, Timestamp::now()).in_zone(setup.zone);
+    let survey = Survey::new(&opened.config, &opened.site, opened.stanza.as_deref(), opened.state.as_ref());
+    let mut app = App::new(opened.theme, size, Timestamp::now()).in_zone(opened.zone);
     let mut first = app.update(Input::Board(Box::new(survey.blank())));
     terminal.draw(&app).map_err(no_terminal)?;
 
     drop(terminal::read_keys(send.clone(), Arc::clone(&stop)).map_err(no_terminal)?);
-    let mut works = Works::new(Arc::clone(&setup), survey, send, Arc::clone(&stop));
+    let mut works = Works::new(Arc::clone(&opened), survey, send, Arc::clone(&stop));
     works.look();
     first.drain(..).for_each(|effect| works.perform(effect));
     let ended = Loop { app, terminal, works, receive, signal: None }.run();
@@ -144,17 +144,17 @@ pub fn pick(theme: Theme, stanzas: &[String]) -> Result<Option<String>> {
     let signals = signals::Signals::listen(send.clone(), Arc::clone(&stop)).map_err(no_terminal)?;
     let mut terminal = terminal::Terminal::open().map_err(no_terminal)?;
     let keys = terminal::read_keys(send, Arc::clone(&stop)).map_err(no_terminal)?;
-    let mut picker = Picker::new(theme, stanzas);
+    let mut list = Picker::new(theme, stanzas);
     let picked = loop {
-        terminal.paint(&|area, buffer| picker.paint(area, buffer)).map_err(no_terminal)?;
+        terminal.paint(&|area, buffer| list.paint(area, buffer)).map_err(no_terminal)?;
         match receive.recv() {
-            Ok(Message::Input(Input::Key(key))) => match picker.key(key) {
+            Ok(Message::Input(Input::Key(key))) => match list.key(key) {
                 Picked::Not => {}
                 Picked::Stanza(name) => break Some(name),
                 Picked::Leave => break None,
             },
             Ok(Message::Continued) => {
-                terminal.close();
+                terminal::give_back();
                 terminal.reopen().map_err(no_terminal)?;
             }
             Ok(Message::End(_) | Message::Gone) | Err(_) => break None,
@@ -168,6 +168,7 @@ pub fn pick(theme: Theme, stanzas: &[String]) -> Result<Option<String>> {
     Ok(picked)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "map_err hands the error over")]
 fn no_terminal(error: std::io::Error) -> Report {
     Report::failed(format!("the terminal cannot be used: {error}"))
         .hint("`pgmayday --output=text` prints the board without a screen")
@@ -264,14 +265,14 @@ impl Loop {
             let why = Report::failed("there is no shell to give the terminal to; q leaves the console");
             return self.input(Input::Said(Err(why)));
         }
-        self.terminal.close();
+        terminal::give_back();
         terminal::stop_self();
         self.again()
     }
 
     /// Takes the terminal again and draws everything.
     fn again(&mut self) -> Result<()> {
-        self.terminal.close();
+        terminal::give_back();
         self.terminal.reopen().map_err(no_terminal)?;
         if let Some((columns, lines)) = terminal::size() {
             self.input(Input::Resize(columns, lines))?;

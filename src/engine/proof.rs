@@ -151,7 +151,9 @@ pub fn find<'a>(
 ) -> Result<Found<'a>> {
     let id = ArchiveId { version: question.version, db_id: question.db_id };
     let sets = question.allowed.iter().rev().chain(question.known.iter().rev());
-    let wal = ArchivedWal::open(archive, id, question.system_id, sets.filter_map(|set| set.archive_start))?;
+    let firsts = sets.filter_map(|set| set.archive_start);
+    let salvage = question.accepted.salvage.as_deref();
+    let wal = ArchivedWal::open(archive, id, question.system_id, firsts, salvage)?;
     let mut prover = Prover { question, wal, threads, cancel, placed: Vec::new() };
     prover.place()?;
     let mut found = match question.target {

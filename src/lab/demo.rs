@@ -59,27 +59,51 @@ pub struct Evidence {
     pub standbys_to_rebuild: Vec<PathBuf>,
 }
 
-/// Lets the disaster happen in a running lab and recovers from it.
+/// A disaster that happened and was noticed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Struck {
+    /// What really happened.
+    pub truth: Happened,
+    /// When the monitor first saw the check wrong.
+    pub detected_at: Timestamp,
+    /// Why it was wrong.
+    pub why: String,
+}
+
+/// Lets the disaster happen under load and waits until the monitor has noticed.
 ///
 /// Only for disasters that leave the server alive and that the application's check notices.
-pub fn rehearse(lab: &Lab, disaster: Disaster, sink: &dyn Sink) -> Result<Evidence, LabError> {
+pub fn strike(lab: &Lab, disaster: Disaster, sink: &dyn Sink) -> Result<Struck, LabError> {
     wait_load(sink, "load");
     disaster::inject(lab, disaster)?;
     let truth =
         disaster::happened(lab)?.pop().ok_or_else(|| LabError::Wrong("nothing was injected".to_owned()))?;
-    let detected = up::step(sink, "monitor notices", || wait_noticed(lab, Timestamp(truth.at_us)))?;
+    let detected_at = up::step(sink, "monitor notices", || wait_noticed(lab, Timestamp(truth.at_us)))?;
+    let why = monitor::report(&lab.monitor_file(), Timestamp::now())?.why;
+    Ok(Struck { truth, detected_at, why })
+}
+
+/// Lets the disaster happen in a running lab and recovers from it.
+pub fn rehearse(lab: &Lab, disaster: Disaster, sink: &dyn Sink) -> Result<Evidence, LabError> {
+    let Struck { truth, detected_at: detected, .. } = strike(lab, disaster, sink)?;
     wait_load(sink, "load goes on");
     let clock = Instant::now();
     let targets = up::step(sink, "decide target", || targets(lab, detected))?;
     let decided_ms = ms(clock.elapsed());
     let before = Truth::load(&lab.truth_file())?;
+    let (recovered, at_target) = recovery(lab, &targets, sink)?;
+    let after_service = up::step(sink, "verify in service", || verify_live(lab))?;
+    Ok(evidence(detected, decided_ms, truth, &before, recovered, at_target, after_service))
+}
+
+/// The recovery itself, and what was compared at its target.
+fn recovery(lab: &Lab, targets: &[Target], sink: &dyn Sink) -> Result<(Recovered, Verdict), LabError> {
     let operation = format!("{}-recover", compact(Timestamp::now()));
     let service = LabService::new(lab);
     let recovered =
-        recover(&spec(lab, &operation)?, &targets, &source(lab)?, &service, sink, &Cancel::default())?;
-    let at_target = service.verdict().ok_or_else(|| LabError::Wrong("nothing was compared".to_owned()))?;
-    let after_service = up::step(sink, "verify in service", || verify_live(lab))?;
-    Ok(evidence(detected, decided_ms, truth, &before, recovered, at_target, after_service))
+        recover(&spec(lab, &operation)?, targets, &source(lab)?, &service, sink, &Cancel::default())?;
+    let verdict = service.verdict().ok_or_else(|| LabError::Wrong("nothing was compared".to_owned()))?;
+    Ok((recovered, verdict))
 }
 
 fn wait_load(sink: &dyn Sink, step: &str) {

@@ -118,6 +118,21 @@ impl Lab {
         self.dir().join("pgbackrest.conf")
     }
 
+    /// What pgBackRest's configuration has no place for: members, hooks, limits.
+    pub fn site_file(&self) -> PathBuf {
+        self.dir().join(crate::config::site::FILE_NAME)
+    }
+
+    /// Where operations and incidents of the lab are kept.
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir().join("state")
+    }
+
+    /// What the last verification of recovered data compared.
+    pub fn verdict_file(&self) -> PathBuf {
+        self.dir().join("verdict.json")
+    }
+
     /// The folder of logs.
     pub fn logs(&self) -> PathBuf {
         self.dir().join("log")

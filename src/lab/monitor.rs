@@ -75,6 +75,61 @@ pub fn check(shop: &mut Db, crm: &mut Db) -> Result<Seen, LabError> {
     Ok(Seen { at_us, right: why.is_empty(), why })
 }
 
+/// What the monitor knows now, in the form the hook `monitor` of `pgmayday.toml` has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The last check was right.
+    pub right: bool,
+    /// Why it was not.
+    pub why: String,
+    /// The last moments it was right, newest first.
+    pub last_right: Vec<Timestamp>,
+    /// The first moment it was wrong since then.
+    pub wrong_since: Option<Timestamp>,
+}
+
+/// How many right moments a report has.
+const MOMENTS: usize = 20;
+/// A monitor that saw nothing for so long does not run.
+const SILENT_US: i64 = 10_000_000;
+
+/// Reads the monitor's file from its end; an error if the monitor has been silent.
+pub fn report(path: &Path, now: Timestamp) -> Result<Report, LabError> {
+    let text = std::fs::read_to_string(path).map_err(LabError::io("read", path))?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let mut seen = whole.lines().rev().map(|line| parse(path, line));
+    let last = seen.next().transpose()?;
+    let Some(last) = last.filter(|last| now.0 - last.at_us < SILENT_US) else {
+        return Err(LabError::Wrong("the monitor does not run".to_owned()));
+    };
+    let mut report = Report { right: last.right, why: last.why, last_right: Vec::new(), wrong_since: None };
+    let mut at = Timestamp(last.at_us);
+    if report.right {
+        report.last_right.push(at);
+    } else {
+        report.wrong_since = Some(at);
+    }
+    for seen in seen {
+        let seen = seen?;
+        at = Timestamp(seen.at_us);
+        match (seen.right, report.last_right.is_empty()) {
+            (true, _) => report.last_right.push(at),
+            // The wrong moments before a right one are another trouble's.
+            (false, false) => {}
+            (false, true) => report.wrong_since = Some(at),
+        }
+        if report.last_right.len() == MOMENTS {
+            break;
+        }
+    }
+    Ok(report)
+}
+
+fn parse(path: &Path, line: &str) -> Result<Seen, LabError> {
+    serde_json::from_str(line)
+        .map_err(|e| LabError::Damaged { path: path.to_owned(), why: format!("'{line}': {e}") })
+}
+
 /// The moments before `wrong` at which the check was right, in order.
 ///
 /// The last of them is the latest moment known to be good; those before are for a verification that fails.
@@ -93,13 +148,7 @@ pub fn first_wrong(path: &Path, since: Timestamp) -> Result<Option<Timestamp>, L
 fn read(path: &Path) -> Result<Vec<Seen>, LabError> {
     let text = std::fs::read_to_string(path).map_err(LabError::io("read", path))?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let seen = whole.lines().enumerate().map(|(number, line)| {
-        serde_json::from_str(line).map_err(|e| LabError::Damaged {
-            path: path.to_owned(),
-            why: format!("line {}: {e}", number + 1),
-        })
-    });
-    seen.collect()
+    whole.lines().map(|line| parse(path, line)).collect()
 }
 
 #[cfg(test)]
@@ -117,5 +166,9 @@ mod tests {
         assert_eq!(right_before(&path, Timestamp(4)).unwrap(), [Timestamp(2), Timestamp(3)]);
         assert_eq!(first_wrong(&path, Timestamp(1)).unwrap(), Some(Timestamp(4)));
         assert_eq!(first_wrong(&path, Timestamp(4)).unwrap(), Some(Timestamp(5)));
+        let told = report(&path, Timestamp(6)).unwrap();
+        assert_eq!((told.right, told.wrong_since), (false, Some(Timestamp(4))));
+        assert_eq!(told.last_right, [Timestamp(3), Timestamp(2)]);
+        assert!(report(&path, Timestamp(SILENT_US + 6)).is_err(), "a monitor that is gone says nothing");
     }
 }

@@ -4,7 +4,7 @@
 //! recovered database that passes the check but is not what was committed ends the rehearsal as a failure.
 
 use super::LabError;
-use super::db::Db;
+use super::db::{Db, number};
 use super::layout::{Lab, STANZA, SUPERUSER};
 use super::ledger;
 use super::monitor;
@@ -20,7 +20,7 @@ use crate::model::target;
 use crate::recovery::closed::Closed;
 use crate::recovery::in_place::{Finding, Service, Spec, Target};
 use crate::recovery::source::Source;
-use std::sync::Mutex;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What the recovery of the lab's primary needs to know.
@@ -55,34 +55,26 @@ pub fn source(lab: &Lab) -> Result<Source, LabError> {
     Ok(Source::open(&settings, command)?)
 }
 
-/// The lab's application.
+/// The lab's application, inside this process or behind the hooks of the lab's `pgmayday.toml`.
 #[derive(Debug)]
 pub struct LabService<'a> {
     lab: &'a Lab,
-    verdict: Mutex<Option<Verdict>>,
 }
 
 impl<'a> LabService<'a> {
     /// The application of this lab.
     pub fn new(lab: &'a Lab) -> Self {
-        Self { lab, verdict: Mutex::new(None) }
+        Self { lab }
     }
 
-    /// What the last verification compared.
+    /// What the last verification of this recovery compared, whichever process did it.
     pub fn verdict(&self) -> Option<Verdict> {
-        self.verdict.lock().ok()?.clone()
-    }
-}
-
-impl Service for LabService<'_> {
-    fn stop_writers(&self) -> Result<String, Report> {
-        workload::order_and_wait(self.lab, Order::Hold, Duration::from_secs(30))?;
-        let last = workload::state(self.lab).map_or(0, |state| state.last);
-        Ok(format!("{last} transactions committed"))
+        serde_json::from_slice(&std::fs::read(self.lab.verdict_file()).ok()?).ok()
     }
 
-    fn verify(&self, closed: &Closed, target: &Target) -> Result<Finding, Report> {
-        let connect = |database| Db::as_superuser(&closed.sockets, closed.port, database);
+    /// Looks at recovered data through a private socket, as [`Service::verify`] does.
+    pub fn verify_at(&self, sockets: &Path, port: u16, target: &target::Target) -> Result<Finding, Report> {
+        let connect = |database| Db::as_superuser(sockets, port, database);
         let mut shop = connect(ledger::DATABASE)?;
         let mut crm = match connect(ledger::SECOND_DATABASE) {
             Ok(crm) => crm,
@@ -93,27 +85,50 @@ impl Service for LabService<'_> {
             Ok(seen) => return Ok(Finding::Damaged(seen.why)),
             Err(error) => return Ok(Finding::Damaged(error.to_string())),
         }
-        let truth = Truth::load(&self.lab.truth_file())?;
-        let mut rows = match &target.at {
-            target::Target::Time(time) => truth.rows_at(time.at),
-            other => return Err(Report::failed(format!("the lab's truth is by time, not by {other}"))),
-        };
-        let found = shop.value("SELECT count(*) FROM ledger").map_err(LabError::from)?;
-        if rows == truth.last() && found == (rows + 1).to_string() && truth.may_end_with(rows + 1) {
-            // The answer to this commit was lost; it may be there.
-            rows += 1;
-        }
+        let rows = self.rows_at(&mut shop, target)?;
         let verdict = verify(&mut shop, &mut crm, rows)?;
-        let right = verdict.right();
-        let text = verdict.differences.join("; ");
-        if let Ok(mut kept) = self.verdict.lock() {
-            *kept = Some(verdict);
-        }
-        if right {
+        self.keep(&verdict)?;
+        if verdict.right() {
             Ok(Finding::Right(format!("{rows} ledger rows, accounts and orders are as committed")))
         } else {
-            Err(LabError::Wrong(text).into())
+            Err(LabError::Wrong(verdict.differences.join("; ")).into())
         }
+    }
+
+    /// How many transactions there must be at the target; where the truth cannot tell, as many as there are, which
+    /// must then be exactly the first ones.
+    fn rows_at(&self, shop: &mut Db, target: &target::Target) -> Result<u64, LabError> {
+        let truth = Truth::load(&self.lab.truth_file())?;
+        let found: u64 = number(&shop.value("SELECT count(*) FROM ledger")?)?;
+        let target::Target::Time(time) = target else { return Ok(found) };
+        let rows = truth.rows_at(time.at);
+        // The answer to the last commit may have been lost; then it may be there.
+        let one_more = rows == truth.last() && found == rows + 1 && truth.may_end_with(found);
+        Ok(if one_more { found } else { rows })
+    }
+
+    fn keep(&self, verdict: &Verdict) -> Result<(), LabError> {
+        let path = self.lab.verdict_file();
+        let text = serde_json::to_vec(verdict)
+            .map_err(|e| LabError::Damaged { path: path.clone(), why: e.to_string() })?;
+        std::fs::write(&path, text).map_err(LabError::io("write", &path))
+    }
+}
+
+impl Service for LabService<'_> {
+    fn stop_writers(&self) -> Result<String, Report> {
+        // A recovery begins: what an earlier one compared is no evidence of this one.
+        let verdict = self.lab.verdict_file();
+        if verdict.exists() {
+            std::fs::remove_file(&verdict).map_err(LabError::io("remove", &verdict))?;
+        }
+        workload::order_and_wait(self.lab, Order::Hold, Duration::from_secs(30))?;
+        let last = workload::state(self.lab).map_or(0, |state| state.last);
+        Ok(format!("{last} transactions committed"))
+    }
+
+    fn verify(&self, closed: &Closed, target: &Target) -> Result<Finding, Report> {
+        self.verify_at(&closed.sockets, closed.port, &target.at)
     }
 
     fn open(&self) -> Result<String, Report> {

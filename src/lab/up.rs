@@ -126,6 +126,7 @@ fn make_primary(lab: &Lab) -> Result<(), LabError> {
     let random = || random_id().map_err(LabError::io("make a password for", lab.dir()));
     secret(&lab.dir().join("app.password"), &random()?)?;
     secret(&lab.config(), &backrest_config(lab, &random()?))?;
+    secret(&lab.site_file(), &super::site::text(lab))?;
     workload::order(lab, Order::Hold)?;
     let data = lab.primary();
     let args =

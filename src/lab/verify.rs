@@ -7,13 +7,13 @@ use super::LabError;
 use super::db::Db;
 use super::ledger::{self, Entry, Expected};
 use super::monitor;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How many differing rows are named.
 const NAMED: usize = 5;
 
 /// What the comparison found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Ledger rows the truth says there must be.
     pub rows_expected: u64,

@@ -98,6 +98,17 @@ impl RecoverPlan {
         self.checks.iter().all(|check| check.state != CheckState::Fail)
     }
 
+    /// True if this is the plan of what was asked: a timeline left open was filled in by the plan.
+    pub fn answers(&self, asked: &RecoverRequest) -> bool {
+        let timeline = asked.timeline.or(self.request.timeline);
+        self.request == RecoverRequest { timeline, ..asked.clone() }
+    }
+
+    /// The recovery in one line.
+    pub fn summary(&self) -> String {
+        format!("recover {} in {} to {}", self.request.stanza, self.data_dir.display(), self.target)
+    }
+
     /// What must be typed to start it: the stanza's name.
     pub fn word(&self) -> &str {
         &self.request.stanza

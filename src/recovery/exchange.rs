@@ -90,7 +90,11 @@ fn is_mount(path: &Path) -> Result<bool, RecoveryError> {
 /// Exchanges two empty folders to see whether kernel and filesystem can.
 fn try_exchange(parent: &Path, operation: &str) -> Result<(), String> {
     let pair = ["a", "b"].map(|name| parent.join(format!(".pgmayday-{operation}-{name}")));
-    let made = pair.iter().try_for_each(std::fs::create_dir);
+    let made = pair.iter().try_for_each(|folder| match std::fs::create_dir(folder) {
+        // Left behind by a worker that was killed here.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        other => other,
+    });
     let tried = made.and_then(|()| {
         renameat_with(CWD, &pair[0], CWD, &pair[1], RenameFlags::EXCHANGE).map_err(std::io::Error::from)
     });
@@ -227,6 +231,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let live = cluster(dir.path(), "main", "old");
         let new = cluster(dir.path(), "new", "new");
+        fs::create_dir(dir.path().join(".pgmayday-op1-b")).unwrap();
         check(&live, "op1").unwrap();
         let (_, quarantine) = names(&live, "op1");
         exchange(&live, &new, &quarantine, "a test", &current(&Users::new())).unwrap();

@@ -1,11 +1,11 @@
 //! Recovery in place: the damaged cluster is replaced by one restored beside it, proven before it is promoted.
 //!
-//! The order is what keeps data: writers stopped and their last WAL archived, the target proven, `pg_wal` saved,
+//! The order is what keeps data: writers stopped and their last WAL archived, `pg_wal` saved, the target proven,
 //! everything stopped, restored beside, replayed to a pause, verified read-only, stopped, exchanged, started closed
 //! on the real path, promoted, verified writing, cleaned, opened. The old data directory ends in quarantine; it is
 //! never removed. Until the exchange nothing of the old cluster is changed.
 
-mod beside;
+pub(in crate::recovery) mod beside;
 mod real_path;
 mod run;
 mod settle;
@@ -130,8 +130,8 @@ pub fn steps(asks: bool) -> Vec<&'static str> {
         "check layout",
         "stop writers",
         "archive last WAL",
-        "prove target",
         "save WAL",
+        "prove target",
         "stop",
         "restore copy",
         "replay",
@@ -185,33 +185,41 @@ fn go(mut run: Run<'_>, spec: &Spec, targets: &[Target]) -> Result<Recovered, Re
         if report.kind == Kind::Cancelled {
             run.leave_nothing_running();
         }
-        explain(run.kept.state, spec, report)
+        explain(&run.kept, spec, report)
     })
 }
 
 /// Says how far it has come, for whoever must go on by hand.
-fn explain(state: State, spec: &Spec, report: Report) -> Report {
+fn explain(kept: &Kept, spec: &Spec, report: Report) -> Report {
     let data_dir = spec.data_dir.display();
     let (restored, quarantine) = exchange::names(&spec.data_dir, &spec.operation);
     let (restored, quarantine) = (restored.display(), quarantine.display());
-    match state {
+    let old = if kept.vacant {
+        "there is no old one".to_owned()
+    } else {
+        format!("the old one is in {quarantine}")
+    };
+    match kept.state {
         State::Untouched => report.hint(format!(
             "nothing was changed: the cluster in {data_dir} is as it was; its writers may have been stopped"
         )),
+        State::Stopped | State::Restored | State::Verified if kept.vacant => {
+            report.hint(format!("nothing was put on {data_dir}; what was restored is in {restored}"))
+        }
         State::Stopped | State::Restored | State::Verified => report.hint(format!(
             "the old cluster is stopped and unchanged in {data_dir}: starting it brings the old state back; \
              what was restored is in {restored}"
         )),
-        State::Exchanged => report.hint(format!(
-            "the restored cluster is on {data_dir}, not yet promoted; the old one is in {quarantine}"
-        )),
+        State::Exchanged => {
+            report.hint(format!("the restored cluster is on {data_dir}, not yet promoted; {old}"))
+        }
         State::Promoted | State::Cleaned => report.hint(format!(
             "the restored cluster is on {data_dir} and promoted; what is left: clean its settings, open it, \
-             prove its archive, back it up; the old one is in {quarantine}"
+             prove its archive, back it up; {old}"
         )),
         State::Opened | State::Served | State::Archived | State::Done => report.hint(format!(
             "the restored cluster runs on {data_dir} as it is served; what is left: see that the application \
-             writes and that its WAL is archived, and back it up; the old one is in {quarantine}"
+             writes and that its WAL is archived, and back it up; {old}"
         )),
     }
 }

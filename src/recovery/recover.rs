@@ -32,6 +32,9 @@ use std::path::{Path, PathBuf};
 /// The longest path of a Unix socket the system takes is 107 bytes.
 const SOCKET_PATH_BYTES: usize = 100;
 
+/// The file beside the data directory that one recovery at a time holds locked.
+const LOCK: &str = "pgmayday.lock";
+
 /// Asks a person something in the middle of an operation and waits for the answer, however long that takes.
 pub trait Asker: Sync {
     /// Asks. Fails if the operation is cancelled meanwhile.
@@ -119,7 +122,7 @@ impl Recover {
         let folder = self.state.operation(&self.operation);
         state::make_folder(&folder)
             .map_err(|error| Report::failed(format!("cannot make {}: {error}", folder.display())))?;
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         let record = folder.join(FILE_NAME);
         let mut kept = Kept::load(&record)?;
         let facts = match kept.facts.take() {
@@ -138,6 +141,7 @@ impl Recover {
         }
         let users = Users::new();
         let owner = users.account_of(facts.owner_uid);
+        super::give(&beside(&self.data_dir, LOCK), &owner)?;
         let spec = self.spec(&facts)?;
         let service = ConfiguredService::new(self.around(&spec, &owner), &self.site, sink, cancel);
         let durable = Durable { record, kept, owner, asker: Some(asker).filter(|_| self.request.asks) };
@@ -146,12 +150,13 @@ impl Recover {
         let targets: Vec<Target> = targets.into_iter().map(target).collect();
         let recovered =
             in_place::recover_durably(&spec, &targets, &self.source, &service, durable, sink, cancel)?;
+        drop(lock);
         Ok(lines(&spec, &recovered))
     }
 
     /// One recovery per data directory at a time, whichever operation it belongs to.
     fn lock(&self) -> Result<File> {
-        let path = beside(&self.data_dir, "pgmayday.lock");
+        let path = beside(&self.data_dir, LOCK);
         let cannot = |why: String| Report::failed(format!("cannot lock {}: {why}", path.display()));
         let opened = File::options().create(true).append(true).mode(0o600).open(&path);
         let file = opened.map_err(|error| cannot(error.to_string()))?;
@@ -171,16 +176,15 @@ impl Recover {
         let users = Users::new();
         let found = cluster::look_at(&self.data_dir, &self.named, &users)?;
         let told = found.version.zip(found.owner.clone()).zip(self.own_timeline(&found));
-        let (version, owner, timeline) = match told {
-            Some(((version, owner), timeline)) => (version, owner, timeline),
-            None => {
-                // What is left of the cluster does not tell: the backup and the archive do.
-                let plan = self.first_plan(first, self.own_timeline(&found), &[], cancel)?;
-                let owner = self.owner(&found, Some(&plan.manifest), &users)?;
-                let timeline = plan.proof.as_ref().map(|proof| Timeline(proof.timeline));
-                let timeline = self.own_timeline(&found).or(timeline).unwrap_or(Timeline(1));
-                (plan.manifest.db.version, owner, timeline)
-            }
+        let (version, owner, timeline) = if let Some(((version, owner), timeline)) = told {
+            (version, owner, timeline)
+        } else {
+            // What is left of the cluster does not tell: the backup and the archive do.
+            let plan = self.first_plan(first, self.own_timeline(&found), &[], cancel)?;
+            let owner = self.owner(&found, Some(&plan.manifest), &users)?;
+            let timeline = plan.proof.as_ref().map(|proof| Timeline(proof.timeline));
+            let timeline = self.own_timeline(&found).or(timeline).unwrap_or(Timeline(1));
+            (plan.manifest.db.version, owner, timeline)
         };
         let superuser = found.superuser.clone().unwrap_or_else(|| owner.name.clone());
         let followers = cluster::followers(&self.settings, &self.site, &found, &superuser);
@@ -212,10 +216,26 @@ impl Recover {
         accept: &[&str],
         cancel: &Cancel,
     ) -> Result<Plan> {
+        self.plan_at(at, timeline, ProofDepth::Scan, accept, cancel)
+    }
+
+    /// As [`Self::first_plan`], proven by reading this much.
+    fn plan_at(
+        &self,
+        at: &target::Target,
+        timeline: Option<Timeline>,
+        depth: ProofDepth,
+        accept: &[&str],
+        cancel: &Cancel,
+    ) -> Result<Plan> {
         let timeline = timeline.map_or(TimelineChoice::Latest, TimelineChoice::Number);
-        let wish = Wish { at, exclusive: self.request.exclusive, timeline, depth: ProofDepth::Scan };
+        let exclusive = self.request.exclusive && self.request.kind == at.type_name();
         let (restored, _) = exchange::names(&self.data_dir, self.operation.as_str());
         let saved = self.work_dir().join("saved_wal");
+        // Until it is saved, what the archive does not have is where the server wrote it.
+        let own = self.data_dir.join("pg_wal");
+        let wal = [&saved, &own].into_iter().find(|folder| folder.is_dir());
+        let wish = Wish { at, exclusive, timeline, depth, wal: wal.map(PathBuf::as_path) };
         let again = !exchange::is_vacant(&restored)?;
         self.source.plan_for(&restored, &saved, &wish, again, accept, cancel)
     }
@@ -233,7 +253,7 @@ impl Recover {
     }
 
     fn binaries(&self, version: PgVersion) -> Result<crate::cluster::binaries::Binaries> {
-        cluster::binaries(&self.site, version, std::env::var_os("PGMAYDAY_PG_BIN"))
+        cluster::binaries(&self.site, version, std::env::var_os("PGMAYDAY_PG_BIN").as_deref())
     }
 
     fn spec(&self, facts: &Facts) -> Result<Spec> {

@@ -17,10 +17,12 @@ use crate::config::site::StanzaSite;
 use crate::model::op::{Cancel, Event, Sink};
 use hook::{DAMAGED, Hook};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
+/// A statement that waits for a standby in vain is given up by the server after 30 s, and then counts as committed.
+const COMMIT_LIMIT: Duration = Duration::from_secs(25);
 
 /// What a service is made of.
 #[derive(Debug, Clone)]
@@ -71,7 +73,7 @@ impl<'a> ConfiguredService<'a> {
             .with("PGMAYDAY_DATA_DIR", data_dir)
     }
 
-    fn run(&self, hook: Hook<'_>) -> Result<String, Report> {
+    fn run(&self, hook: &Hook<'_>) -> Result<String, Report> {
         hook.run(&self.around.owner, self.cancel)
     }
 
@@ -86,7 +88,7 @@ impl Service for ConfiguredService<'_> {
         if words.is_empty() {
             return Ok("no hook is configured: writers end when the server stops".to_owned());
         }
-        self.run(self.hook("stop-writers", words, 10 * MINUTE))
+        self.run(&self.hook("stop-writers", words, 10 * MINUTE))
     }
 
     fn verify(&self, closed: &Closed, target: &Target) -> Result<Finding, Report> {
@@ -127,7 +129,7 @@ impl Service for ConfiguredService<'_> {
         if words.is_empty() {
             return start::as_before(&self.around, self.cancel);
         }
-        self.run(self.hook("start", words, HOUR))
+        self.run(&self.hook("start", words, HOUR))
     }
 
     fn first_write(&self) -> Result<String, Report> {
@@ -139,7 +141,7 @@ impl Service for ConfiguredService<'_> {
             );
             return Ok(format!("a commit through {place}, not by the application"));
         }
-        self.run(self.hook("first-write", words, 10 * MINUTE))
+        self.run(&self.hook("first-write", words, 10 * MINUTE))
     }
 
     fn first_backup(&self) -> Result<String, Report> {
@@ -149,7 +151,7 @@ impl Service for ConfiguredService<'_> {
             self.warn(&format!("no first-backup hook is configured: make a full backup now: {command}"));
             return Ok(format!("not made: {command}"));
         }
-        self.run(self.hook("first-backup", words, 48 * HOUR))
+        self.run(&self.hook("first-backup", words, 48 * HOUR))
     }
 }
 
@@ -157,14 +159,16 @@ impl Service for ConfiguredService<'_> {
 fn commit(around: &Around) -> Result<String, Report> {
     let address = serving(around);
     let mut session = Sql::connect(&address, Some(&around.owner)).map_err(Report::from)?;
-    // A transaction id assigned and committed is a commit that reaches the log; no table is touched.
-    let committed = if around.binaries.version.at_least(13) {
-        "SELECT pg_current_xact_id()"
-    } else {
-        "SELECT txid_current()"
-    };
-    let xid = session.value(committed).map_err(Report::from)?.unwrap_or_default();
-    Ok(format!("{} (transaction {xid})", address.place()))
+    // A message in the log and nothing else: unlike a bare transaction id, its commit waits for disk and standbys.
+    let begun = Instant::now();
+    let lsn =
+        session.value("SELECT pg_logical_emit_message(true, 'pgmayday', 'probe')").map_err(Report::from)?;
+    if begun.elapsed() > COMMIT_LIMIT {
+        return Err(Report::failed(format!("a commit through {} waits", address.place())).hint(
+            "a synchronous standby is probably awaited that is stopped: see synchronous_standby_names",
+        ));
+    }
+    Ok(format!("{} (LSN {})", address.place(), lsn.unwrap_or_default()))
 }
 
 /// Where the server says it listens; where it was said to, if it does not tell.

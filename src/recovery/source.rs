@@ -61,7 +61,13 @@ impl Source {
         cancel: &Cancel,
     ) -> Result<Plan> {
         let timeline = TimelineChoice::Number(target.timeline);
-        let wish = Wish { at: &target.at, exclusive: target.exclusive, timeline, depth: ProofDepth::Scan };
+        let wish = Wish {
+            at: &target.at,
+            exclusive: target.exclusive,
+            timeline,
+            depth: ProofDepth::Scan,
+            wal: Some(salvage).filter(|folder| folder.exists()),
+        };
         self.plan_for(into, salvage, &wish, again, &[], cancel)
     }
 
@@ -98,6 +104,7 @@ impl Source {
             prove: Some(wish.depth),
             accept: accept.iter().map(|&guard| guard.to_owned()).collect(),
             restore_command: self.command_for(into, salvage),
+            salvage: wish.wal.map(Path::to_owned),
         };
         Plan::build(request, &self.repositories, cancel)
     }
@@ -147,6 +154,8 @@ pub struct Wish<'a> {
     pub timeline: TimelineChoice,
     /// How much is read to prove it.
     pub depth: ProofDepth,
+    /// Where there is WAL that the archive does not have.
+    pub wal: Option<&'a Path>,
 }
 
 /// The end of the log that a plan for [`End::End`] has read, as a target; a log that ends with the backup is

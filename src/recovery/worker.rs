@@ -63,7 +63,7 @@ pub fn run(state: &StateDir, id: &OpId, prepare: &dyn Fn(&Spec) -> Result<Box<dy
     // Refused to the leader of a process group, which a worker that was started by hand may be; it then stays there.
     rustix::process::setsid().ok();
     let cancel = Cancel::default();
-    let listening = listen(&cancel)?;
+    let _listening = listen(&cancel)?;
     let folder = Folder::of(state, id);
     let spec = folder.spec()?;
     let lock = lock::take(&folder)?;
@@ -81,15 +81,14 @@ pub fn run(state: &StateDir, id: &OpId, prepare: &dyn Fn(&Spec) -> Result<Box<dy
     };
     let result = work.prepare(prepare).and_then(|job| work.carry_out(&*job));
     work.end(&result);
-    listening.close();
     drop(lock);
     result.map(drop)
 }
 
 /// Refuses an operation that is done, and a start that another worker has answered.
 fn wanted(folder: &Folder, reader: &Reader) -> Result<()> {
-    let refuse =
-        |why: &str| Err(Report::new(Kind::Refused(None), format!("{}: {why}", folder.path().display())));
+    let name = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let refuse = |why: &str| Err(Report::new(Kind::Refused(None), format!("{name}: {why}")));
     if reader.state.ended.as_ref().is_some_and(|(_, outcome)| outcome.is_done()) {
         return refuse("everything is done");
     }
@@ -103,10 +102,10 @@ fn wanted(folder: &Folder, reader: &Reader) -> Result<()> {
 
 /// A request to stop comes as a signal; the terminal's end is no such request. Caught rather than ignored: what is
 /// ignored would be ignored by every program started from here, too.
-fn listen(cancel: &Cancel) -> Result<Handle> {
+fn listen(cancel: &Cancel) -> Result<Listening> {
     let fail = |error: std::io::Error| Report::failed(format!("cannot listen for signals: {error}"));
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(fail)?;
-    let handle = signals.handle();
+    let listening = Listening(signals.handle());
     let cancel = cancel.clone();
     let work = move || {
         for signal in signals.forever() {
@@ -116,7 +115,16 @@ fn listen(cancel: &Cancel) -> Result<Handle> {
         }
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(work).map_err(fail)?;
-    Ok(handle)
+    Ok(listening)
+}
+
+/// Ends the thread that listens.
+struct Listening(Handle);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// One attempt at an operation.

@@ -10,6 +10,7 @@ use crate::engine::wal_ranges::way::{self, Present};
 use crate::model::board::{BackupFacts, TimelineFacts, WalFacts};
 use crate::model::fact::Answer;
 use crate::repo::BackupInfo;
+use crate::repo::archive::WalRange;
 use std::path::PathBuf;
 
 /// How many ends of backups are kept for the picture of the recovery window.
@@ -69,6 +70,9 @@ impl RepoPlace {
             (false, false) => None,
         };
         let skipped = own.len().saturating_sub(MARKS);
+        let lock = self.lock();
+        let percent =
+            lock.bytes.map(|(done, total)| percent_hundredths(done, total)).or(lock.percent_hundredths);
         BackupFacts {
             total: info.backups.len(),
             oldest_stop: own.first().map(|backup| backup.stop),
@@ -77,20 +81,18 @@ impl RepoPlace {
                 .filter_map(last)
                 .collect(),
             with_errors: own.iter().filter(|backup| backup.page_error == Some(true)).count(),
-            running: self.running(),
+            running: lock.held.then_some(percent),
             marks: own.iter().skip(skipped).map(|backup| (backup.stop, backup.kind)).collect(),
             trouble,
         }
     }
 
     /// A backup or expire at work; up to 2.52 pgBackRest does not say on which repository.
-    fn running(&self) -> Option<Option<u32>> {
+    fn lock(&self) -> Lock {
         let folder = self.settings.text("lock-path").unwrap_or("/tmp/pgbackrest");
         let folder = LockFolder(PathBuf::from(folder));
         let own = folder.of_repo(&self.stanza, Work::Backup, self.key);
-        let lock = if own.held { own } else { folder.of_stanza(&self.stanza, Work::Backup) };
-        let Lock { held, bytes, percent_hundredths: told } = lock;
-        held.then(|| bytes.map(|(done, total)| percent_hundredths(done, total)).or(told))
+        if own.held { own } else { folder.of_stanza(&self.stanza, Work::Backup) }
     }
 
     pub(super) fn wal(&self) -> (Answer<WalFacts>, Option<Present>) {
@@ -104,7 +106,7 @@ impl RepoPlace {
 
 fn wal_facts(present: &Present) -> WalFacts {
     let ranges = &present.archived.ranges;
-    let mut timelines: Vec<Timeline> = ranges.ranges.iter().map(|range| range.timeline()).collect();
+    let mut timelines: Vec<Timeline> = ranges.ranges.iter().map(WalRange::timeline).collect();
     timelines.dedup();
     let facts = |timeline: Timeline| {
         let own = || ranges.ranges.iter().filter(move |range| range.timeline() == timeline);

@@ -85,15 +85,12 @@ fn archive(slot: &Slot, archived: &ArchivedRanges) -> ArchiveRow {
             missing: false,
             first_number: range.first.number(archived.size),
         };
-        match timelines.last_mut().filter(|row| row.timeline == timeline) {
-            Some(row) => {
-                row.stretches.extend(gap(row, &there, archived.size));
-                row.stretches.push(there);
-            }
-            None => {
-                let parent = parents.iter().find(|(child, _)| *child == timeline).map(|(_, parent)| *parent);
-                timelines.push(TimelineRow { timeline, parent, stretches: vec![there] });
-            }
+        if let Some(row) = timelines.last_mut().filter(|row| row.timeline == timeline) {
+            row.stretches.extend(gap(row, &there, archived.size));
+            row.stretches.push(there);
+        } else {
+            let parent = parents.iter().find(|(child, _)| *child == timeline).map(|(_, parent)| *parent);
+            timelines.push(TimelineRow { timeline, parent, stretches: vec![there] });
         }
     }
     ArchiveRow {

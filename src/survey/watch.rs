@@ -187,7 +187,7 @@ impl Watch {
         let now = Timestamp::now();
         match (place, finding) {
             (Place::Server(at), Finding::Server(answer)) => {
-                self.board.members[at].server.answered(answer, now)
+                self.board.members[at].server.answered(answer, now);
             }
             (Place::DataDir(at), Finding::DataDir(answer)) => {
                 self.board.members[at].data_dir.get_or_insert_default().answered(answer, now);
@@ -246,7 +246,8 @@ impl Watch {
         for index in 0..self.turns.len() {
             let turn = self.turns[index];
             if !turn.answered {
-                let since = turn.asked.map_or(now, |(_, since)| since);
+                let under_way = *flight(&self.inner, index);
+                let since = turn.asked.map(|(_, since)| since).or(under_way).unwrap_or(now);
                 self.mark(index, &mut |fact| fact.silent(since));
             }
         }

@@ -1,6 +1,7 @@
 //! The console: the pure machine from keys to pictures, and the real program on a real terminal.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "the program itself is what is tested")]
 
 #[path = "../common/fixtures.rs"]
 mod fixtures;

@@ -40,6 +40,7 @@ pub(super) fn from_call(call: &Call) -> Result<Request> {
         prove: depth(call)?,
         accept: call.accept.iter().cloned().collect(),
         restore_command: fetch_command(call, &stanza)?.option("pg1-path", cluster.path.to_string_lossy()),
+        salvage: None,
         stanza,
     })
 }

@@ -4,7 +4,7 @@ use super::App;
 use crate::base::state::OpId;
 use crate::console::input::Effect;
 use crate::console::keymap::Cmd;
-use crate::console::model::READ_ONLY;
+use crate::console::model::{Loaded, READ_ONLY};
 use crate::console::screens::{Asked, Confirmed, Modal, ScreenId};
 use crate::console::theme::State;
 use crate::console::widgets::moment;
@@ -99,17 +99,17 @@ impl App {
             Effect::Plan(request) => {
                 let mut loaded = match self.model.plan.take() {
                     Some((before, loaded)) if before == **request => loaded,
-                    _ => super::super::model::Loaded::No,
+                    _ => Loaded::No,
                 };
                 loaded.begin(now);
                 self.model.plan = Some(((**request).clone(), loaded));
             }
             Effect::Start { .. } => {
-                self.say(State::Ok, "starting: the plan is worked out once more and compared")
+                self.say(State::Ok, "starting: the plan is worked out once more and compared");
             }
             Effect::Resume { id, .. } => self.say(State::Ok, format!("resuming {id}")),
             Effect::Cancel { id, .. } => {
-                self.say(State::Ok, format!("asking {id} to stop at the next safe point"))
+                self.say(State::Ok, format!("asking {id} to stop at the next safe point"));
             }
             Effect::Quit => self.left = true,
             _ => {}

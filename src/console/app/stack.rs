@@ -12,7 +12,7 @@ pub(super) struct Stack {
 impl Default for Stack {
     fn default() -> Self {
         let screens: Vec<Box<dyn Screen>> = vec![
-            Box::new(board::BoardScreen::default()),
+            Box::new(board::BoardScreen),
             Box::new(catalog::CatalogScreen::default()),
             Box::new(wal::WalScreen::default()),
             Box::new(target::TargetScreen::default()),

@@ -2,7 +2,7 @@
 
 use super::work::Tools;
 use crate::base::state::OpId;
-use crate::base::{Report, Result};
+use crate::base::{Report, Result, Timestamp};
 use crate::console::input::Input;
 use crate::model::board::{Board, OpenIncident};
 use crate::model::op::{Life, Mark};
@@ -23,6 +23,11 @@ pub(super) struct Boards {
 impl Boards {
     pub(super) fn new(tools: Tools, blank: Board) -> Self {
         Self { tools, now: Mutex::new((blank, None)) }
+    }
+
+    /// Since when the application's check is wrong, if it is.
+    pub(super) fn wrong_since(&self) -> Option<Timestamp> {
+        self.now.lock().ok()?.0.application.as_ref()?.value()?.wrong_since
     }
 
     /// The probes saw something.

@@ -20,15 +20,28 @@ pub(super) fn stanza(tools: &Tools) -> Result<String> {
     stanza.ok_or_else(|| Report::usage("no stanza is chosen").hint("open the console with --stanza=NAME"))
 }
 
-/// Starts what was confirmed; its name.
-pub(super) fn recovery(tools: &Tools, request: &RecoverRequest, digest: &str, typed: &str) -> Result<OpId> {
+/// What a person confirmed.
+pub(super) struct Confirmed<'a> {
+    pub(super) request: &'a RecoverRequest,
+    /// The digest of the plan that was on the screen.
+    pub(super) digest: &'a str,
+    pub(super) typed: &'a str,
+}
+
+/// Starts what was confirmed; its name. An incident that has to be declared for it was detected at `detected_at`.
+pub(super) fn recovery(
+    tools: &Tools,
+    confirmed: &Confirmed<'_>,
+    detected_at: Option<Timestamp>,
+) -> Result<OpId> {
+    let Confirmed { request, digest, typed } = *confirmed;
     if tools.setup.site.read_only {
         return Err(Report::new(Kind::Refused(None), crate::console::model::READ_ONLY));
     }
     let plan = (tools.setup.planner)(request, &Cancel::default())?;
     same_as_confirmed(&plan, digest, typed)?;
     let id = OpId::new("recover", Timestamp::now())?;
-    let incident = match incident(tools, &plan) {
+    let incident = match incident(tools, &plan, detected_at) {
         Ok((incidents, incident)) => {
             let noted = note(&incidents, &incident, tools, &plan, &id, typed);
             tell_failure(tools, noted);
@@ -64,12 +77,16 @@ fn same_as_confirmed(plan: &RecoverPlan, digest: &str, typed: &str) -> Result<()
 }
 
 /// The open incident of the stanza; one is declared where none is.
-fn incident(tools: &Tools, plan: &RecoverPlan) -> Result<(Incidents, String)> {
+fn incident(
+    tools: &Tools,
+    plan: &RecoverPlan,
+    detected_at: Option<Timestamp>,
+) -> Result<(Incidents, String)> {
     let incidents = tools.incidents()?;
     let open = incidents.open_one(&plan.request.stanza)?;
     let id = match open {
         Some(open) => open.id,
-        None => declare(tools, summary(plan), None)?,
+        None => declare(tools, summary(plan), detected_at)?,
     };
     Ok((incidents, id))
 }

@@ -64,11 +64,6 @@ impl Terminal {
         self.0.draw(|frame| paint(frame.area(), frame.buffer_mut())).map(|_| ())
     }
 
-    /// Gives it back for a while.
-    pub(super) fn close(&mut self) {
-        give_back();
-    }
-
     /// Takes it again; the next frame is drawn whole.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         take()?;

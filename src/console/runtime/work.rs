@@ -125,9 +125,14 @@ impl Works {
                     }
                 });
             }
-            Effect::Start { request, digest, typed } => self.spawn("start", move |tools| {
-                tools.tell(Input::Started(start::recovery(tools, &request, &digest, typed.as_str())));
-            }),
+            Effect::Start { request, digest, typed } => {
+                let detected_at = self.boards.wrong_since();
+                self.spawn("start", move |tools| {
+                    let confirmed =
+                        start::Confirmed { request: &request, digest: &digest, typed: typed.as_str() };
+                    tools.tell(Input::Started(start::recovery(tools, &confirmed, detected_at)));
+                });
+            }
             Effect::Resume { id, .. } => self.spawn("resume", move |tools| {
                 let resumed = tools.supervisor().and_then(|supervisor| supervisor.resume(&id));
                 tools.tell(Input::Started(resumed.map(|()| id)));

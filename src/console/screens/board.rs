@@ -113,7 +113,7 @@ impl Page<'_> {
         let columns = usize::from(self.rest.width).saturating_sub(2);
         let style = if head.state == State::Ok { Style::new() } else { self.theme.strong() };
         for (number, text) in lines(&head.text, columns).into_iter().take(2).enumerate() {
-            let mark = if number == 0 { self.symbol(head.state.into()) } else { Span::raw("  ") };
+            let mark = if number == 0 { self.symbol(head.state) } else { Span::raw("  ") };
             self.line(Line::from(vec![mark, Span::styled(text, style)]));
         }
         if let Some(next) = &head.next {
@@ -188,13 +188,20 @@ impl Page<'_> {
         // The two panes take what the window, two suggestions and the keys leave.
         let below = 1 + shown_window.len() + 1 + said.len().min(2) + 1;
         let room = usize::from(self.rest.height).saturating_sub(1 + below).max(2);
-        self.panes(judgement, room);
+        let panes = self.panes(judgement, room);
+        // Where there is room, the sections stand apart.
+        let needed = 1 + panes[0].len().max(panes[1].len()) + below + said.len().saturating_sub(2);
+        let gap = u16::from(usize::from(self.rest.height) >= needed + 4);
+        self.skip(gap);
+        self.put_panes(panes);
+        self.skip(gap);
         let several = self.model.board.repositories.len() > 1;
         self.rule(&window::title(judgement.window.as_ref(), several, self.model.now));
         let theme = self.theme;
         for row in &shown_window {
             self.line(row.line(theme));
         }
+        self.skip(gap);
         self.rule("NOW");
         let room = usize::from(self.rest.height).saturating_sub(1);
         said.into_iter().take(room).for_each(|line| self.line(line));
@@ -203,13 +210,25 @@ impl Page<'_> {
     }
 
     /// The servers at the left, the repositories at the right.
-    fn panes(&mut self, judgement: &Judgement, room: usize) {
-        let at = self.rest.width * 9 / 16;
+    fn panes(&self, judgement: &Judgement, room: usize) -> [Vec<Line<'static>>; 2] {
+        let at = self.split();
+        let right = usize::from(self.rest.width - at - 2);
+        [
+            self.pane(&judgement.cluster, usize::from(at) - 1, room),
+            self.pane(&judgement.protection, right, room),
+        ]
+    }
+
+    /// The column of the upright line between the panes.
+    fn split(&self) -> u16 {
+        self.rest.width * 9 / 16
+    }
+
+    fn put_panes(&mut self, [left_rows, right_rows]: [Vec<Line<'static>>; 2]) {
+        let at = self.split();
         let all = Rect { height: self.rest.height.min(1), ..self.rest };
         split_rule(self.buffer, all, at, [Line::from("CLUSTER"), Line::from("PROTECTION")], self.theme);
         self.skip(1);
-        let left_rows = self.pane(&judgement.cluster, usize::from(at) - 1, room);
-        let right_rows = self.pane(&judgement.protection, usize::from(self.rest.width - at - 2), room);
         let height = u16::try_from(left_rows.len().max(right_rows.len())).unwrap_or(0).min(self.rest.height);
         let place = Rect { height, ..self.rest };
         upright(self.buffer, Rect { x: place.x + at, ..place }, self.theme);
@@ -262,7 +281,7 @@ impl Page<'_> {
 
     fn row(&self, line: &judge::Line, names: usize, text: &str) -> Line<'static> {
         let name = left(&line.name, names + 2);
-        Line::from(vec![self.symbol(line.state.into()), Span::raw(name), Span::raw(text.to_owned())])
+        Line::from(vec![self.symbol(line.state), Span::raw(name), Span::raw(text.to_owned())])
     }
 
     /// The ways from here, those that lead nowhere now dimmed.

@@ -4,6 +4,7 @@ use super::text::put;
 use crate::console::theme::Theme;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 /// How an upright line meets a rule.
@@ -34,7 +35,11 @@ pub fn rule<'a>(buffer: &mut Buffer, area: Rect, title: impl Into<Line<'a>>, the
     let mut spans = vec![Span::raw(" ")];
     spans.extend(title.spans.iter().map(|span| span.clone().patch_style(title.style)));
     spans.push(Span::raw(" "));
-    put(buffer, Rect { x: line.x + 1, width: line.width - 2, ..line }, Line::from(spans));
+    let place = Rect { x: line.x + 1, width: line.width - 2, ..line };
+    // The title stands out of its rule: what the rule's style was does not shine through.
+    let taken = u16::try_from(title.width() + 2).unwrap_or(u16::MAX).min(place.width);
+    buffer.set_style(Rect { width: taken, ..place }, Style::reset());
+    put(buffer, place, Line::from(spans));
 }
 
 /// A rule with two titles and an upright line beginning at column `at` of `area`: `─ CLUSTER ──┬─ PROTECTION ──`.
@@ -84,7 +89,6 @@ pub fn upright(buffer: &mut Buffer, area: Rect, theme: Theme) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ratatui::style::Style;
 
     const THEME: Theme = Theme { colour: true, ascii: false };
 

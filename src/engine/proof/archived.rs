@@ -1,6 +1,7 @@
 //! The archive of one cluster as one readable log: segments by name, history files, and which of them a recovery
 //! along a timeline path needs.
 //!
+//! Where a recovery brings a saved `pg_wal`, its segments continue the archive, as they will when it fetches WAL.
 //! Absence, conflict and damage stay three different answers. Holds one folder's listing per timeline at a time,
 //! however large the archive.
 
@@ -11,7 +12,9 @@ use crate::model::target::TimelineChoice;
 use crate::repo::{Archive, ArchiveId, StoredSegment};
 use crate::wal::{Expected, SegmentHeader, SegmentSource, TimelineHistory, TimelinePath, WalError};
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A long page header.
@@ -24,6 +27,8 @@ pub(super) struct ArchivedWal {
     id: ArchiveId,
     size: WalSegmentSize,
     expected: Expected,
+    /// A `pg_wal` with what the archive does not have, read after it.
+    salvage: Option<PathBuf>,
     /// The last listed folder of each timeline.
     folders: Mutex<BTreeMap<Timeline, ListedFolder>>,
 }
@@ -35,6 +40,8 @@ type ListedFolder = (u32, Arc<Vec<StoredSegment>>);
 #[derive(Debug, Clone)]
 pub(super) struct Listing {
     pub(super) segments: u64,
+    /// How many of them only the salvage has.
+    pub(super) salvaged: u64,
     pub(super) last: WalSegment,
 }
 
@@ -46,10 +53,13 @@ impl ArchivedWal {
         id: ArchiveId,
         system_id: SystemId,
         firsts: impl Iterator<Item = WalSegment>,
+        salvage: Option<&Path>,
     ) -> Result<Self> {
         let expected = Expected { version: Some(id.version), system_id: Some(system_id) };
         let size = WalSegmentSize::DEFAULT;
-        let mut wal = Self { archive: archive.clone(), id, size, expected, folders: Mutex::default() };
+        let salvage = salvage.map(Path::to_owned);
+        let mut wal =
+            Self { archive: archive.clone(), id, size, expected, salvage, folders: Mutex::default() };
         let mut problem = None;
         for first in firsts {
             let size = wal.header(first).and_then(|header| {
@@ -114,7 +124,7 @@ impl ArchivedWal {
     }
 
     fn read_history(&self, timeline: Timeline) -> Result<Option<TimelineHistory>> {
-        let text = self.archive.history(&self.id, timeline)?;
+        let text = self.history(timeline)?;
         Ok(text.map(|text| TimelineHistory::parse(&text, timeline)).transpose()?)
     }
 
@@ -126,7 +136,7 @@ impl ArchivedWal {
         first: WalSegment,
         until: Option<WalSegment>,
     ) -> Result<Listing> {
-        let mut listing = Listing { segments: 0, last: first };
+        let mut listing = Listing { segments: 0, salvaged: 0, last: first };
         let until_number = until.map_or(u64::MAX, |segment| segment.number(self.size));
         let mut next = first.number(self.size);
         for (index, stretch) in path.stretches().iter().enumerate() {
@@ -142,6 +152,7 @@ impl ArchivedWal {
                 }
                 report.context(format!("listing the segments of the path{}", super::forks(path)))
             })?;
+            next = self.list_salvaged(stretch.timeline, next, end, &mut listing)?;
             if next < end && (after.is_some() || until.is_some()) {
                 let missing = WalSegment::from_number(stretch.timeline, next, self.size);
                 return Err(missing_segment(missing, "and recovery needs it to go on"));
@@ -181,6 +192,45 @@ impl ArchivedWal {
             problem.is_none()
         })?;
         problem.map_or(Ok(next), Err)
+    }
+
+    /// Goes on behind the archive's end of a timeline with what was saved; returns the number of the first segment
+    /// that is not there either.
+    fn list_salvaged(&self, timeline: Timeline, start: u64, end: u64, listing: &mut Listing) -> Result<u64> {
+        let mut next = start;
+        while next < end {
+            let segment = WalSegment::from_number(timeline, next, self.size);
+            if self.salvaged(segment)?.is_none() {
+                break;
+            }
+            next += 1;
+            listing.segments += 1;
+            listing.salvaged += 1;
+            listing.last = segment;
+        }
+        Ok(next)
+    }
+
+    /// A segment that only the salvage has; a recycled file, which bears a future name, is none.
+    fn salvaged(&self, segment: WalSegment) -> Result<Option<File>> {
+        let Some(folder) = &self.salvage else { return Ok(None) };
+        let path = folder.join(segment.to_string());
+        let cannot = |error: io::Error| Report::failed(format!("cannot read {}: {error}", path.display()));
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(cannot(error)),
+        };
+        let mut first = Vec::with_capacity(HEADER_BYTES);
+        file.by_ref().take(HEADER_BYTES as u64).read_to_end(&mut first).map_err(cannot)?;
+        let Ok(header) = SegmentHeader::parse(&first) else { return Ok(None) };
+        if header.page_lsn != segment.start_lsn(self.size) {
+            return Ok(None);
+        }
+        self.check_header(&header, segment, self.size)
+            .map_err(|report| report.context(format!("reading {}", path.display())))?;
+        file.rewind().map_err(cannot)?;
+        Ok(Some(file))
     }
 
     /// Checks the header of every segment of a listing: own cluster, own version, own place.
@@ -271,7 +321,10 @@ impl SegmentSource for ArchivedWal {
     fn open(&self, segment: WalSegment) -> Result<Option<Box<dyn Read + Send>>> {
         let listed = self.folder(segment)?;
         let mut hits = listed.iter().filter(|stored| stored.segment == segment);
-        let Some(stored) = hits.next() else { return Ok(None) };
+        let Some(stored) = hits.next() else {
+            let salvaged = self.salvaged(segment)?;
+            return Ok(salvaged.map(|file| Box::new(BufReader::new(file)) as Box<dyn Read + Send>));
+        };
         if let Some(other) = hits.find(|other| other.sha1 != stored.sha1) {
             return Err(conflict(segment, &[stored.sha1, other.sha1]));
         }
@@ -280,7 +333,16 @@ impl SegmentSource for ArchivedWal {
     }
 
     fn history(&self, timeline: Timeline) -> Result<Option<Vec<u8>>> {
-        Ok(self.archive.history(&self.id, timeline)?)
+        if let Some(archived) = self.archive.history(&self.id, timeline)? {
+            return Ok(Some(archived));
+        }
+        let Some(folder) = &self.salvage else { return Ok(None) };
+        let path = folder.join(timeline.history_file());
+        match std::fs::read(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Report::failed(format!("cannot read {}: {error}", path.display()))),
+        }
     }
 }
 

@@ -20,6 +20,9 @@ pub struct Proof {
     pub last_segment: String,
     /// Segments between them, both included.
     pub segments: u64,
+    /// How many of them are not in the archive but in the saved `pg_wal`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub salvaged: u64,
     /// Their bytes.
     pub wal_bytes: u64,
     /// Where recovery stops; absent if it goes to the end of the archive.
@@ -41,6 +44,11 @@ pub struct Proof {
     /// Where the last record with a meaning that was read begins; a recovery that stops after it misses nothing.
     #[serde(skip)]
     pub last_record: Option<Lsn>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde calls")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The record at which recovery stops.
@@ -111,6 +119,7 @@ impl Proof {
             first_segment: placed.first.to_string(),
             last_segment: listing.last.to_string(),
             segments: listing.segments,
+            salvaged: listing.salvaged,
             wal_bytes: listing.segments * u64::from(size.bytes()),
             stop: if *question.target == Target::End { None } else { stop },
             last_commit: outcome.and_then(|o| o.last_commit).map(ending),

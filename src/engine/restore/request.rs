@@ -51,6 +51,8 @@ pub struct Request {
     pub accept: BTreeSet<String>,
     /// The command PostgreSQL will fetch WAL with.
     pub restore_command: RestoreCommand,
+    /// A `pg_wal` with what the archive does not have; that command must be told of it too.
+    pub salvage: Option<PathBuf>,
 }
 
 impl Request {

@@ -46,13 +46,13 @@ pub fn present(slot: &Slot, stanza: &str) -> Result<Option<Present>> {
     let newest = archived.ranges.ranges.last().copied();
     let legs = match newest {
         Some(newest) => {
-            let history = history(&archive, &id, newest.timeline())?;
+            let history = history(&archive, id, newest.timeline())?;
             legs(&history, archived.size, newest.last.number(archived.size))
         }
         None => Vec::new(),
     };
     let last_stored = match newest {
-        Some(newest) => stored_at(&archive, &id, newest.last)?,
+        Some(newest) => stored_at(&archive, id, newest.last)?,
         None => None,
     };
     Ok(Some(Present { archived, legs, last_stored }))
@@ -66,15 +66,15 @@ pub fn parents(slot: &Slot, archived: &ArchivedRanges) -> Result<Vec<(Timeline, 
     let mut timelines: Vec<Timeline> = archived.ranges.ranges.iter().map(WalRange::timeline).collect();
     timelines.dedup();
     let parent = |timeline: Timeline| {
-        let history = history(&archive, &archived.id, timeline).ok()?;
+        let history = history(&archive, archived.id, timeline).ok()?;
         history.entries.last().map(|entry| (timeline, (entry.timeline, entry.switch_lsn)))
     };
     Ok(timelines.into_iter().filter_map(parent).collect())
 }
 
 /// The history of a timeline; only the first may be without a history file.
-fn history(archive: &Archive, id: &ArchiveId, timeline: Timeline) -> Result<TimelineHistory> {
-    match archive.history(id, timeline)? {
+fn history(archive: &Archive, id: ArchiveId, timeline: Timeline) -> Result<TimelineHistory> {
+    match archive.history(&id, timeline)? {
         Some(text) => Ok(TimelineHistory::parse(&text, timeline)?),
         None if timeline.0 <= 1 => Ok(TimelineHistory::root(timeline)),
         None => Err(Report::damaged(format!("the archive has no {}", timeline.history_file()))
@@ -95,8 +95,8 @@ fn legs(history: &TimelineHistory, size: WalSegmentSize, newest: u64) -> Vec<Leg
     path.stretches().iter().filter_map(leg).collect()
 }
 
-fn stored_at(archive: &Archive, id: &ArchiveId, last: WalSegment) -> Result<Option<Timestamp>, RepoError> {
-    let stored = match archive.find(id, last)? {
+fn stored_at(archive: &Archive, id: ArchiveId, last: WalSegment) -> Result<Option<Timestamp>, RepoError> {
+    let stored = match archive.find(&id, last)? {
         Found::Absent => return Ok(None),
         Found::One(stored) => stored,
         Found::Conflict(several) => match several.first() {
@@ -104,7 +104,7 @@ fn stored_at(archive: &Archive, id: &ArchiveId, last: WalSegment) -> Result<Opti
             None => return Ok(None),
         },
     };
-    let path = archive.path(id, &stored)?;
+    let path = archive.path(&id, &stored)?;
     let meta = archive.stanza().repository().storage().stat(&path)?;
     Ok(meta.map(|meta| meta.modified))
 }
@@ -154,7 +154,7 @@ impl Present {
 mod tests {
     use super::*;
     use crate::base::PgVersion;
-    use crate::repo::archive::{Ranges, WalRange};
+    use crate::repo::archive::Ranges;
 
     fn segment(timeline: u32, number: u64) -> WalSegment {
         WalSegment::from_number(Timeline(timeline), number, WalSegmentSize::DEFAULT)

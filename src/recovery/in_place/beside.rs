@@ -7,7 +7,11 @@ use super::watch::{Course, Watcher};
 use super::{Finding, Spec, State, Target, exchange};
 use crate::base::{Bytes, Lsn, Report, shell};
 use crate::cluster::control::ControlFile;
-use crate::cluster::server::{Patience, Pause, Phase as ServerPhase, Server, StartOptions, StopMode, Until};
+use crate::cluster::lock_file::LockFile;
+use crate::cluster::running::{Running, look};
+use crate::cluster::server::{
+    Observation, Patience, Pause, Phase as ServerPhase, Server, StartOptions, StopMode, Until,
+};
 use crate::engine::proof::Proof;
 use crate::engine::restore;
 use crate::model::op::{Answer, Event, Mark, Progress, Question, Sink};
@@ -19,6 +23,9 @@ use std::time::{Duration, Instant};
 
 /// How long the archive may take for the last segment.
 const ARCHIVE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long something without a server may be at work before it is taken for a stranger's.
+const STRANGER_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long helpers of a stopped server may go on.
 const HELPERS_LIMIT: Duration = Duration::from_secs(60);
@@ -108,9 +115,23 @@ impl Run<'_> {
 
     pub(super) fn stop_found(&self, data_dir: &Path) -> Result<(), RecoveryError> {
         let Spec { binaries, sockets, port, superuser, work_dir, .. } = self.spec;
+        let begun = Instant::now();
+        // Helpers of a server that has just ended go too.
+        while let Some(why) = no_server(data_dir)? {
+            if begun.elapsed() > STRANGER_LIMIT {
+                return Err(RecoveryError::server(data_dir, why));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        if !runs(data_dir)? {
+            return Ok(());
+        }
         let options = StartOptions::private(sockets, *port, work_dir.join("stop.log"), superuser);
         let mut server = Server::new(data_dir, binaries.clone(), &self.users, options)?;
-        server.attach()?;
+        if let Err(error) = server.attach() {
+            // It may have ended since it was looked at.
+            return if runs(data_dir)? { Err(error.into()) } else { Ok(()) };
+        }
         server.stop(StopMode::Fast, STOP_LIMIT, self.cancel)?;
         // A helper of the server, such as an archive command, may outlive it for a moment.
         let begun = Instant::now();
@@ -250,8 +271,8 @@ impl Run<'_> {
         Ok(format!("{} files, {}", outcome.files_total, Bytes(outcome.bytes_total)))
     }
 
-    /// Starts a server closed, or takes over the one of this operation that runs so already.
-    pub(super) fn start_closed(&mut self, data_dir: &Path) -> Result<(), RecoveryError> {
+    /// Starts a server closed, or takes over the one of this operation that runs so already; true for the latter.
+    fn start_closed(&mut self, data_dir: &Path) -> Result<bool, RecoveryError> {
         let Spec { binaries, superuser, work_dir, .. } = self.spec;
         let command = self.source.restore_command(data_dir, &self.saved_wal)?;
         let mut limits = Limits::of(&ControlFile::read(data_dir)?);
@@ -263,12 +284,42 @@ impl Run<'_> {
             self.stop_found(data_dir)?;
         }
         let server = self.server.insert(Server::new(data_dir, binaries.clone(), &self.users, options)?);
-        if goes_on {
-            server.attach()?
-        } else {
-            server.start()?
+        // One that was being stopped may have ended since it was looked at.
+        if goes_on && (server.attach().is_ok() || runs(data_dir)?) {
+            return Ok(true);
         }
-        Ok(())
+        server.start()?;
+        Ok(false)
+    }
+
+    /// Starts a server closed, or takes it over, and waits until it has come so far.
+    pub(super) fn closed_until(
+        &mut self,
+        data_dir: &Path,
+        until: Until,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<Observation, RecoveryError> {
+        let taken_over = self.start_closed(data_dir)?;
+        match self.wait_closed(data_dir, until, watcher) {
+            // An earlier worker was stopping it when it was killed.
+            Err(_) if taken_over && !self.cancel.requested() && !runs(data_dir)? => {
+                self.start_closed(data_dir)?;
+                self.wait_closed(data_dir, until, watcher)
+            }
+            other => other,
+        }
+    }
+
+    fn wait_closed(
+        &mut self,
+        data_dir: &Path,
+        until: Until,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<Observation, RecoveryError> {
+        let cancel = self.cancel;
+        let server =
+            self.server.as_mut().ok_or_else(|| RecoveryError::server(data_dir, "it was not started"))?;
+        Ok(server.wait(until, Patience::default(), cancel, &mut |seen, pace| watcher.see(seen, pace))?)
     }
 
     /// Starts closed and waits until replay has paused at the target. `first`: what is reached counts for the time
@@ -279,22 +330,23 @@ impl Run<'_> {
         target: &Target,
         first: bool,
     ) -> Result<String, RecoveryError> {
-        self.start_closed(data_dir)?;
         let at = match &target.at {
             target::Target::Time(time) => Some(time.at),
             _ => None,
         };
         let course = Course { from: self.kept.from, goal: self.kept.goal, target: at, first };
         let mut watcher = Watcher::new(self.sink, course);
+        let seen = self.closed_until(data_dir, Until::TargetReached, &mut watcher)?;
         let server =
-            self.server.as_mut().ok_or_else(|| RecoveryError::server(data_dir, "it was not started"))?;
-        let seen =
-            server.wait(Until::TargetReached, Patience::default(), self.cancel, &mut |seen, pace| {
-                watcher.see(seen, pace);
-            })?;
-        let ServerPhase::Paused(Pause::AtTarget(words)) = &seen.phase else {
-            let why = format!("it did not pause at the target ({:?})", seen.phase);
-            return Err(RecoveryError::server(data_dir, why));
+            self.server.as_ref().ok_or_else(|| RecoveryError::server(data_dir, "it was not started"))?;
+        let words = match &seen.phase {
+            ServerPhase::Paused(Pause::AtTarget(words)) => words.clone(),
+            // An earlier worker had asked for the promotion when it was killed.
+            ServerPhase::Primary if !first => "promoted already".to_owned(),
+            other => {
+                let why = format!("it did not pause at the target ({other:?})");
+                return Err(RecoveryError::server(data_dir, why));
+            }
         };
         let used = server.connect()?.data_directory()?;
         if used != server.data_dir() {
@@ -303,7 +355,7 @@ impl Run<'_> {
         if first {
             self.mark(Mark::TargetReached);
         }
-        Ok(words.clone())
+        Ok(words)
     }
 
     /// Stops the copy beside, whoever started it.
@@ -315,6 +367,16 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Why what runs in a data directory is no server of it that may be stopped: a shell, or a copy being made.
+pub(in crate::recovery) fn no_server(data_dir: &Path) -> Result<Option<String>, RecoveryError> {
+    let Running::Yes { pid, why } = look(data_dir)? else { return Ok(None) };
+    let lock = LockFile::read(data_dir)?.and_then(Result::ok);
+    Ok(match lock {
+        Some(lock) if lock.pid == pid => None,
+        _ => Some(format!("process {pid} is at work in it and is not its server ({why}): end it first")),
+    })
 }
 
 /// The first position that is not replayed, as the proof knows it.

@@ -7,6 +7,7 @@ use crate::base::{Timeline, WalSegment};
 use crate::cluster::server::{Patience, Server, StopMode, Until};
 use crate::cluster::sql::{Verdict, check_every_database};
 use crate::model::op::Event;
+use crate::recovery::exchange::Placed;
 use crate::recovery::{RecoveryError, exchange};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,9 @@ impl Run<'_> {
         let why = format!("recovery to {}", target.at);
         let exchanged =
             exchange::exchange(&spec.data_dir, &self.restored, &self.quarantine, &why, &self.owner);
-        if !self.restored.exists() {
+        // Also where the old content did not reach its place: what stands on the real path is another cluster now.
+        let moved = exchange::placed(&spec.data_dir, &self.restored, &self.quarantine, self.kept.vacant)?;
+        if moved == Placed::Exchanged {
             self.reach(State::Exchanged)?;
         }
         exchanged?;
@@ -73,12 +76,8 @@ impl Run<'_> {
     /// Starts a promoted cluster closed, or takes over the one that runs so already.
     pub(super) fn start_promoted(&mut self, target: &Target) -> Result<String, RecoveryError> {
         let data_dir = self.spec.data_dir.clone();
-        self.start_closed(&data_dir)?;
-        let (sink, cancel) = (self.sink, self.cancel);
-        let mut watcher = Watcher::new(sink, Course::default());
-        self.closed_server()?.wait(Until::Writable, Patience::default(), cancel, &mut |seen, pace| {
-            watcher.see(seen, pace);
-        })?;
+        let mut watcher = Watcher::new(self.sink, Course::default());
+        self.closed_until(&data_dir, Until::Writable, &mut watcher)?;
         let timeline = self.timeline_now(target)?;
         self.keep(|kept| kept.timeline = Some(timeline))?;
         Ok(format!("promoted already, timeline {timeline}"))

@@ -124,11 +124,12 @@ impl<'a> Run<'a> {
         // Repeated by every worker: after a reboot the old cluster and its writers may be back.
         self.step("stop writers", |run| Ok(run.service.stop_writers()?))?;
         self.step("archive last WAL", |run| run.archive_last_wal(targets))?;
+        // Saved first: what the archive does not have counts for the proof.
+        self.step("save WAL", Self::save_wal)?;
         if self.kept.state < State::Restored {
             let target = targets.get(self.kept.tried).unwrap_or(&targets[0]);
             self.step("prove target", |run| run.prove(target))?;
         }
-        self.step("save WAL", Self::save_wal)?;
         self.step("stop", Self::stop_all)?;
         if self.kept.state < State::Verified {
             self.restore_until_right(targets)?;

@@ -10,6 +10,7 @@ use crate::cluster::running::Running;
 use crate::cluster::sql::{Address, Sql};
 use crate::config::site::StanzaSite;
 use crate::model::plan::{Check, CheckState};
+use crate::recovery::in_place::beside::no_server;
 use crate::recovery::{exchange, salvage};
 use std::path::Path;
 use std::time::Duration;
@@ -93,6 +94,11 @@ fn server(found: &Found, checks: &mut Checks) {
             "process {pid} still serves the removed data directory ({why}): end it with kill -INT {pid}"
         )),
         Ok(Running::Yes { pid, .. }) => {
+            match no_server(&found.data_dir) {
+                Ok(Some(why)) => return checks.fail(why),
+                Err(error) => return checks.refused(&error.into()),
+                Ok(None) => {}
+            }
             checks.ok(format!("the server runs (process {pid}) and will be stopped"));
             answers(found, checks);
         }

@@ -15,7 +15,7 @@ use crate::cluster::sql::{Address, Sql};
 use crate::config::site::StanzaSite;
 use crate::config::{Origin, Settings};
 use crate::recovery::exchange::is_vacant;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -130,10 +130,10 @@ pub(super) fn owner_named(name: Option<&str>, data_dir: &Path, users: &Users) ->
     Ok(owner_of(above, users)?)
 }
 
-/// PostgreSQL's programs of a version.
-pub(super) fn binaries(site: &StanzaSite, version: PgVersion, path: Option<OsString>) -> Result<Binaries> {
+/// PostgreSQL's programs of a version: where `pgmayday.toml` says, else in `path`, else where packages put them.
+pub(super) fn binaries(site: &StanzaSite, version: PgVersion, path: Option<&OsStr>) -> Result<Binaries> {
     let named = site.pg_bin.as_ref().map(|folder| folder.as_os_str());
-    Ok(Search::new(named, path.as_deref()).find(version)?)
+    Ok(Search::new(named.or(path), None).find(version)?)
 }
 
 /// Who follows the cluster.

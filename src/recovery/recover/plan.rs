@@ -4,7 +4,7 @@
 
 use super::checks::{self, Checks, sentence};
 use super::cluster::{self, Found};
-use super::{Recover, Wish, command, exchange};
+use super::{Recover, command};
 use crate::base::{Kind, Lsn, Report, Result, TargetTime, Timeline, Timestamp};
 use crate::cluster::owner::Users;
 use crate::cluster::running::Running;
@@ -12,9 +12,10 @@ use crate::cluster::sql::{Address, Sql};
 use crate::engine::restore::{Plan, ProofDepth};
 use crate::model::op::Cancel;
 use crate::model::plan::{RecoverPlan, RecoverRequest};
-use crate::model::target::{Target, TimelineChoice};
+use crate::model::target::Target;
 use crate::recovery::source::end_of;
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 
 /// Refusals of a restore that a plan shows as checks that failed, beside everything else.
 const SHOWN: [&str; 2] = ["space", "restore-command"];
@@ -87,6 +88,12 @@ impl Proven {
             for text in sentences.by_ref().take(2) {
                 checks.ok(text);
             }
+            if proof.salvaged > 0 {
+                checks.ok(format!(
+                    "{} of them are not in the archive but in pg_wal: they are saved first",
+                    proof.salvaged
+                ));
+            }
             proven.timeline = Some(Timeline(proof.timeline));
             demands(&plan, checks);
         } else {
@@ -111,17 +118,12 @@ impl Proven {
 
 /// The archive's end along a timeline, as far as names and the last segments tell; nothing if that cannot be told.
 fn archive_end(recover: &Recover, timeline: Option<Timeline>, cancel: &Cancel) -> Result<Option<Plan>> {
-    let timeline = timeline.map_or(TimelineChoice::Latest, TimelineChoice::Number);
     // Only for the end itself every record is read: where it lies must be known exactly then.
     let exact = recover.request.kind == "default";
     let depth = if exact { ProofDepth::Scan } else { ProofDepth::Listing };
-    let wish = Wish { at: &Target::End, exclusive: false, timeline, depth };
-    let (restored, _) = exchange::names(&recover.data_dir, recover.operation.as_str());
-    let again = !exchange::is_vacant(&restored)?;
-    let saved = recover.work_dir().join("saved_wal");
-    match recover.source.plan_for(&restored, &saved, &wish, again, &SHOWN, cancel) {
+    match recover.plan_at(&Target::End, timeline, depth, &SHOWN, cancel) {
         Ok(plan) => Ok(Some(plan)),
-        Err(report) if report.kind == Kind::Cancelled || exact => Err(report),
+        Err(report) if report.kind == Kind::Cancelled => Err(report),
         Err(_) => Ok(None),
     }
 }
@@ -194,7 +196,7 @@ fn identity(found: &Found, plan: &Plan, checks: &mut Checks) {
     let theirs = plan.manifest.db.system_id;
     match &found.control {
         Ok(control) if control.system_id == theirs => {
-            checks.ok(format!("system identifier {theirs} matches"))
+            checks.ok(format!("system identifier {theirs} matches"));
         }
         Ok(control) => checks.fail(format!(
             "the data directory holds another cluster: its system identifier is {}, the backup's {theirs}",
@@ -299,5 +301,9 @@ fn digest(request: &RecoverRequest, found: &Found, proven: &Proven) -> String {
         proven.timeline,
         found.vacant,
     );
-    Sha256::digest(decides.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(decides.as_bytes()).iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

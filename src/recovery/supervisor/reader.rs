@@ -51,12 +51,11 @@ impl Reader {
         }
         let from = self.offset - self.last.len() as u64;
         let new = read_from(&file, from).map_err(fail)?;
-        match new.strip_prefix(&self.last[..]) {
-            Some(new) => self.take_in(new, path)?,
-            None => {
-                *self = Self::default();
-                self.take_in(&read_from(&file, 0).map_err(fail)?, path)?;
-            }
+        if let Some(new) = new.strip_prefix(&self.last[..]) {
+            self.take_in(new, path)?;
+        } else {
+            *self = Self::default();
+            self.take_in(&read_from(&file, 0).map_err(fail)?, path)?;
         }
         self.seen = seen;
         Ok(true)
@@ -141,7 +140,7 @@ mod tests {
             assert_eq!((&reader.state, reader.asked), (&all, Some(4)));
             std::fs::write(&path, &whole[..cut]).unwrap();
             reader.read(&path).unwrap();
-            let complete = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
+            let complete = whole[..cut].split(|byte| *byte == b'\n').count() - 1;
             assert_eq!(
                 reader.state,
                 OpState::of(lines[..complete].iter().map(|(record, _)| record)),

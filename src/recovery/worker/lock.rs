@@ -48,8 +48,8 @@ impl TargetLock {
         make_folder(&targets).map_err(|error| failed("make", &targets, &error))?;
         let canonical = canonical(target);
         let digest = Sha256::digest(canonical.as_os_str().as_encoded_bytes());
-        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let path = targets.join(name);
+        let name = digest.iter().take(16).fold(0_u128, |name, byte| (name << 8) | u128::from(*byte));
+        let path = targets.join(format!("{name:032x}"));
         let mut file = open(&path)?;
         if !locked(&file, &path)? {
             let mut other = String::new();

@@ -32,19 +32,9 @@ pub(super) fn planned<'a>(model: &'a Model, request: Option<&RecoverRequest>) ->
         Loaded::No => Planned::Nothing,
         Loaded::Loading(since, _) => Planned::Working(*since),
         Loaded::Failed(why, _) => Planned::Failed(why),
-        Loaded::Yes(plan) if answers(plan, planned) => Planned::Plan(plan),
+        Loaded::Yes(plan) if plan.answers(planned) => Planned::Plan(plan),
         Loaded::Yes(_) => Planned::Another,
     }
-}
-
-/// True if the plan is for this request: everything asked for stands in it; what was left open is filled in.
-fn answers(plan: &RecoverPlan, request: &RecoverRequest) -> bool {
-    let filled = RecoverRequest {
-        timeline: request.timeline.or(plan.request.timeline),
-        set: request.set.clone().or_else(|| plan.request.set.clone()),
-        ..request.clone()
-    };
-    plan.request == filled
 }
 
 /// Why nothing may be started from here at all.

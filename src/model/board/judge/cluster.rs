@@ -137,7 +137,7 @@ fn standby(board: &Board, member: &Member, facts: &ServerFacts, now: Timestamp) 
         return of(state, format!("standby, receives nothing{at}")).next(if primary.is_some() {
             "see primary_conninfo and its log"
         } else {
-            "do not start it over: it may be the best copy there is"
+            "keep it as it is: it may be the best copy there is"
         });
     }
     let limit_us = i64::try_from(board.limits.rpo_s).unwrap_or(i64::MAX / 1_000_000) * 1_000_000;

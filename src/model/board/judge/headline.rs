@@ -89,8 +89,11 @@ fn nobody_writes(board: &Board, cluster: &[Line], lost: &str, now: Timestamp) ->
     if let Some(standby) = best_standby(board, now) {
         let text = format!("no server takes writes: {down}");
         let at = known(standby, now).and_then(|facts| facts.lsn).map(|lsn| format!(" (at {lsn})"));
-        let next =
-            format!("{}{} answers: promote it if it is complete", standby.name, at.unwrap_or_default());
+        let next = format!(
+            "{}{} answers: promote it if it is complete and right",
+            standby.name,
+            at.unwrap_or_default()
+        );
         return Line::new(State::Failed, NAME, text).next(next);
     }
     let state = if worst.state == State::Failed { State::Failed } else { State::Unknown };
@@ -112,7 +115,7 @@ pub(super) fn suggestions(board: &Board, headline: &Line, now: Timestamp) -> Vec
     for operation in &board.operations {
         match &operation.life {
             Life::Running { .. } if operation.asks => {
-                add("o", format!("{} waits for your answer", operation.summary))
+                add("o", format!("{} waits for your answer", operation.summary));
             }
             Life::Starting | Life::Running { .. } => add("o", format!("{} is under way", operation.summary)),
             Life::Lost => add("o", format!("{} lost its worker: resume it", operation.summary)),

@@ -1,0 +1,40 @@
+//! The beginning of a recovery in the journal: what was planned, who confirmed it, which operation was made of it.
+
+use super::{Declaration, Incidents};
+use crate::base::Result;
+use crate::base::state::OpId;
+use crate::journal::Fact;
+use crate::model::op::Mark;
+use crate::model::plan::RecoverPlan;
+
+impl Incidents {
+    /// Writes down that `plan` was confirmed as `operation`: in the stanza's open incident, or in a new one, declared
+    /// as `declaration` says. The incident's name.
+    ///
+    /// `typed` is the word that was typed; empty for a command line, which confirms itself.
+    pub fn begin(
+        &self,
+        actor: &str,
+        declaration: &Declaration,
+        plan: &RecoverPlan,
+        operation: &OpId,
+        typed: &str,
+    ) -> Result<String> {
+        let incident = match self.open_one(&declaration.stanza)? {
+            Some(open) => open.id,
+            None => self.declare(actor, declaration)?,
+        };
+        let reached = |mark| Fact::Reached { mark, operation: Some(operation.to_string()) };
+        let confirmed = Fact::Confirmed {
+            digest: plan.digest.clone(),
+            summary: plan.summary(),
+            command: plan.command.clone(),
+            typed: typed.to_owned(),
+            operation: operation.to_string(),
+        };
+        for fact in [reached(Mark::Decided), confirmed, reached(Mark::Confirmed)] {
+            self.append(&incident, actor, &fact)?;
+        }
+        Ok(incident)
+    }
+}
