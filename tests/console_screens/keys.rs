@@ -147,6 +147,10 @@ fn nothing_is_confirmed_but_the_plan_for_what_stands_there_now() {
     edited.text(&ready, Asked::Set, "20261113-020001F");
     edited.on(&ready, Cmd::Open);
     assert!(!confirms(&ready, &mut edited).0);
+    // What was left open is filled in by the plan; what was asked for is never changed.
+    let mut filled = plan();
+    filled.request.timeline = Some(3);
+    assert!(confirms(&planned(Loaded::Yes(filled)), &mut shown()).0);
     // The plan answers another request than it says.
     let mut odd = plan();
     odd.request.asks = false;

@@ -68,7 +68,7 @@ fn backup(repo: u32, label: &str, prior: Option<&str>, minutes: i64, gb: u64) ->
         page_errors: Some(false),
         annotations: Vec::new(),
         online: true,
-        made_by: "pgBackRest 2.45".into(),
+        made_by: "2.45".into(),
     }
 }
 

@@ -107,7 +107,7 @@ impl TargetScreen {
             Planned::Working(_) => None,
             Planned::Plan(_) => {
                 let plan = readiness::confirmable(model, Some(&request)).ok()?;
-                Some(Action::Open(readiness::confirm(plan)))
+                Some(Action::Open(readiness::confirm(plan, request)))
             }
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn draw<'a>(sheet: &mut Sheet<'_>, catalog: &'a CatalogView, backup: 
     };
     let span = duration(elapsed(backup.start, backup.stop));
     let online = if backup.online { "from a running cluster" } else { "from a stopped cluster" };
-    field("type", &format!("{}, {online}, by {}", backup.kind, backup.made_by), plain);
+    field("type", &format!("{}, {online}, written by version {}", backup.kind, backup.made_by), plain);
     field("stop", &format!("{} UTC, {} ago, took {span}", moment(backup.stop), age(backup.stop, now)), plain);
     field("reaches", &format!("no moment before {} UTC", moment(backup.stop)), plain);
     let sizes = format!(

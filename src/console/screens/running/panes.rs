@@ -85,10 +85,9 @@ pub(super) fn ended(sheet: &mut Sheet<'_>, operation: &Snapshot) -> u16 {
             for line in lines {
                 say(line, Style::new());
             }
-            say(
-                "Next: look at the application, then make a full backup of the new timeline.",
-                theme.strong(),
-            );
+            let left =
+                if operation.state.warnings.is_empty() { "" } else { "; the log says what is left to do" };
+            say(&format!("Next: look at the application{left}."), theme.strong());
         }
         Outcome::Failed { headline, context, hint, .. } => {
             say(headline, theme.strong());

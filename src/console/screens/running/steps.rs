@@ -64,7 +64,7 @@ fn draw_step(sheet: &mut Sheet<'_>, y: u16, number: usize, step: &Step, life: &L
     sheet.right(0, y, 3, &(number + 1).to_string(), theme.dim());
     sheet.text(4, y, symbol, symbol_style);
     // Name, duration, what came out: the duration stands in one column.
-    let names = if sheet.width() >= 100 { 46 } else { 32 };
+    let names = 26;
     sheet.cut(6, y, names, &step.name, style);
     let (time, detail) = match &step.status {
         StepStatus::Running { .. } if gone => ("lost".to_owned(), ""),
@@ -185,10 +185,12 @@ fn copy_words(operation: &Snapshot, copy: Progress, speed: &Speed) -> (String, O
 }
 
 fn replayed_words(replay: &Replay, now: Timestamp) -> String {
-    let at = replay.last_commit.map_or_else(|| "no commit yet".to_owned(), |at| near(at, now));
+    let at = replay
+        .last_commit
+        .map_or_else(|| "no commit replayed yet".to_owned(), |at| format!("replayed to {}", near(at, now)));
     match replay.target {
-        Some(target) => format!("replayed to {at} · target {}", near(target, now)),
-        None => format!("replayed to {at}"),
+        Some(target) => format!("{at} · target {}", near(target, now)),
+        None => at,
     }
 }
 
@@ -201,7 +203,7 @@ fn time_words(replay: &Replay) -> Vec<(String, Option<State>)> {
         let late = Some(State::Late);
         return vec![(format!("! nothing has moved for {}", lasting(replay.still_ms)), late), (waits, late)];
     }
-    let speed = replay.bytes_per_s.map(rate);
+    let speed = replay.bytes_per_s.filter(|per_s| *per_s > 0).map(rate);
     let left = replay.left_ms.map(|left| format!("at the target in {}", lasting(left)));
     let words: Vec<String> = speed.into_iter().chain(left).collect();
     let text = if words.is_empty() { "the rate is not known yet".to_owned() } else { words.join(" · ") };

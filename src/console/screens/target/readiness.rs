@@ -67,19 +67,20 @@ pub(super) fn confirmable<'a>(
     }
 }
 
-/// The window that asks for the typed word.
-pub(super) fn confirm(plan: &RecoverPlan) -> Modal {
+/// The window that asks for the typed word before what was asked for is done as planned.
+pub(super) fn confirm(plan: &RecoverPlan, request: RecoverRequest) -> Modal {
     let data_dir = plan.data_dir.display();
     let mut text = vec![
         format!("Recover {} to {}.", plan.request.stanza, plan.target),
         format!(
-            "{} are copied beside {data_dir}, {} of WAL are replayed.",
+            "The server is stopped. {} are copied beside {data_dir} and {} of WAL are replayed.",
             size(plan.copy_bytes),
             counted(plan.replay_segments, "segment", "segments")
         ),
-        format!("Then the server is stopped and the copy takes the place of {data_dir}."),
+        format!("Then the copy takes the place of {data_dir}, is promoted and opened."),
         "The old data directory is kept whole in quarantine until a person removes it.".to_owned(),
-        "Undo: until the exchange, cancel; nothing of the old cluster has changed by then.".to_owned(),
+        "Undo: until the exchange nothing of the old cluster is changed: cancel, and start it again."
+            .to_owned(),
         "After it, exchange the two directories back while the server is stopped.".to_owned(),
     ];
     text.push(if plan.request.asks {
@@ -94,6 +95,6 @@ pub(super) fn confirm(plan: &RecoverPlan) -> Modal {
         title: format!("START PLAN {}", plan.digest.chars().take(8).collect::<String>()),
         text,
         word: plan.word().to_owned(),
-        then: Confirmed::Start { request: Box::new(plan.request.clone()), digest: plan.digest.clone() },
+        then: Confirmed::Start { request: Box::new(request), digest: plan.digest.clone() },
     }
 }
