@@ -169,7 +169,6 @@ mod tests {
             option("stanza", Some("main")),
             option("type", Some("time")),
             option("outp", Some("text")),
-            option("no-target-exclusive", None),
             option("output", Some("json")),
             option("dry-run", None),
             option("repo1-path", Some("/r")),
