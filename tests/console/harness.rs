@@ -102,11 +102,20 @@ impl Screen {
         self.wait_for(text, |screen| screen.contents().contains(text));
     }
 
+    /// Waits for a text that work of a minute or two leads to.
+    pub(crate) fn wait_long(&self, text: &str) {
+        self.wait_within(6 * PATIENCE, text, |screen| screen.contents().contains(text));
+    }
+
     /// Waits for anything about the screen.
     pub(crate) fn wait_for(&self, what: &str, there: impl Fn(&vt100::Screen) -> bool) {
+        self.wait_within(PATIENCE, what, there);
+    }
+
+    fn wait_within(&self, limit: Duration, what: &str, there: impl Fn(&vt100::Screen) -> bool) {
         let begin = Instant::now();
         while !self.state(&there) {
-            assert!(begin.elapsed() < PATIENCE, "'{what}' did not come; on the screen:\n{}", self.text());
+            assert!(begin.elapsed() < limit, "'{what}' did not come; on the screen:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -5,6 +5,7 @@
 
 #[path = "../common/fixtures.rs"]
 mod fixtures;
+mod flight;
 mod harness;
 mod keys;
 mod pictures;

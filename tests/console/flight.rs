@@ -1,0 +1,193 @@
+//! A whole recovery by keys alone, on a real cluster: from the board to service, compared with the truth to the row;
+//! with the terminal, the console and the worker taken away in the middle.
+
+use crate::harness::Screen;
+use pgmayday::cluster::owner::is_root;
+use pgmayday::lab::rehearsal::verify_live;
+use pgmayday::lab::{Lab, ledger};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pgmayday");
+const SIZE: (u16, u16) = (80, 24);
+
+/// A folder every account may enter; a lab that is left in it is taken down.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    /// Nothing where servers are missing and not required.
+    fn new() -> Option<Self> {
+        let needed = ["/usr/bin/pgbackrest", "/usr/bin/setpriv"];
+        if let Some(missing) = needed.into_iter().find(|path| !Path::new(path).exists()) {
+            assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "{missing} is required here");
+            eprintln!("skipped: {missing} is not installed");
+            return None;
+        }
+        let folder = tempfile::Builder::new().prefix("pgm-flight").tempdir_in("/var/tmp").unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        Some(Self(folder))
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.0.path().join("lab")
+    }
+
+    fn lab(&self, words: &[&str]) -> Output {
+        Command::new(PROGRAM).arg("lab").args(words).arg("--dir").arg(self.dir()).output().unwrap()
+    }
+
+    /// The program on the lab's configuration, as the account that owns the lab.
+    fn command(&self, words: &[&str]) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        if is_root() {
+            all.extend(
+                ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"].map(str::to_owned),
+            );
+        }
+        let config = self.dir().join("pgbackrest.conf");
+        all.extend([PROGRAM.to_owned(), format!("--config={}", config.display()), "--stanza=lab".to_owned()]);
+        all.extend(words.iter().map(|&word| word.to_owned()));
+        all
+    }
+
+    fn console(&self) -> Screen {
+        let command = self.command(&[]);
+        let program = if is_root() { "/usr/bin/setpriv" } else { PROGRAM };
+        Screen::spawn(SIZE, Path::new(program), &command[1..], &[])
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        let command = self.command(&[words, &["--output=json"]].concat());
+        let output = Command::new(&command[0]).args(&command[1..]).current_dir("/").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        serde_json::from_str(&text).unwrap_or_else(|error| {
+            panic!("{words:?}: {error}\n{text}{}", String::from_utf8_lossy(&output.stderr))
+        })
+    }
+
+    /// The one operation there is.
+    fn operation(&self) -> Value {
+        self.json(&["attach"])["operations"][0].clone()
+    }
+
+    /// Waits until the operation is so.
+    fn wait_operation(&self, what: &str, so: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let operation = self.operation();
+            if so(&operation) {
+                return operation;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(180), "{what} did not come: {operation}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.dir().join("lab.json").exists() {
+            drop(self.lab(&["down"]));
+        }
+    }
+}
+
+/// From the board to a recovery that works.
+fn start(screen: &mut Screen) {
+    screen.wait_long("do not agree");
+    screen.send("t");
+    screen.wait("RECOVER TO");
+    screen.send("\r");
+    screen.wait_long("PLAN ·");
+    screen.send("\r");
+    screen.wait("Type lab");
+    screen.send("lab\r");
+}
+
+/// From the question before promotion to service.
+fn answer(screen: &mut Screen) {
+    screen.wait_long("YOUR ANSWER IS NEEDED");
+    screen.send("y");
+    screen.wait("Type lab");
+    screen.send("lab\r");
+    screen.wait_long("DONE");
+}
+
+#[test]
+fn the_demonstration_is_recovered_by_keys_alone() {
+    let Some(place) = Place::new() else { return };
+    let dir = place.dir();
+    let mut screen = Screen::pgmayday(SIZE, ["lab", "demo", "--dir", dir.to_str().unwrap()], &[]);
+    screen.wait_long("Press Enter");
+    screen.send("\r");
+    screen.wait_long("do not agree");
+    screen.send("i");
+    screen.wait("DECLARE AN INCIDENT");
+    screen.send("\r");
+    screen.wait("INCIDENT 20");
+    start(&mut screen);
+    answer(&mut screen);
+    screen.send("q");
+    screen.wait_long("every row is right");
+    screen.wait("service back (RTO)");
+    assert!(screen.ended().success());
+    assert!(!dir.exists(), "the lab goes with its demonstration");
+}
+
+#[test]
+fn terminal_console_and_worker_may_go_and_the_recovery_ends_the_same() {
+    let Some(place) = Place::new() else { return };
+    let up = place.lab(&["up"]);
+    assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(place.lab(&["break", "bad-update"]).status.success());
+
+    // The line is lost as soon as the recovery works: it does not notice.
+    let mut screen = place.console();
+    start(&mut screen);
+    screen.wait_long("step ");
+    screen.hang_up();
+    drop(screen);
+    let asking = place.wait_operation("the question", |it| it["state"]["question"].is_object());
+
+    // Somebody else comes back to it, and loses the console and the worker at once.
+    let screen = place.console();
+    screen.wait_long("waits for your answer");
+    screen.signal(Signal::KILL);
+    drop(screen);
+    let worker = Pid::from_raw(i32::try_from(asking["pid"].as_i64().unwrap()).unwrap()).unwrap();
+    kill_process(worker, Signal::KILL).unwrap();
+    place.wait_operation("the loss", |it| it["life"] == "lost");
+
+    // Reopened, the console tells the truth and goes on from there.
+    let mut screen = place.console();
+    screen.wait_long("lost its worker");
+    screen.send("o");
+    screen.wait("THE WORKER IS GONE");
+    screen.send("R");
+    screen.wait("Type lab");
+    screen.send("lab\r");
+    answer(&mut screen);
+    screen.send("q");
+    assert!(screen.ended().success());
+
+    let verdict = verify_live(&Lab::open(&place.dir()).unwrap()).unwrap();
+    assert_eq!(
+        verdict.differences,
+        Vec::<String>::new(),
+        "{} after {}",
+        ledger::DATABASE,
+        verdict.rows_expected
+    );
+    let ended = place.operation();
+    assert_eq!((&ended["life"], &ended["state"]["attempt"]), (&"ended".into(), &2.into()), "{ended}");
+    let incident = place.json(&["incident", "report", "--format=json"]).to_string();
+    for word in ["rto", "service_back", "restore_started", "target_reached", "validated"] {
+        assert!(incident.contains(word), "{word} is not in {incident}");
+    }
+    assert_eq!(place.json(&["incident", "verify"])["ok"], true);
+}
