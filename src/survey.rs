@@ -82,6 +82,8 @@ const MEMBER_EVERY: Duration = Duration::from_secs(2);
 const MEMBER_LIMIT: Duration = Duration::from_secs(8);
 const REPOSITORY_EVERY: Duration = Duration::from_secs(15);
 const REPOSITORY_LIMIT: Duration = Duration::from_secs(10);
+/// Listing a million segments takes its time.
+const WAL_LIMIT: Duration = Duration::from_secs(30);
 const APPLICATION_LIMIT: Duration = Duration::from_secs(7);
 const OPERATIONS_EVERY: Duration = Duration::from_secs(1);
 const OPERATIONS_LIMIT: Duration = Duration::from_secs(5);
@@ -105,7 +107,7 @@ impl Survey {
             for (at, repo) in scene.board.repositories.iter().enumerate() {
                 let place = RepoPlace { settings: settings.clone(), stanza: stanza.clone(), key: repo.key };
                 add(Place::Backups(at), Look::Backups(place.clone()), REPOSITORY_EVERY, REPOSITORY_LIMIT);
-                add(Place::Wal(at), Look::Wal(place), REPOSITORY_EVERY, REPOSITORY_LIMIT);
+                add(Place::Wal(at), Look::Wal(place), REPOSITORY_EVERY, WAL_LIMIT);
             }
         }
         if let Some(monitor) = scene.monitor {

@@ -4,9 +4,9 @@
 
 use super::clock::Timestamp;
 use super::error::{Report, Result};
+use rustix::fs::{self, Gid, Mode, OFlags, Uid};
 use std::fmt;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -67,8 +67,35 @@ impl StateDir {
 }
 
 /// Makes a folder of the state directory with its missing parents; only the owner and the group may look into it.
+///
+/// What root makes belongs to the owner of the folder it is made in, so that this account can use it and remove it.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(folder)
+    match (std::fs::metadata(folder), folder.parent()) {
+        (Ok(meta), _) if meta.is_dir() => Ok(()),
+        (Ok(_), _) => Err(io::ErrorKind::NotADirectory.into()),
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            make_folder(parent)?;
+            make_one(parent, folder)
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+fn make_one(parent: &Path, folder: &Path) -> io::Result<()> {
+    let name = folder.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let parent = fs::open(parent, flags, Mode::empty())?;
+    match fs::mkdirat(&parent, name, Mode::from_raw_mode(0o750)) {
+        // Another process made it meanwhile.
+        Err(rustix::io::Errno::EXIST) => return Ok(()),
+        made => made?,
+    }
+    let owner = fs::fstat(&parent)?;
+    if rustix::process::geteuid().is_root() && owner.st_uid != 0 {
+        let made = fs::openat(&parent, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
+        fs::fchown(&made, Some(Uid::from_raw(owner.st_uid)), Some(Gid::from_raw(owner.st_gid)))?;
+    }
+    Ok(())
 }
 
 /// The name of an operation, for example `20261121T021407Z-recover-7f3a`.
@@ -118,6 +145,31 @@ impl FromStr for OpId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_root_makes_belongs_to_the_owner_of_the_place() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+        let place = tempfile::tempdir().unwrap();
+        let root = rustix::process::geteuid().is_root();
+        let owner = if root { 65_534 } else { rustix::process::geteuid().as_raw() };
+        if root {
+            chown(place.path(), Some(owner), Some(owner)).unwrap();
+        }
+        let folder = place.path().join("state/ops/one");
+        make_folder(&folder).unwrap();
+        make_folder(&folder).unwrap();
+        for made in folder.ancestors().take(3) {
+            let meta = made.metadata().unwrap();
+            assert_eq!(
+                (meta.uid(), meta.permissions().mode() & 0o777 & !0o750),
+                (owner, 0),
+                "{}",
+                made.display()
+            );
+        }
+        std::fs::write(place.path().join("file"), "").unwrap();
+        assert!(make_folder(&place.path().join("file/below")).is_err());
+    }
 
     #[test]
     fn the_place_is_chosen_in_order() {
