@@ -189,7 +189,7 @@ impl Loop {
         let mut ticked = Instant::now();
         // When the picture that is not shown yet has to be.
         let mut due: Option<Instant> = None;
-        while !self.app.is_left() {
+        while !self.app.is_left() && self.signal.is_none() {
             let tick = ticked + self.tick();
             let wake = due.map_or(tick, |due| due.min(tick));
             match self.receive.recv_timeout(wake.saturating_duration_since(Instant::now())) {
@@ -210,7 +210,7 @@ impl Loop {
                 due.get_or_insert(ticked);
             }
             if due.is_some_and(|due| Instant::now() >= due) && !self.app.is_left() {
-                self.terminal.draw(&self.app).map_err(no_terminal)?;
+                self.draw()?;
                 (drawn, due) = (Instant::now(), None);
             }
         }
@@ -278,7 +278,16 @@ impl Loop {
             self.input(Input::Resize(columns, lines))?;
         }
         self.input(Input::Tick(Timestamp::now()))?;
-        self.terminal.draw(&self.app).map_err(no_terminal)
+        self.draw()
+    }
+
+    /// Draws. That the line was lost may be seen here before its signal comes.
+    fn draw(&mut self) -> Result<()> {
+        match self.terminal.draw(&self.app) {
+            Err(error) if terminal::is_gone(&error) => self.signal = Some(signals::HANGUP),
+            drawn => drawn.map_err(no_terminal)?,
+        }
+        Ok(())
     }
 }
 

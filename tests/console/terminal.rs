@@ -176,8 +176,10 @@ fn a_lost_line_ends_it_and_it_does_not_spin() {
     screen.wait("PROTECTION");
     let begin = Instant::now();
     screen.hang_up();
-    screen.ended();
+    assert_eq!(screen.ended().exit_code(), 129);
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    let log = place.state.path().join("console.log");
+    assert!(!log.exists(), "{}", std::fs::read_to_string(&log).unwrap());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use ratatui::layout::Rect;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Signal, getpgid, getpid, getppid, getsid, kill_process};
 use std::io::{self, IsTerminal as _, Stdout};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +36,10 @@ pub(super) fn size() -> Option<(u16, u16)> {
 }
 
 /// The terminal while it is ours; given back when dropped.
-pub(super) struct Terminal(ratatui::Terminal<CrosstermBackend<Stdout>>);
+///
+/// The library's own drop is left out: it shows the cursor once more and prints where that fails, which on a line that
+/// was lost fails too.
+pub(super) struct Terminal(ManuallyDrop<ratatui::Terminal<CrosstermBackend<Stdout>>>);
 
 impl Terminal {
     /// Takes it.
@@ -46,7 +50,7 @@ impl Terminal {
         }
         taken?;
         match ratatui::Terminal::new(CrosstermBackend::new(io::stdout())) {
-            Ok(terminal) => Ok(Self(terminal)),
+            Ok(terminal) => Ok(Self(ManuallyDrop::new(terminal))),
             Err(error) => {
                 give_back();
                 Err(error)
@@ -91,6 +95,12 @@ pub(super) fn give_back() {
         drop(execute!(io::stdout(), cursor::Show, event::DisableBracketedPaste, tty::LeaveAlternateScreen));
         drop(tty::disable_raw_mode());
     }
+}
+
+/// True if an error of the terminal means that it is gone.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(error);
+    matches!(errno, Some(rustix::io::Errno::IO | rustix::io::Errno::PIPE | rustix::io::Errno::NXIO))
 }
 
 /// True if somebody can take the terminal and bring us back: a shell with job control is our parent. A process nobody
