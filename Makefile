@@ -19,7 +19,7 @@ export REQUIRE_SERVERS ?= 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-postgres build demo test lint lint-tools bench endurance clean-lab
+.PHONY: help setup setup-postgres build demo test lint lint-tools bench endurance pictures clean-lab
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ endurance: setup-postgres ## the long runs: every bit flipped, wide matrices, lo
 	PGMAYDAY_ENDURANCE=1 PGMAYDAY_FUZZ_CASES=$${PGMAYDAY_FUZZ_CASES:-100000} \
 	    PGMAYDAY_KILLS=$${PGMAYDAY_KILLS:-50} PGMAYDAY_FLIPS=$${PGMAYDAY_FLIPS:-5000} \
 	    cargo test --locked --release --no-fail-fast -- --include-ignored
+
+pictures: build ## the README's pictures, made anew from the running program
+	@assets/pictures.sh target/release/pgmayday
 
 clean-lab: ## stop and remove the lab of this checkout
 	cargo run --release --locked --quiet -- lab down

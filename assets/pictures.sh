@@ -17,10 +17,9 @@ end() {
 trap end EXIT
 
 # As root the lab belongs to the account that may run PostgreSQL; the console is started as the same account.
-as_owner=()
+as_owner=(env)
 if ((EUID == 0)); then
     as_owner=(setpriv --reuid=postgres --regid=postgres --init-groups)
-    chmod 755 "$lab"
 fi
 
 tmux_() { tmux -L "$server" "$@"; }
@@ -50,10 +49,39 @@ sleep 4
 "$program" lab break bad-update --dir "$lab" >/dev/null
 sleep 6
 
-tmux_ -f /dev/null new-session -d -x 100 -y 32 -s pictures \
-    "${as_owner[@]}" env TERM=xterm-256color PGMAYDAY_STATE="$lab/state" \
+tmux_ -f /dev/null new-session -d -x 100 -y 30 -s pictures \
+    "${as_owner[@]}" env TERM=xterm-256color LANG=C.UTF-8 \
     "$program" --config="$lab/pgbackrest.conf" --stanza=lab
 tmux_ set-option -g status off
-wait_for 'RECOVERY WINDOW'
-sleep 4
+wait_for 'do not agree'
+keys i
+wait_for 'DECLARE'
+keys Enter
+wait_for 'INCIDENT 20'
+sleep 2
 shot board
+
+keys t
+wait_for 'RECOVER TO'
+keys Enter
+wait_for 'PLAN ·'
+shot plan
+
+keys Enter
+wait_for 'Type lab'
+text lab
+keys Enter
+wait_for 'YOUR ANSWER'
+shot question
+
+keys y
+wait_for 'Type lab'
+text lab
+keys Enter
+wait_for 'DONE'
+shot done
+
+keys Escape
+keys J
+wait_for 'service back'
+shot journal

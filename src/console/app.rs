@@ -44,6 +44,8 @@ pub struct App {
     dismissed: bool,
     /// What each screen is filtered by.
     filters: BTreeMap<u8, String>,
+    /// The open incident that is followed of itself.
+    opened: Option<String>,
     left: bool,
 }
 
@@ -59,6 +61,7 @@ impl App {
             notices: Vec::new(),
             dismissed: true,
             filters: BTreeMap::new(),
+            opened: None,
             left: false,
         }
     }

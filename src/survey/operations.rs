@@ -45,6 +45,7 @@ fn operation(snapshot: &Snapshot) -> Operation {
         started_at: state.started_at,
         ended,
         done: state.ended.as_ref().is_some_and(|(_, outcome)| outcome.is_done()),
-        asks: state.question.is_some(),
+        // A question whose worker is gone waits for another worker, not for an answer.
+        asks: state.question.is_some() && matches!(snapshot.life, Life::Running { .. }),
     }
 }

@@ -71,7 +71,7 @@ impl Place {
 
     /// The one operation there is.
     fn operation(&self) -> Value {
-        self.json(&["attach"])["operations"][0].clone()
+        self.json(&["board"])["facts"]["operations"][0].clone()
     }
 
     /// Waits until the operation is so.
@@ -98,6 +98,7 @@ impl Drop for Place {
 
 /// From the board to a recovery that works.
 fn start(screen: &mut Screen) {
+    screen.wait_long("RECOVERY WINDOW");
     screen.wait_long("do not agree");
     screen.send("t");
     screen.wait("RECOVER TO");
@@ -124,6 +125,7 @@ fn the_demonstration_is_recovered_by_keys_alone() {
     let mut screen = Screen::pgmayday(SIZE, ["lab", "demo", "--dir", dir.to_str().unwrap()], &[]);
     screen.wait_long("Press Enter");
     screen.send("\r");
+    screen.wait_long("RECOVERY WINDOW");
     screen.wait_long("do not agree");
     screen.send("i");
     screen.wait("DECLARE AN INCIDENT");
@@ -152,7 +154,7 @@ fn terminal_console_and_worker_may_go_and_the_recovery_ends_the_same() {
     screen.wait_long("step ");
     screen.hang_up();
     drop(screen);
-    let asking = place.wait_operation("the question", |it| it["state"]["question"].is_object());
+    let asking = place.wait_operation("the question", |it| it["asks"] == true);
 
     // Somebody else comes back to it, and loses the console and the worker at once.
     let screen = place.console();
@@ -184,7 +186,7 @@ fn terminal_console_and_worker_may_go_and_the_recovery_ends_the_same() {
         verdict.rows_expected
     );
     let ended = place.operation();
-    assert_eq!((&ended["life"], &ended["state"]["attempt"]), (&"ended".into(), &2.into()), "{ended}");
+    assert_eq!((&ended["life"], &ended["done"]), (&"ended".into(), &true.into()), "{ended}");
     let incident = place.json(&["incident", "report", "--format=json"]).to_string();
     for word in ["rto", "service_back", "restore_started", "target_reached", "validated"] {
         assert!(incident.contains(word), "{word} is not in {incident}");

@@ -47,9 +47,12 @@ impl App {
     fn board(&mut self, board: Board, effects: &mut Vec<Effect>) {
         self.model.board = board;
         let open = self.model.board.incident.as_ref().map(|incident| incident.id.clone());
-        let seen = self.model.incident.as_ref().map(|incident| incident.id.clone());
-        if let Some(id) = open.filter(|id| seen.as_ref() != Some(id)) {
-            self.perform(Effect::WatchIncident(id), effects);
+        // Followed once, when it is first seen: afterwards somebody may be reading another one.
+        if open != self.opened {
+            self.opened.clone_from(&open);
+            if let Some(id) = open {
+                self.perform(Effect::WatchIncident(id), effects);
+            }
         }
         // A live operation is followed without being asked for, so that its progress is in sight at once.
         let busy = self.model.operation.as_ref().is_some_and(|operation| operation.life != Life::Ended);

@@ -4,7 +4,7 @@ use super::cluster::{APPLICATION, known, last_right, primaries, wrong};
 use super::protection::loss_us;
 use super::{Line, State, Suggestion, Window, clock, span};
 use crate::base::Timestamp;
-use crate::model::board::{Board, Member};
+use crate::model::board::{Board, Member, Operation};
 use crate::model::op::Life;
 
 const NAME: &str = "cluster";
@@ -18,6 +18,10 @@ pub(super) fn headline(
 ) -> Line {
     if board.identity.stanza.is_none() {
         return Line::new(State::Unknown, NAME, nothing_configured(board)).next("see the lines below");
+    }
+    // While a recovery is at it, the state of the servers is its doing.
+    if let Some(line) = board.operations.iter().find_map(at_work) {
+        return line;
     }
     let lost = loss(window, now);
     let primaries = primaries(board, now);
@@ -52,6 +56,24 @@ pub(super) fn headline(
             .next("configure repo1-path"),
         _ => Line::new(State::Ok, NAME, format!("alive and protected; {lost}")),
     }
+}
+
+/// An operation that is under way or was lost; nothing of one that is over.
+fn at_work(operation: &Operation) -> Option<Line> {
+    let step = operation.step.as_deref().unwrap_or("before its first step");
+    let (state, text, next) = match operation.life {
+        Life::Lost => {
+            (State::Failed, format!("an operation lost its worker in {step}"), "o opens it, R resumes it")
+        }
+        Life::Running { .. } if operation.asks => {
+            (State::Late, format!("an operation waits for your answer in {step}"), "o opens it")
+        }
+        Life::Starting | Life::Running { .. } => {
+            (State::Late, format!("an operation is at work: {step}"), "o opens it")
+        }
+        Life::Ended | Life::Unknown { .. } => return None,
+    };
+    Some(Line::new(state, "operation", text).next(next))
 }
 
 fn nothing_configured(board: &Board) -> String {
@@ -126,11 +148,13 @@ pub(super) fn suggestions(board: &Board, headline: &Line, now: Timestamp) -> Vec
             Life::Ended | Life::Unknown { .. } => {}
         }
     }
-    let broken = headline.state == State::Failed && board.identity.stanza.is_some();
+    // What is being recovered needs no second plan.
+    let busy = board.operations.iter().any(|operation| at_work(operation).is_some());
+    let broken = headline.state == State::Failed && board.identity.stanza.is_some() && !busy;
     if broken && board.incident.is_none() {
         add("i", "declare the incident: the clock runs".to_owned());
     }
-    if let Some(application) = damaged(board, now) {
+    if let Some(application) = damaged(board, now).filter(|_| !busy) {
         let to =
             last_right(application).map(|right| format!(" to {}", clock(right, now))).unwrap_or_default();
         add("t", format!("plan the recovery{to}"));
