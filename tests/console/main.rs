@@ -1,7 +1,11 @@
 //! The console: the pure machine from keys to pictures, and the real program on a real terminal.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![expect(clippy::disallowed_methods, reason = "the program itself is what is tested")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "the program is tested, or says why not"
+)]
 
 #[path = "../common/fixtures.rs"]
 mod fixtures;
