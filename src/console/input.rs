@@ -6,7 +6,7 @@ use crate::base::{Report, Timestamp};
 use crate::incident::IncidentView;
 use crate::model::board::Board;
 use crate::model::catalog::CatalogView;
-use crate::model::op::{Answer, Snapshot};
+use crate::model::op::Snapshot;
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::model::wal_view::WalView;
 use std::fmt;
@@ -137,8 +137,15 @@ pub enum Effect {
     },
     /// Follow this operation.
     Watch(OpId),
-    /// Answer the question an operation asks.
-    Answer(OpId, Answer),
+    /// Answer the question of an operation: the recovered data is right, promote it. Confirmed by the typed word.
+    Promote {
+        /// Which.
+        id: OpId,
+        /// The word that was typed.
+        typed: Typed,
+    },
+    /// Answer the question of an operation: the damage is in it, nothing is promoted.
+    Damaged(OpId),
     /// Ask an operation to stop, confirmed by the typed word.
     Cancel {
         /// Which.
@@ -166,14 +173,13 @@ pub enum Effect {
 impl Effect {
     /// True for what changes a cluster; such an effect exists only after a typed confirmation.
     pub fn is_destructive(&self) -> bool {
-        let promotes = matches!(self, Self::Answer(_, Answer::Right));
-        promotes || matches!(self, Self::Start { .. } | Self::Resume { .. } | Self::Cancel { .. })
+        matches!(self, Self::Start { .. } | Self::Resume { .. } | Self::Cancel { .. } | Self::Promote { .. })
     }
 
     /// True for what leaves a trace anywhere: refused where the console is read-only.
     pub fn writes(&self) -> bool {
         let noted =
-            matches!(self, Self::Declare { .. } | Self::Note(_) | Self::CloseIncident(_) | Self::Answer(..));
+            matches!(self, Self::Declare { .. } | Self::Note(_) | Self::CloseIncident(_) | Self::Damaged(_));
         noted || self.is_destructive()
     }
 }

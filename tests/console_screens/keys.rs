@@ -19,7 +19,7 @@ use pgmayday::console::screens::{Action, Asked, Confirmed, Modal, Screen as _, S
 use pgmayday::console::theme::Theme;
 use pgmayday::model::board::Operation;
 use pgmayday::model::catalog::CatalogView;
-use pgmayday::model::op::{Answer, Life};
+use pgmayday::model::op::Life;
 use pgmayday::model::wal_view::WalView;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -270,7 +270,7 @@ fn one_key_answers_one_question_and_right_needs_the_name() {
         unreachable!()
     };
     assert_eq!((word.as_str(), then), ("orders", Confirmed::AnswerRight(id.clone())));
-    let damaged = Some(Action::Do(Effect::Answer(id, Answer::Damaged)));
+    let damaged = Some(Action::Do(Effect::Damaged(id)));
     assert_eq!(screen.on(&model, Cmd::AnswerDamaged), damaged);
     assert_eq!(screen.on(&model, Cmd::AnswerDamaged), None, "the same question");
     let mut next = asking();
@@ -422,7 +422,9 @@ fn through_the_whole_console_a_set_becomes_a_confirmed_start() {
     app.update(Input::Started(Ok(asking().spec.id)));
     app.update(Input::Operation(Box::new(asking())));
     assert_eq!(press(&mut app, "y\n"), []);
-    assert_eq!(press(&mut app, "orders\n"), [Effect::Answer(asking().spec.id, Answer::Right)]);
+    let promoted = press(&mut app, "orders\n");
+    let [Effect::Promote { id, typed }] = &promoted[..] else { panic!("{promoted:?}") };
+    assert_eq!((id, typed.as_str()), (&asking().spec.id, "orders"));
 }
 
 #[test]

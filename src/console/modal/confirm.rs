@@ -6,7 +6,6 @@
 use super::field::Field;
 use crate::console::input::{Effect, Key};
 use crate::console::screens::Confirmed;
-use crate::model::op::Answer;
 
 /// The word a person typed to confirm something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +60,7 @@ impl Confirmation {
             Confirmed::Start { request, digest } => Effect::Start { request, digest, typed },
             Confirmed::Resume(id) => Effect::Resume { id, typed },
             Confirmed::Cancel(id) => Effect::Cancel { id, typed },
-            Confirmed::AnswerRight(id) => Effect::Answer(id, Answer::Right),
+            Confirmed::AnswerRight(id) => Effect::Promote { id, typed },
         })
     }
 

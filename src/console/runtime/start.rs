@@ -4,13 +4,12 @@
 //! written never stops a recovery; it is told.
 
 use super::Setup;
-use super::work::{Tools, declare};
+use super::work::Tools;
 use crate::base::state::OpId;
 use crate::base::{Kind, Report, Result, Timestamp};
 use crate::console::input::Input;
-use crate::incident::Incidents;
-use crate::journal::Fact;
-use crate::model::op::{Cancel, Mark, Spec};
+use crate::incident::Declaration;
+use crate::model::op::{Cancel, Spec};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::recovery::recover::command;
 
@@ -41,17 +40,7 @@ pub(super) fn recovery(
     let plan = (tools.setup.planner)(request, &Cancel::default())?;
     same_as_confirmed(&plan, digest, typed)?;
     let id = OpId::new("recover", Timestamp::now())?;
-    let incident = match incident(tools, &plan, detected_at) {
-        Ok((incidents, incident)) => {
-            let noted = note(&incidents, &incident, tools, &plan, &id, typed);
-            tell_failure(tools, noted);
-            Some(incident)
-        }
-        Err(report) => {
-            tell_failure(tools, Err(report));
-            None
-        }
-    };
+    let incident = in_journal(tools, &plan, &id, typed, detected_at);
     let Setup { given, working_dir, environment, actor, .. } = &*tools.setup;
     let spec = command::spec(id.clone(), &plan, given, working_dir, environment.clone(), actor)?;
     let spec = Spec { incident, ..spec };
@@ -76,53 +65,33 @@ fn same_as_confirmed(plan: &RecoverPlan, digest: &str, typed: &str) -> Result<()
     Ok(())
 }
 
-/// The open incident of the stanza; one is declared where none is.
-fn incident(
-    tools: &Tools,
-    plan: &RecoverPlan,
-    detected_at: Option<Timestamp>,
-) -> Result<(Incidents, String)> {
-    let incidents = tools.incidents()?;
-    let open = incidents.open_one(&plan.request.stanza)?;
-    let id = match open {
-        Some(open) => open.id,
-        None => declare(tools, summary(plan), detected_at)?,
-    };
-    Ok((incidents, id))
-}
-
-fn note(
-    incidents: &Incidents,
-    incident: &str,
+/// Writes the start into the journal of the open incident, or of a new one; its name.
+///
+/// A journal that cannot be written never stops a recovery; it is told.
+fn in_journal(
     tools: &Tools,
     plan: &RecoverPlan,
     id: &OpId,
     typed: &str,
-) -> Result<()> {
-    let operation = Some(id.to_string());
-    let confirmed = Fact::Confirmed {
-        digest: plan.digest.clone(),
-        summary: summary(plan),
-        command: plan.command.clone(),
-        typed: typed.to_owned(),
-        operation: id.to_string(),
+    detected_at: Option<Timestamp>,
+) -> Option<String> {
+    let begun = declaration(tools, plan.summary(), detected_at)
+        .and_then(|declaration| tools.incidents()?.begin(&tools.setup.actor, &declaration, plan, id, typed));
+    let told = |report: Report| {
+        let report = report.context("writing the journal; the recovery is started all the same");
+        tools.tell(Input::Said(Err(report)));
     };
-    let reached = |mark| Fact::Reached { mark, operation: operation.clone() };
-    [reached(Mark::Decided), confirmed, reached(Mark::Confirmed)]
-        .iter()
-        .try_for_each(|fact| incidents.append(incident, &tools.setup.actor, fact))
+    begun.map_err(told).ok()
 }
 
-fn tell_failure(tools: &Tools, result: Result<()>) {
-    if let Err(report) = result {
-        tools.tell(Input::Said(Err(
-            report.context("writing the journal; the recovery is started all the same")
-        )));
-    }
-}
-
-fn summary(plan: &RecoverPlan) -> String {
-    format!("recover {} in place to {}", plan.request.stanza, plan.target)
+/// An incident of the stanza with what is expected of it.
+pub(super) fn declaration(
+    tools: &Tools,
+    reason: String,
+    detected_at: Option<Timestamp>,
+) -> Result<Declaration> {
+    let stanza = stanza(tools)?;
+    Ok(Declaration::of_site(&stanza, &tools.setup.site.of(&stanza), reason, detected_at))
 }
 
 #[cfg(test)]

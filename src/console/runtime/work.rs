@@ -3,10 +3,11 @@
 
 use super::follow::{self, Boards};
 use super::{Message, Setup, start, tell};
+use crate::base::state::OpId;
 use crate::base::{Report, Result};
 use crate::console::input::{Effect, Input};
-use crate::incident::{Declaration, Incidents};
-use crate::model::op::Cancel;
+use crate::incident::Incidents;
+use crate::model::op::{Answer, Cancel};
 use crate::recovery::supervisor::Supervisor;
 use crate::survey::Survey;
 use std::collections::BTreeSet;
@@ -141,14 +142,13 @@ impl Works {
                 tools.supervisor()?.cancel(&id)?;
                 Ok(format!("{id} was asked to stop"))
             }),
-            Effect::Answer(id, answer) => self.say("answer", move |tools| {
-                tools.supervisor()?.answer(&id, answer, &tools.setup.actor)?;
-                Ok("the answer was given".to_owned())
-            }),
+            Effect::Promote { id, .. } => self.answer(id, Answer::Right),
+            Effect::Damaged(id) => self.answer(id, Answer::Damaged),
             Effect::Declare { reason, detected_at } => {
                 let boards = Arc::clone(&self.boards);
                 self.say("declare", move |tools| {
-                    let declared = declare(tools, reason, detected_at)?;
+                    let declaration = start::declaration(tools, reason, detected_at)?;
+                    let declared = tools.incidents()?.declare(&tools.setup.actor, &declaration)?;
                     boards.refresh_incident();
                     Ok(format!("incident {declared} is declared; the clock runs"))
                 });
@@ -166,6 +166,13 @@ impl Works {
             // The loop's own.
             Effect::Suspend | Effect::Quit => {}
         }
+    }
+
+    fn answer(&self, id: OpId, answer: Answer) {
+        self.say("answer", move |tools| {
+            tools.supervisor()?.answer(&id, answer, &tools.setup.actor)?;
+            Ok("the answer was given".to_owned())
+        });
     }
 
     /// Something done to the open incident, by whoever sits here.
@@ -237,24 +244,4 @@ impl Drop for Done {
 /// A new turn of something of which only the newest counts.
 fn begin(counter: &Arc<AtomicU64>) -> (u64, Arc<AtomicU64>) {
     (counter.fetch_add(1, Ordering::AcqRel) + 1, Arc::clone(counter))
-}
-
-/// Declares an incident for the stanza with what is expected of it.
-pub(super) fn declare(
-    tools: &Tools,
-    reason: String,
-    detected_at: Option<crate::base::Timestamp>,
-) -> Result<String> {
-    let stanza = start::stanza(tools)?;
-    let site = tools.setup.site.of(&stanza);
-    let limits = crate::model::board::Limits::default();
-    let declaration = Declaration {
-        stanza,
-        label: site.label,
-        reason,
-        detected_at,
-        rto_s: site.rto.map_or(limits.rto_s, |rto| rto.as_secs()),
-        rpo_s: site.rpo.map_or(limits.rpo_s, |rpo| rpo.as_secs()),
-    };
-    tools.incidents()?.declare(&tools.setup.actor, &declaration)
 }

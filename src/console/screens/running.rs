@@ -66,7 +66,7 @@ impl RunningScreen {
         let id = operation.spec.id.clone();
         if answer == Answer::Damaged {
             self.answered = Some((id.to_string(), operation.state.seq));
-            return Some(Action::Do(Effect::Answer(id, Answer::Damaged)));
+            return Some(Action::Do(Effect::Damaged(id)));
         }
         Some(Action::Open(Modal::Confirm {
             title: "IT IS RIGHT: PROMOTE".to_owned(),
