@@ -2,12 +2,13 @@
 //! with the terminal, the console and the worker taken away in the middle.
 
 use crate::harness::Screen;
+use crate::terminal::press_at_random;
 use pgmayday::cluster::owner::is_root;
 use pgmayday::lab::rehearsal::verify_live;
 use pgmayday::lab::{Lab, ledger};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -192,4 +193,37 @@ fn terminal_console_and_worker_may_go_and_the_recovery_ends_the_same() {
         assert!(incident.contains(word), "{word} is not in {incident}");
     }
     assert_eq!(place.json(&["incident", "verify"])["ok"], true);
+}
+
+#[test]
+fn random_keys_on_a_damaged_cluster_destroy_nothing() {
+    let Some(place) = Place::new() else { return };
+    assert!(place.lab(&["up"]).status.success());
+    std::thread::sleep(Duration::from_secs(2));
+    // With the damage there is a target, and a plan that could be started.
+    assert!(place.lab(&["break", "bad-update"]).status.success());
+    let servers = || {
+        ["primary", "standby"].map(|name| {
+            let data = place.dir().join(name);
+            let lock = std::fs::read_to_string(data.join("postmaster.pid")).unwrap();
+            (std::fs::metadata(&data).unwrap().ino(), lock.lines().next().unwrap().to_owned())
+        })
+    };
+    let before = servers();
+    let mut screen = place.console();
+    screen.wait_long("RECOVERY WINDOW");
+    screen.wait_long("do not agree");
+    press_at_random(&mut screen);
+    screen.send("\u{3}");
+    assert!(screen.ended().success());
+    assert_eq!(servers(), before, "the same directories, served by the same processes");
+    assert!(!place.dir().join("state/ops").exists(), "no operation was written down");
+    let mut last = pgmayday::lab::workload::state(&Lab::open(&place.dir()).unwrap()).unwrap().last;
+    let first = last;
+    let begun = Instant::now();
+    while last == first && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(50));
+        last = pgmayday::lab::workload::state(&Lab::open(&place.dir()).unwrap()).unwrap().last;
+    }
+    assert!(last > first, "the application goes on");
 }

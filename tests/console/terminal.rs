@@ -320,17 +320,22 @@ fn random_keys(count: usize) -> Vec<&'static str> {
     (0..count).map(|_| KEYS[next()]).collect()
 }
 
-#[test]
-fn random_keys_change_nothing_on_disk() {
-    let place = Place::new();
+/// Presses some hundred keys, in an endurance run two thousand.
+pub(crate) fn press_at_random(screen: &mut Screen) {
     let count = if std::env::var_os("PGMAYDAY_ENDURANCE").is_some() { 2_000 } else { 300 };
-    let before = tree(&place.fixture.path(""));
-    let mut screen = place.open((80, 24));
-    screen.wait("PROTECTION");
     for key in random_keys(count) {
         screen.send(key);
         std::thread::sleep(Duration::from_millis(4));
     }
+}
+
+#[test]
+fn random_keys_change_nothing_on_disk() {
+    let place = Place::new();
+    let before = tree(&place.fixture.path(""));
+    let mut screen = place.open((80, 24));
+    screen.wait("PROTECTION");
+    press_at_random(&mut screen);
     screen.send("\u{3}");
     assert_eq!(screen.ended().exit_code(), 0);
     screen.wait_for_the_screen_before();
