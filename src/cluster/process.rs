@@ -149,14 +149,14 @@ fn wait_limited(
     }
 }
 
-/// Kills a child that was not reaped yet, with its whole group if it leads one.
+/// Kills a child that was not reaped yet, with its whole group if it leads one: only then a group has its number.
 fn kill(child: &mut Child) -> std::io::Result<()> {
-    use rustix::process::{Pid, Signal, getpgid, kill_process_group};
+    use rustix::process::{Pid, Signal, kill_process_group};
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    match group.filter(|pid| getpgid(Some(*pid)).is_ok_and(|group| group == *pid)) {
-        Some(group) => Ok(kill_process_group(group, Signal::KILL)?),
-        None => child.kill(),
+    if group.is_some_and(|group| kill_process_group(group, Signal::KILL).is_ok()) {
+        return Ok(());
     }
+    child.kill()
 }
 
 #[cfg(test)]

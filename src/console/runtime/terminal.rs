@@ -9,7 +9,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Signal, getpgid, getpid, getppid, getsid, kill_process};
+use rustix::process::{Signal, getpid, kill_process};
 use std::io::{self, IsTerminal as _, Stdout};
 use std::mem::ManuallyDrop;
 use std::path::Path;
@@ -106,12 +106,31 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
 /// True if somebody can take the terminal and bring us back: a shell with job control is our parent. A process nobody
 /// watches would stop for ever.
 pub(super) fn may_suspend() -> bool {
-    let Some(parent) = getppid() else { return false };
-    let same_session =
-        matches!((getsid(Some(parent)), getsid(None)), (Ok(theirs), Ok(ours)) if theirs == ours);
-    let other_group =
-        matches!((getpgid(Some(parent)), getpgid(None)), (Ok(theirs), Ok(ours)) if theirs != ours);
-    same_session && other_group
+    let Some(ours) = Place::of("self") else { return false };
+    Place::of(&ours.parent.to_string())
+        .is_some_and(|shell| shell.session == ours.session && shell.group != ours.group)
+}
+
+/// Where a process stands among others. Read from `/proc` because a number is 0 there where its process is outside
+/// our own PID namespace, as in a container; the library's calls take such a number for impossible.
+struct Place {
+    parent: u32,
+    group: u32,
+    session: u32,
+}
+
+impl Place {
+    /// Of the process `pid`, a number or `self`.
+    fn of(pid: &str) -> Option<Self> {
+        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// The program's name in the line is in parentheses and may hold anything, parentheses too.
+    fn parse(stat: &str) -> Option<Self> {
+        let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(1);
+        let mut next = || fields.next()?.parse().ok();
+        Some(Self { parent: next()?, group: next()?, session: next()? })
+    }
 }
 
 /// Stops this process until somebody lets it go on.
@@ -214,6 +233,15 @@ mod tests {
         assert_eq!(of(KeyCode::Char('x'), KeyModifiers::ALT), [Key::Esc, Key::Char('x')]);
         assert_eq!(of(KeyCode::F(1), KeyModifiers::NONE), []);
         assert_eq!(of(KeyCode::BackTab, KeyModifiers::SHIFT), [Key::BackTab]);
+    }
+
+    #[test]
+    fn a_process_outside_the_namespace_is_a_zero_and_no_failure() {
+        let place = Place::parse("7 (a) b) (c) S 0 0 0 34816 7 4194304\n").unwrap();
+        assert_eq!((place.parent, place.group, place.session), (0, 0, 0));
+        assert!(Place::of("0").is_none() && Place::parse("7 (cut").is_none());
+        let own = Place::of("self").unwrap();
+        assert_eq!(own.parent, std::os::unix::process::parent_id());
     }
 
     #[test]
