@@ -4,6 +4,7 @@
 
 pub mod archive_get;
 pub mod catalog;
+pub mod locks;
 pub mod proof;
 pub mod repositories;
 pub mod restore;

@@ -2,8 +2,8 @@
 //!
 //! A [`Repository`] is a store and its passphrase; a [`Stanza`] is one name inside it. Everything read here is
 //! checked (checksum, format, names) before it is handed out, and names from a repository become paths only after
-//! they were validated. This room writes nothing, restores nothing and knows no cluster. Format: repository format
-//! 5 as pgBackRest 2.36 to 2.60 write it.
+//! they were validated. What is written here is what pgBackRest reads. This room restores nothing, backs nothing up and
+//! knows no cluster. Format: repository format 5 as pgBackRest 2.36 to 2.60 write it.
 
 pub mod archive;
 pub mod archive_info;
@@ -15,6 +15,7 @@ mod json;
 mod load;
 pub mod manifest;
 mod passphrase;
+mod save;
 
 use crate::base::{BackupLabel, Secret};
 use crate::store::{EntryKind, Storage, StoreError, StoreErrorKind, StorePath};
@@ -23,8 +24,11 @@ pub use archive_info::ArchiveInfo;
 pub use backup_info::{BackupEntry, BackupInfo, DbHistory};
 pub use blockmap::BlockMap;
 pub use error::RepoError;
+pub use ini::WRITER;
+use manifest::Completeness;
 pub use manifest::{
-    BlockInfo, Database, FileEntry, FileTable, LinkEntry, Manifest, ManifestDb, Owner, PathEntry, Target,
+    BlockInfo, Database, FileEntry, FileRecord, FileTable, FileTableBuilder, LinkEntry, MadeWith, Manifest,
+    ManifestDb, Owner, PathEntry, Target,
 };
 pub use passphrase::passphrase_of;
 use std::sync::Arc;
@@ -140,10 +144,10 @@ impl Stanza {
     /// Reads the manifest of a backup, or its `.copy` if the main file is not usable.
     pub fn manifest(&self, info: &BackupInfo, label: &BackupLabel) -> Result<Loaded<Manifest>, RepoError> {
         let folder = self.backup_folder()?;
-        let path = folder.join(label.as_str())?.join("backup.manifest")?;
+        let path = self.manifest_path(label)?;
         let cipher = info.cipher_pass.as_ref();
         let loaded = load::main_or_copy(&self.repository.storage, &path, cipher, &|file| {
-            manifest::read(file, &folder, label, cipher.is_some())
+            manifest::read(file, &folder, label, cipher.is_some(), Completeness::Whole)
         })?;
         if let Some(owner) = loaded.value.beta_owner(info) {
             let why = manifest::beta_text(owner);
@@ -151,6 +155,18 @@ impl Stanza {
             return Err(RepoError::Unsupported { place, why });
         }
         Ok(loaded)
+    }
+
+    /// Reads the manifest that a backup leaves while it is made: files that were not copied yet have no checksum.
+    pub fn partial_manifest(&self, info: &BackupInfo, label: &BackupLabel) -> Result<Manifest, RepoError> {
+        let path = self.manifest_path(label)?.with_suffix(".copy");
+        let cipher = info.cipher_pass.as_ref();
+        let mut file = load::open(&self.repository.storage, &path, cipher)?;
+        manifest::read(&mut file, &self.backup_folder()?, label, cipher.is_some(), Completeness::Partial)
+    }
+
+    fn manifest_path(&self, label: &BackupLabel) -> Result<StorePath, StoreError> {
+        self.backup_folder()?.join(label.as_str())?.join("backup.manifest")
     }
 
     /// The WAL archive of this stanza.

@@ -165,12 +165,45 @@ pub trait Storage: fmt::Debug + Send + Sync {
     fn create(&self, path: &StorePath) -> StoreResult<Box<dyn PendingObject>>;
     /// Removes an object; one that is not there is no error.
     fn remove(&self, path: &StorePath) -> StoreResult<()>;
+    /// Removes a folder with everything in it; one that is not there is no error.
+    fn remove_folder(&self, folder: &StorePath) -> StoreResult<()>;
+
+    /// As [`create`](Self::create), for one of many objects of a tree: their names are durable only after
+    /// [`settle`](Self::settle) of a folder above them.
+    fn create_in_tree(&self, path: &StorePath) -> StoreResult<Box<dyn PendingObject>> {
+        self.create(path)
+    }
+    /// Makes the names of everything below `folder` durable.
+    fn settle(&self, _folder: &StorePath) -> StoreResult<()> {
+        Ok(())
+    }
+    /// Makes an empty folder, where the store has folders.
+    fn make_folder(&self, _folder: &StorePath) -> StoreResult<()> {
+        Ok(())
+    }
+    /// Lets the symbolic link `path` point to `destination`, replacing it; false where the store has no links.
+    fn point(&self, _path: &StorePath, _destination: &str) -> StoreResult<bool> {
+        Ok(false)
+    }
+    /// Gives the object `existing` the second name `path`; false where the store cannot.
+    fn hard_link(&self, _existing: &StorePath, _path: &StorePath) -> StoreResult<bool> {
+        Ok(false)
+    }
 }
 
 /// An object being written; dropped without [`commit`](PendingObject::commit), nothing was written.
 pub trait PendingObject: Write + Send {
     /// Makes the object durable and visible under its name.
     fn commit(self: Box<Self>) -> StoreResult<Meta>;
+}
+
+/// Writes a whole small object.
+pub fn write_small(storage: &dyn Storage, path: &StorePath, content: &[u8]) -> StoreResult<Meta> {
+    let mut pending = storage.create(path)?;
+    pending
+        .write_all(content)
+        .map_err(|error| StoreError::from_io("write", storage.describe(), path, &error))?;
+    pending.commit()
 }
 
 /// The sorted entries directly inside `folder`; a missing folder is empty.

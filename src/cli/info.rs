@@ -10,8 +10,8 @@ use super::Call;
 use super::command::{CommandSpec, Run, nothing_own};
 use super::output::{self, Output};
 use crate::base::{BackupKind, Report, Result};
-use crate::engine::catalog::locks::LockFolder;
 use crate::engine::catalog::{self, Query};
+use crate::engine::locks::LockFolder;
 use crate::engine::repositories::Repositories;
 use std::path::PathBuf;
 

@@ -4,13 +4,12 @@
 //! damaged info file is the state of that stanza in that repository, nothing more. States, their order and the
 //! merging by stop time are pgBackRest's.
 
-pub mod locks;
 mod read;
 
+use super::locks::{Lock, LockFolder};
 use super::repositories::Slot;
 use crate::base::{BackupKind, BackupLabel, PgVersion, SystemId, WalSegment};
 use crate::repo::{BackupEntry, Database, Target};
-use locks::{Lock, LockFolder};
 use std::fmt;
 
 /// What is asked for.

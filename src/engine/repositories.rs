@@ -1,11 +1,12 @@
-//! The configured repositories, opened for reading.
+//! The configured repositories, opened.
 //!
 //! Chooses the driver and the passphrase; a repository that cannot be opened stands beside the others with its
-//! reason, so that one broken repository never hides a sound one. Nothing opened here can be written to.
+//! reason, so that one broken repository never hides a sound one. What is opened for reading cannot be written to.
 
 use crate::base::{Report, Result, Secret};
 use crate::config::{RepoSettings, Settings};
 use crate::repo::Repository;
+use crate::store::Storage;
 use crate::store::posix::Posix;
 use crate::store::wrap::ReadOnly;
 use std::sync::Arc;
@@ -30,12 +31,31 @@ pub struct Repositories {
     pub warnings: Vec<String>,
 }
 
+/// What a repository is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing can be written.
+    Read,
+    /// It may be written to.
+    Write,
+    /// A stanza may be made in it: where nothing tells which passphrase is meant, a variable is expanded.
+    Create,
+}
+
 impl Repositories {
-    /// Opens what `settings` name, for the command `command`.
+    /// Opens what `settings` name for reading, for the command `command`.
     pub fn open(settings: &Settings, command: &str) -> Self {
+        Self::open_for(settings, command, Access::Read)
+    }
+
+    /// Opens what `settings` name.
+    pub fn open_for(settings: &Settings, command: &str, access: Access) -> Self {
         let mut warnings = Vec::new();
-        let slots =
-            settings.repos().iter().map(|repo| open_one(settings, repo, command, &mut warnings)).collect();
+        let slots = settings
+            .repos()
+            .iter()
+            .map(|repo| open_one(settings, repo, command, access, &mut warnings))
+            .collect();
         Self { slots, warnings }
     }
 
@@ -43,7 +63,7 @@ impl Repositories {
     pub fn open_only(settings: &Settings, key: u32, command: &str) -> Self {
         let mut warnings = Vec::new();
         let only = settings.repos().iter().filter(|repo| repo.key == key);
-        let slots = only.map(|repo| open_one(settings, repo, command, &mut warnings)).collect();
+        let slots = only.map(|repo| open_one(settings, repo, command, Access::Read, &mut warnings)).collect();
         Self { slots, warnings }
     }
 
@@ -65,7 +85,13 @@ fn none_configured() -> Report {
     Report::usage("no repository is configured").hint("set repo1-path in the configuration")
 }
 
-fn open_one(settings: &Settings, repo: &RepoSettings, command: &str, warnings: &mut Vec<String>) -> Slot {
+fn open_one(
+    settings: &Settings,
+    repo: &RepoSettings,
+    command: &str,
+    access: Access,
+    warnings: &mut Vec<String>,
+) -> Slot {
     let cipher = if repo.cipher_pass.is_some() { "aes-256-cbc" } else { "none" };
     let honoured = repo.local_path(command).map_err(Report::from).and_then(|path| {
         match settings.text_at("repo-target-time", repo.key) {
@@ -77,8 +103,10 @@ fn open_one(settings: &Settings, repo: &RepoSettings, command: &str, warnings: &
         }
     });
     let repository = honoured.map(|path| {
-        let storage = Arc::new(ReadOnly(Posix::new(path, &format!("repo{}", repo.key))));
-        let with = |cipher: Option<Secret>| Repository::new(Arc::clone(&storage) as Arc<_>, repo.key, cipher);
+        let folder = Posix::new(path, &format!("repo{}", repo.key));
+        let storage: Arc<dyn Storage> =
+            if access == Access::Read { Arc::new(ReadOnly(folder)) } else { Arc::new(folder) };
+        let with = |cipher: Option<Secret>| Repository::new(Arc::clone(&storage), repo.key, cipher);
         let literal = with(repo.cipher_pass.clone());
         let Some(value) = repo.cipher_pass_expanded.clone() else { return literal };
         let name = repo.cipher_pass_variable.as_deref().unwrap_or_default();
@@ -91,7 +119,18 @@ fn open_one(settings: &Settings, repo: &RepoSettings, command: &str, warnings: &
             return literal;
         }
         let expanded = with(Some(value));
-        if opens(&expanded, settings.stanza()) { expanded } else { literal }
+        if opens(&expanded, settings.stanza()) {
+            return expanded;
+        }
+        if access == Access::Create {
+            warnings.push(format!(
+                "the passphrase of repository {} is the value of variable {name}: pgBackRest takes ${{{name}}} \
+                 literally and will not be able to read what is written now",
+                repo.key
+            ));
+            return expanded;
+        }
+        literal
     });
     Slot { key: repo.key, cipher, repository }
 }

@@ -1,9 +1,10 @@
 //! `archive.info`: which clusters archived here, and the passphrase of the archive.
 //!
-//! Read whole and checked; never written.
+//! Read whole and checked, written whole.
 
 use super::error::{Fault, RepoError};
-use super::ini;
+use super::ini::{self, WRITER, Writer};
+use super::json::Object;
 use super::load::Source;
 use crate::base::{PgVersion, Secret, SystemId};
 use std::collections::BTreeMap;
@@ -53,6 +54,33 @@ pub(super) fn read(file: &mut Source, encrypted: bool) -> Result<ArchiveInfo, Re
         Ok(ArchiveInfo { current_db_id, cipher_pass: cipher_as_configured(cipher_pass, encrypted)?, history })
     };
     checked().map_err(|fault: Fault| fault.at(&file.place, 0))
+}
+
+impl ArchiveInfo {
+    /// The cluster that archives now.
+    pub fn current(&self) -> (PgVersion, SystemId) {
+        // The current id is proven to be in the history when the file is read.
+        self.history.get(&self.current_db_id).copied().unwrap_or((PgVersion::major(0), SystemId(0)))
+    }
+
+    /// The file as it is stored, before encryption.
+    pub(super) fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
+        let mut file = Writer::begin(Vec::new(), WRITER)?;
+        if let Some(passphrase) = &self.cipher_pass {
+            file.string("cipher", "cipher-pass", passphrase.expose())?;
+        }
+        let (version, system) = self.current();
+        file.item("db", "db-id", &self.current_db_id.to_string())?;
+        file.item("db", "db-system-id", &system.to_string())?;
+        file.string("db", "db-version", &version.to_string())?;
+        for (id, (version, system)) in &self.history {
+            let mut entry = Object::default();
+            entry.plain("db-id", system);
+            entry.string("db-version", version.to_string());
+            file.item("db:history", &id.to_string(), &entry.finish())?;
+        }
+        file.finish()
+    }
 }
 
 /// The key of a history entry: a number from 1.

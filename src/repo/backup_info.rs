@@ -1,6 +1,8 @@
 //! `backup.info`: the list of backups, the history of clusters, and the passphrase of the manifests.
 //!
-//! Read whole and checked; never written, and never completed by looking at folders.
+//! Read whole and checked, written whole; never completed by looking at folders.
+
+mod write;
 
 use super::archive_info::{cipher_as_configured, current_in, history_id};
 use super::error::{Fault, RepoError};
@@ -78,6 +80,8 @@ pub struct BackupEntry {
     pub page_error: Option<bool>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
+    /// What a later version wrote beside, by key, as it stands; kept when the file is written again.
+    pub unknown: BTreeMap<String, String>,
     /// The repository format it was made in.
     pub format: u64,
     /// The pgBackRest version that made it.
@@ -86,6 +90,8 @@ pub struct BackupEntry {
     pub online: bool,
     /// Made from a standby.
     pub standby: bool,
+    /// The WAL it needs was seen in the archive before it ended.
+    pub archive_check: bool,
     /// WAL was copied into the backup.
     pub archive_copy: bool,
     /// Its files are compressed.
@@ -250,10 +256,12 @@ pub(super) fn empty_entry(label: BackupLabel) -> BackupEntry {
         map_delta_bytes: None,
         page_error: None,
         annotations: BTreeMap::new(),
+        unknown: BTreeMap::new(),
         format: 0,
         backrest_version: String::new(),
         online: false,
         standby: false,
+        archive_check: false,
         archive_copy: false,
         compressed: false,
         hardlink: false,
@@ -280,11 +288,14 @@ fn take_optional(entry: &mut BackupEntry, key: &str, value: &mut Scanner<'_>) ->
             Ok::<_, Fault>(())
         })?,
         "option-backup-standby" => entry.standby = value.boolean()?,
+        "option-archive-check" => entry.archive_check = value.boolean()?,
         "option-archive-copy" => entry.archive_copy = value.boolean()?,
         "option-compress" => entry.compressed = value.boolean()?,
         "option-hardlink" => entry.hardlink = value.boolean()?,
         "option-checksum-page" => entry.checksum_page = value.boolean()?,
-        _ => value.skip()?,
+        _ => {
+            entry.unknown.insert(key.to_owned(), value.raw()?.to_owned());
+        }
     }
     Ok(())
 }

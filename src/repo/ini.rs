@@ -3,18 +3,23 @@
 //! `[section]`, `key=value` with a raw key and exactly one JSON value, blank lines, nothing else. A key may hold
 //! `=`: the first `=` whose rest is one JSON value separates. The SHA-1 in the last line is over the file
 //! re-serialised as one JSON document. Memory is one line; a line longer than any real one is refused. What the
-//! visitor gathered counts only after [`read`] returned without an error, because the checksum comes last.
+//! visitor gathered counts only after [`read`] returned without an error, because the checksum comes last. A
+//! [`Writer`] writes the same grammar; it leaves the order of sections and keys to its caller.
+
+mod writer;
 
 use super::error::{Fault, Place, RepoError};
 use super::json::{Scanner, is_value, write_string};
 use crate::codec::hash::Hasher;
 use crate::codec::{CodecError, Sha1Hash};
 use std::io::{BufRead, Read as _};
+pub use writer::WRITER;
+pub(super) use writer::Writer;
 
 /// The longest line accepted: far above a file entry with every page of a 1 GiB segment in error.
 const LINE_LIMIT_BYTES: u64 = 16 << 20;
 
-/// The repository format this program reads.
+/// The repository format this program reads and writes.
 const FORMAT: u64 = 5;
 
 /// One `key=value` line in its section.
@@ -120,13 +125,43 @@ fn next_line<R: BufRead>(file: &mut InfoFile<R>, line: &mut Vec<u8>, number: u64
     }
 }
 
+/// The checksum of an info file: SHA-1 over its items, re-serialised as one JSON document.
 #[derive(Default)]
-struct State {
+struct Checksum {
     hash: Hasher,
     scratch: Vec<u8>,
+    /// The section the document is in.
     section: Option<String>,
-    /// The section the hashed document is in.
-    hashed_section: Option<String>,
+}
+
+impl Checksum {
+    fn add(&mut self, item: Item<'_>) {
+        self.scratch.clear();
+        match &mut self.section {
+            Some(section) if section == item.section => self.scratch.push(b','),
+            section => {
+                self.scratch.extend_from_slice(if section.is_some() { b"},\"" } else { b"{\"" });
+                self.scratch.extend_from_slice(item.section.as_bytes());
+                self.scratch.extend_from_slice(b"\":{");
+                *section = Some(item.section.to_owned());
+            }
+        }
+        write_string(item.key, &mut self.scratch);
+        self.scratch.push(b':');
+        self.scratch.extend_from_slice(item.value.as_bytes());
+        self.hash.update(&self.scratch);
+    }
+
+    fn finish(mut self) -> Sha1Hash {
+        self.hash.update(b"}}");
+        self.hash.finish()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    sum: Checksum,
+    section: Option<String>,
     format: Option<u64>,
     version: Option<String>,
     checksum: Option<Sha1Hash>,
@@ -169,7 +204,7 @@ impl State {
             self.checksum = Some(item.string()?.parse()?);
             return Ok(());
         }
-        self.add_to_hash(item);
+        self.sum.add(item);
         match (item.section, item.key) {
             ("backrest", "backrest-format") => {
                 let found = item.unsigned()?;
@@ -185,28 +220,10 @@ impl State {
         }
     }
 
-    fn add_to_hash(&mut self, item: Item<'_>) {
-        self.scratch.clear();
-        match &mut self.hashed_section {
-            Some(section) if section == item.section => self.scratch.push(b','),
-            section => {
-                self.scratch.extend_from_slice(if section.is_some() { b"},\"" } else { b"{\"" });
-                self.scratch.extend_from_slice(item.section.as_bytes());
-                self.scratch.extend_from_slice(b"\":{");
-                *section = Some(item.section.to_owned());
-            }
-        }
-        write_string(item.key, &mut self.scratch);
-        self.scratch.push(b':');
-        self.scratch.extend_from_slice(item.value.as_bytes());
-        self.hash.update(&self.scratch);
-    }
-
-    fn finish(mut self, place: &Place, lines: u64) -> Result<Header, RepoError> {
+    fn finish(self, place: &Place, lines: u64) -> Result<Header, RepoError> {
         let missing = |what: &str| Fault::format(format!("{what} is missing")).at(place, lines);
         let stated = self.checksum.ok_or_else(|| missing("the checksum at the end"))?;
-        self.hash.update(b"}}");
-        let actual = self.hash.finish();
+        let actual = self.sum.finish();
         if actual != stated {
             return Err(RepoError::Checksum { place: place.clone(), stated, actual });
         }

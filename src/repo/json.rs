@@ -4,6 +4,10 @@
 //! that carry escapes. Unlike a general JSON reader it takes control characters inside strings, because pgBackRest
 //! writes them as they are. It builds no tree.
 
+mod write;
+
+pub(super) use write::{Object, write_string};
+
 use std::borrow::Cow;
 
 /// How deep values may nest; real files nest three levels.
@@ -210,6 +214,14 @@ impl<'a> Scanner<'a> {
         self.skip_below(0)
     }
 
+    /// Takes one value of any type as it stands.
+    pub(super) fn raw(&mut self) -> Result<&'a str, JsonError> {
+        self.space();
+        let from = self.at;
+        self.skip()?;
+        Ok(&self.text[from..self.at])
+    }
+
     fn skip_below(&mut self, depth: u32) -> Result<(), JsonError> {
         if depth > DEPTH_LIMIT {
             return self.fail("less nesting");
@@ -289,27 +301,6 @@ fn unescape(body: &str, start: usize) -> Result<String, JsonError> {
 pub(super) fn is_value(text: &str) -> bool {
     let mut scanner = Scanner::new(text);
     scanner.skip().is_ok() && scanner.end().is_ok()
-}
-
-/// `text` as a JSON string, with exactly the escapes pgBackRest writes.
-pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    for byte in text.bytes() {
-        let escape = match byte {
-            b'"' | b'\\' => byte,
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            8 => b'b',
-            12 => b'f',
-            _ => {
-                out.push(byte);
-                continue;
-            }
-        };
-        out.extend_from_slice(&[b'\\', escape]);
-    }
-    out.push(b'"');
 }
 
 #[cfg(test)]

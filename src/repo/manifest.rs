@@ -2,20 +2,22 @@
 //!
 //! Read as a stream of lines; files go into a compact [`FileTable`], because a million of them is normal. Every
 //! name is validated before it is kept, every number is checked against the others, and nothing is handed out
-//! before the checksum at the end was right. Never looks at the files themselves.
+//! before the checksum at the end was right. Written as a stream of lines, too. Never looks at the files themselves.
 
 mod assemble;
 mod files;
 mod names;
 mod parse;
+mod write;
 
 use super::backup_info::{BackupInfo, is_block_beta};
 use crate::base::{BackupKind, BackupLabel, Lsn, PgVersion, Secret, SystemId, Timestamp, WalSegment};
 use crate::codec::{Compression, Framing};
 use crate::store::{Range, StoreError, StorePath};
-pub use files::{BlockInfo, FileEntry, FileTable, Owner};
-pub(super) use parse::read;
+pub use files::{BlockInfo, FileEntry, FileRecord, FileTable, FileTableBuilder, Owner};
+pub(super) use parse::{Completeness, read};
 use std::collections::BTreeMap;
+pub(super) use write::write;
 
 /// Everything one backup consists of.
 #[derive(Debug)]
@@ -59,8 +61,16 @@ pub struct Manifest {
     pub online: bool,
     /// Page checksums were looked at.
     pub checksum_page: bool,
+    /// The WAL needed for consistency was seen in the archive before the backup ended.
+    pub archive_check: bool,
     /// The WAL needed for consistency was copied into the backup.
     pub archive_copy: bool,
+    /// Copied from a standby.
+    pub standby: bool,
+    /// Files of other backups it refers to are hard links in its own folder, too.
+    pub hardlink: bool,
+    /// How it was made, for people; nobody decides anything by it.
+    pub made_with: MadeWith,
     /// The passphrase of the backup's files.
     pub cipher_pass: Option<Secret>,
     /// The data directory, tablespaces and links as they were.
@@ -75,8 +85,23 @@ pub struct Manifest {
     pub links: Vec<LinkEntry>,
     /// Every file, sorted by name.
     pub files: FileTable,
-    /// The stanza's folder of backups.
-    folder: StorePath,
+    /// The stanza's folder of backups, `backup/<stanza>`.
+    pub folder: StorePath,
+}
+
+/// Options a backup was made with; nothing where a manifest does not tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MadeWith {
+    /// Size of the buffers, in bytes.
+    pub buffer_bytes: Option<u64>,
+    /// Compression level.
+    pub compress_level: Option<i32>,
+    /// Compression level between hosts.
+    pub compress_level_network: Option<i32>,
+    /// Unchanged files were found by checksum rather than by time and size.
+    pub delta: Option<bool>,
+    /// How many files were copied at a time.
+    pub process_max: Option<u32>,
 }
 
 /// The cluster a backup was made of.

@@ -108,6 +108,12 @@ impl Storage for Memory {
         self.lock().remove(path.as_str());
         Ok(())
     }
+
+    fn remove_folder(&self, folder: &StorePath) -> StoreResult<()> {
+        let prefix = prefix_of(folder);
+        self.lock().retain(|name, _| !name.starts_with(&prefix));
+        Ok(())
+    }
 }
 
 struct Pending {

@@ -5,7 +5,7 @@
 
 use super::{Entry, EntryKind, Meta, PendingObject, Range, Storage, StoreError, StorePath, StoreResult};
 use crate::base::{Timestamp, files};
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -113,29 +113,11 @@ impl Storage for Posix {
     }
 
     fn create(&self, path: &StorePath) -> StoreResult<Box<dyn PendingObject>> {
-        let fail = |error: io::Error| self.error("write", path, &error);
-        let full = self.full(path);
-        if let Some(folder) = full.parent() {
-            DirBuilder::new().recursive(true).mode(0o750).create(folder).map_err(fail)?;
-        }
-        let mut temporary = full.clone().into_os_string();
-        temporary.push(".pgbackrest.tmp");
-        let temporary = PathBuf::from(temporary);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o640)
-            .open(&temporary)
-            .map_err(fail)?;
-        Ok(Box::new(PendingFile {
-            file,
-            temporary,
-            full,
-            path: path.clone(),
-            store: self.name.clone(),
-            done: false,
-        }))
+        PendingFile::begin(self, path, true)
+    }
+
+    fn create_in_tree(&self, path: &StorePath) -> StoreResult<Box<dyn PendingObject>> {
+        PendingFile::begin(self, path, false)
     }
 
     fn remove(&self, path: &StorePath) -> StoreResult<()> {
@@ -144,6 +126,91 @@ impl Storage for Posix {
             _ => Ok(()),
         }
     }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a tree inside the repository's own root, by a checked path"
+    )]
+    fn remove_folder(&self, folder: &StorePath) -> StoreResult<()> {
+        let fail = |error: io::Error| self.error("remove", folder, &error);
+        if folder.as_str().is_empty() {
+            return Err(fail(io::Error::other("the root of a store is not removed")));
+        }
+        let full = self.full(folder);
+        match std::fs::remove_dir_all(&full) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(fail(error)),
+            Ok(()) => files::sync_folder_of(&full).map_err(fail),
+        }
+    }
+
+    fn settle(&self, folder: &StorePath) -> StoreResult<()> {
+        let full = self.full(folder);
+        sync_folders(&full)
+            .and_then(|()| files::sync_folder_of(&full))
+            .map_err(|error| self.error("sync", folder, &error))
+    }
+
+    fn make_folder(&self, folder: &StorePath) -> StoreResult<()> {
+        make_folders(&self.full(folder)).map_err(|error| self.error("make", folder, &error))
+    }
+
+    fn point(&self, path: &StorePath, destination: &str) -> StoreResult<bool> {
+        let full = self.full(path);
+        let temporary = temporary_of(&full);
+        let replace = || {
+            match std::fs::remove_file(&temporary) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            std::os::unix::fs::symlink(destination, &temporary)?;
+            std::fs::rename(&temporary, &full)?;
+            files::sync_folder_of(&full)
+        };
+        match replace() {
+            Ok(()) => Ok(true),
+            // A mounted share without links.
+            Err(error) if matches!(error.raw_os_error(), Some(EPERM | EOPNOTSUPP)) => Ok(false),
+            Err(error) => Err(self.error("link", path, &error)),
+        }
+    }
+
+    fn hard_link(&self, existing: &StorePath, path: &StorePath) -> StoreResult<bool> {
+        let full = self.full(path);
+        let link = || {
+            full.parent().map_or(Ok(()), make_folders)?;
+            std::fs::hard_link(self.full(existing), &full)
+        };
+        match link() {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.raw_os_error(), Some(EPERM | EOPNOTSUPP)) => Ok(false),
+            Err(error) => Err(self.error("link", path, &error)),
+        }
+    }
+}
+
+const EPERM: i32 = rustix::io::Errno::PERM.raw_os_error();
+const EOPNOTSUPP: i32 = rustix::io::Errno::OPNOTSUPP.raw_os_error();
+
+fn make_folders(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o750).create(folder)
+}
+
+/// Syncs every folder of a tree, the deepest first.
+fn sync_folders(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
+    }
+    files::sync_folder(folder)
+}
+
+fn temporary_of(full: &Path) -> PathBuf {
+    let mut temporary = full.as_os_str().to_owned();
+    temporary.push(".pgbackrest.tmp");
+    temporary.into()
 }
 
 /// A file under its temporary name.
@@ -153,7 +220,52 @@ struct PendingFile {
     full: PathBuf,
     path: StorePath,
     store: String,
+    /// Its name is made durable by the commit, too.
+    sync_name: bool,
     done: bool,
+}
+
+impl PendingFile {
+    fn begin(store: &Posix, path: &StorePath, sync_name: bool) -> StoreResult<Box<dyn PendingObject>> {
+        let full = store.full(path);
+        let temporary = temporary_of(&full);
+        let open = || {
+            full.parent().map_or(Ok(()), make_folders)?;
+            open_locked(&temporary)
+        };
+        let file = open().map_err(|error| store.error("write", path, &error))?;
+        let (path, store) = (path.clone(), store.name.clone());
+        Ok(Box::new(Self { file, temporary, full, path, store, sync_name, done: false }))
+    }
+}
+
+/// Opens a temporary file that nobody else writes: two writers of one name, for example a pusher that outlived its
+/// server, would make one file of two.
+fn open_locked(temporary: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(temporary)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process is writing it now"));
+            }
+            // A share that knows no locks.
+            Err(TryLockError::Error(_)) => {}
+        }
+        // The one who held the lock may have renamed it meanwhile: what is open is then the finished object.
+        let same = match std::fs::symlink_metadata(temporary) {
+            Ok(now) => {
+                let ours = file.metadata()?;
+                (ours.ino(), ours.dev()) == (now.ino(), now.dev())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
+        if same {
+            file.set_len(0)?;
+            return Ok(file);
+        }
+    }
 }
 
 impl Write for PendingFile {
@@ -171,7 +283,9 @@ impl PendingObject for PendingFile {
         let finish = || {
             self.file.sync_all()?;
             std::fs::rename(&self.temporary, &self.full)?;
-            files::sync_folder_of(&self.full)?;
+            if self.sync_name {
+                files::sync_folder_of(&self.full)?;
+            }
             Ok(meta_of(&self.full, &self.file.metadata()?))
         };
         let result = finish()
@@ -218,6 +332,45 @@ mod tests {
             assert_eq!(names("a", "aa"), ["aa", "aab"]);
             assert_eq!(names("a", "").len(), 4);
             assert!(names("a", "x").is_empty() && names("none", "a").is_empty());
+            store.settle(&StorePath::new("a").unwrap()).unwrap();
+            store.remove_folder(&StorePath::new("a").unwrap()).unwrap();
+            store.remove_folder(&StorePath::new("a").unwrap()).unwrap();
+            assert!(names("", "").is_empty());
         }
+    }
+
+    #[test]
+    fn two_writers_never_make_one_object() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, path) = (Posix::new(dir.path(), "repo1"), StorePath::new("a/x").unwrap());
+        let mut first = store.create(&path).unwrap();
+        first.write_all(b"first").unwrap();
+        let refused = store.create(&path).map(drop).unwrap_err();
+        assert!(refused.why.contains("another process"), "{refused}");
+        first.commit().unwrap();
+        // A left-over of a killed writer is used anew; the finished object is not touched by that.
+        std::fs::write(dir.path().join("a/x.pgbackrest.tmp"), "left over, and longer").unwrap();
+        let mut second = store.create(&path).unwrap();
+        second.write_all(b"2nd").unwrap();
+        assert_eq!(std::fs::read(dir.path().join("a/x")).unwrap(), b"first");
+        second.commit().unwrap();
+        assert_eq!(std::fs::read(dir.path().join("a/x")).unwrap(), b"2nd");
+        drop(store.create(&path).unwrap());
+        assert_eq!(std::fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn links_are_replaced_and_names_shared() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Posix::new(dir.path(), "repo1");
+        let at = |name: &str| StorePath::new(name).unwrap();
+        for label in ["one", "two"] {
+            assert!(store.point(&at("latest"), label).unwrap());
+            assert_eq!(std::fs::read_link(dir.path().join("latest")).unwrap(), Path::new(label));
+        }
+        super::super::write_small(&store, &at("one/f"), b"content").unwrap();
+        assert!(store.hard_link(&at("one/f"), &at("two/deep/f")).unwrap());
+        assert_eq!(std::fs::read(dir.path().join("two/deep/f")).unwrap(), b"content");
+        store.remove_folder(&StorePath::new("").unwrap()).unwrap_err();
     }
 }

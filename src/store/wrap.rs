@@ -54,6 +54,26 @@ impl<S: Storage> Storage for ReadOnly<S> {
     fn remove(&self, path: &StorePath) -> StoreResult<()> {
         Err(self.refuse("remove", path))
     }
+
+    fn remove_folder(&self, folder: &StorePath) -> StoreResult<()> {
+        Err(self.refuse("remove", folder))
+    }
+
+    fn settle(&self, folder: &StorePath) -> StoreResult<()> {
+        Err(self.refuse("write", folder))
+    }
+
+    fn make_folder(&self, folder: &StorePath) -> StoreResult<()> {
+        Err(self.refuse("write", folder))
+    }
+
+    fn point(&self, path: &StorePath, _: &str) -> StoreResult<bool> {
+        Err(self.refuse("write", path))
+    }
+
+    fn hard_link(&self, _: &StorePath, path: &StorePath) -> StoreResult<bool> {
+        Err(self.refuse("write", path))
+    }
 }
 
 /// How a [`Faulty`] store misbehaves when an object is read.
@@ -137,6 +157,10 @@ impl<S: Storage> Storage for Faulty<S> {
 
     fn remove(&self, path: &StorePath) -> StoreResult<()> {
         self.inner.remove(path)
+    }
+
+    fn remove_folder(&self, folder: &StorePath) -> StoreResult<()> {
+        self.inner.remove_folder(folder)
     }
 }
 

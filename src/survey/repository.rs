@@ -4,7 +4,7 @@
 
 use crate::base::{BackupKind, Kind, Report, Timeline, WalSegment};
 use crate::config::Settings;
-use crate::engine::catalog::locks::{Lock, LockFolder, Work, percent_hundredths};
+use crate::engine::locks::{Lock, LockFolder, Work, percent_hundredths};
 use crate::engine::repositories::{Repositories, Slot};
 use crate::engine::wal_ranges::way::{self, Present};
 use crate::model::board::{BackupFacts, TimelineFacts, WalFacts};

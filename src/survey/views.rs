@@ -4,8 +4,8 @@
 
 use crate::base::{Report, Timestamp, WalSegmentSize};
 use crate::config::Settings;
-use crate::engine::catalog::locks::LockFolder;
 use crate::engine::catalog::{self, BackupView, Query, StanzaView, Status};
+use crate::engine::locks::LockFolder;
 use crate::engine::repositories::{Repositories, Slot};
 use crate::engine::wal_ranges::way;
 use crate::engine::wal_ranges::{self, ArchivedRanges};

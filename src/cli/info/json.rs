@@ -1,8 +1,8 @@
 //! The JSON form of `info`: pgBackRest's schema, keys in alphabetical order.
 
 use crate::base::{BackupLabel, WalSegment};
-use crate::engine::catalog::locks::Lock;
 use crate::engine::catalog::{BackupView, Catalog, Detail, RepoView, StanzaView, Status};
+use crate::engine::locks::Lock;
 use crate::repo::{BackupEntry, Target};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! The text form of `info`: pgBackRest's layout.
 
 use crate::base::{BackupKind, BackupLabel, PgVersion, SystemId, Timestamp, WalSegment};
-use crate::engine::catalog::locks::{Lock, percent_hundredths};
 use crate::engine::catalog::{BackupView, Catalog, Detail, Query, StanzaView, Status};
+use crate::engine::locks::{Lock, percent_hundredths};
 use crate::repo::Target;
 use std::fmt::{self, Write as _};
 
@@ -79,6 +79,7 @@ fn sum<'a>(locks: impl Iterator<Item = &'a Lock>) -> Lock {
         held: all.held || lock.held,
         bytes: add(all.bytes, lock.bytes),
         percent_hundredths: all.percent_hundredths.or(lock.percent_hundredths),
+        pid: all.pid.or(lock.pid),
     })
 }
 

@@ -137,6 +137,10 @@ impl Storage for Switched {
     fn remove(&self, path: &StorePath) -> StoreResult<()> {
         self.inner.remove(path)
     }
+
+    fn remove_folder(&self, folder: &StorePath) -> StoreResult<()> {
+        self.inner.remove_folder(folder)
+    }
 }
 
 /// A data directory and the repositories it is recovered from.

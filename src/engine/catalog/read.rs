@@ -1,11 +1,11 @@
 //! Filling the catalog: which info files are read, what each failure means, and how repositories are merged.
 
-use super::locks::{Lock, LockFolder, Work};
 use super::{
     ArchiveView, BackupView, Catalog, DatabaseView, Detail, Query, RepoView, Slot, StanzaView, Status,
     label_of,
 };
 use crate::base::{BackupLabel, PgVersion, Report, SystemId};
+use crate::engine::locks::{Lock, LockFolder, Work};
 use crate::repo::{
     Archive, ArchiveInfo, BackupEntry, BackupInfo, Loaded, Manifest, RepoError, Repository, Stanza,
 };

@@ -8,7 +8,7 @@ use super::super::backup_info::{is_block_beta, missing};
 use super::super::error::Fault;
 use super::files::{Attributes, FileTable, Owner};
 use super::names::shown;
-use super::parse::{Draft, Loose};
+use super::parse::{Completeness, Draft, Loose};
 use super::{LinkEntry, Manifest, ManifestDb, PathEntry, beta_text};
 use crate::base::{BackupKind, BackupLabel, PgVersion, Timestamp};
 use crate::codec::Compression;
@@ -22,6 +22,7 @@ impl Draft {
         folder: &StorePath,
         expected: &BackupLabel,
         encrypted: bool,
+        completeness: Completeness,
     ) -> Result<Manifest, Fault> {
         let label = self.label.take().ok_or_else(|| missing("backup-label"))?;
         if label != *expected {
@@ -38,7 +39,9 @@ impl Draft {
             return Err(Fault::Unsupported(beta_text(&label)));
         }
         let stop = self.stop.ok_or_else(|| missing("backup-timestamp-stop"))?;
-        self.check_finished(stop)?;
+        if completeness == Completeness::Whole {
+            self.check_finished(stop)?;
+        }
         let references = self.take_references(&label)?;
         let db = self.db()?;
         let compression = match (self.compression, self.compress) {
@@ -74,7 +77,11 @@ impl Draft {
             compression,
             online: self.online.ok_or_else(|| missing("option-online"))?,
             checksum_page: self.checksum_page,
+            archive_check: self.archive_check,
             archive_copy: self.archive_copy,
+            standby: self.standby,
+            hardlink: self.hardlink,
+            made_with: self.made_with,
             cipher_pass: cipher_as_configured(self.cipher_pass, encrypted)?,
             targets: self.targets,
             databases: self.databases,

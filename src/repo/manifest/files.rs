@@ -3,9 +3,10 @@
 //! Each file is one packed record in an arena; users, groups, modes and labels are kept once. Records are packed by
 //! this module only, so reading them back cannot fail. The table is sorted by name and holds each name once.
 
-use super::super::error::Fault;
+use super::super::error::{Fault, Place, RepoError};
 use crate::base::BackupLabel;
 use crate::codec::Sha1Hash;
+use crate::store::StorePath;
 use std::collections::HashMap;
 
 /// A user or group of the host the backup was made on.
@@ -82,23 +83,37 @@ impl FileEntry<'_> {
     }
 }
 
-/// A file as its line says, before it is packed.
+/// A file as its line says, before it is packed; the fields are those of [`FileEntry`].
 #[derive(Debug, Default)]
-pub(super) struct FileRecord<'a> {
-    pub(super) name: &'a str,
-    pub(super) size_bytes: u64,
-    pub(super) repo_size_bytes: u64,
-    pub(super) bundle: Option<(u64, u64)>,
-    pub(super) checksum: Option<Sha1Hash>,
-    pub(super) repo_checksum: Option<Sha1Hash>,
-    pub(super) owner: Option<BackupLabel>,
-    pub(super) block: Option<BlockInfo>,
-    pub(super) mode: Option<u32>,
-    pub(super) user: Option<Owner<String>>,
-    pub(super) group: Option<Owner<String>>,
-    pub(super) modified_s: i64,
-    pub(super) page_ok: Option<bool>,
-    pub(super) page_errors: Vec<(u32, u32)>,
+pub struct FileRecord<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Original bytes.
+    pub size_bytes: u64,
+    /// Stored bytes.
+    pub repo_size_bytes: u64,
+    /// Bundle and offset in it.
+    pub bundle: Option<(u64, u64)>,
+    /// SHA-1 of the original content.
+    pub checksum: Option<Sha1Hash>,
+    /// SHA-1 of the stored bytes.
+    pub repo_checksum: Option<Sha1Hash>,
+    /// The backup that stores it; nothing for the manifest's own.
+    pub owner: Option<BackupLabel>,
+    /// How it is laid out in blocks.
+    pub block: Option<BlockInfo>,
+    /// Permission bits; nothing where the manifest's default holds.
+    pub mode: Option<u32>,
+    /// The owning user; nothing where the manifest's default holds.
+    pub user: Option<Owner<String>>,
+    /// The owning group; nothing where the manifest's default holds.
+    pub group: Option<Owner<String>>,
+    /// Modification time, seconds since 1970.
+    pub modified_s: i64,
+    /// Whether its page checksums were right.
+    pub page_ok: Option<bool>,
+    /// The pages whose checksum was wrong.
+    pub page_errors: Vec<(u32, u32)>,
 }
 
 /// Mode, user and group; nothing where the defaults at the end of the manifest apply.
@@ -293,7 +308,7 @@ fn unzigzag(value: u64) -> i64 {
 
 /// Packs files one after another.
 #[derive(Debug, Default)]
-pub(super) struct TableBuilder {
+pub struct FileTableBuilder {
     arena: Vec<u8>,
     starts: Vec<u32>,
     attributes: Vec<Attributes>,
@@ -306,7 +321,18 @@ pub(super) struct TableBuilder {
     total_repo_bytes: u64,
 }
 
-impl TableBuilder {
+impl FileTableBuilder {
+    /// Packs one more file; mode, user and group must be given.
+    pub fn add(&mut self, file: FileRecord<'_>) -> Result<(), RepoError> {
+        self.push(file).map_err(|fault| fault.at(&own_place(), 0))
+    }
+
+    /// The table of the backup `own`, sorted; refuses a name that occurs twice.
+    pub fn build(self, own: &BackupLabel, bundling: bool) -> Result<FileTable, RepoError> {
+        let given = Attributes::default();
+        self.finish(own, bundling, &given).map_err(|fault| fault.at(&own_place(), 0))
+    }
+
     /// Packs one more file.
     pub(super) fn push(&mut self, record: FileRecord<'_>) -> Result<(), Fault> {
         let total = |sum: u64, more: u64| sum.checked_add(more).filter(|sum| i64::try_from(*sum).is_ok());
@@ -426,6 +452,11 @@ impl TableBuilder {
             total_bytes: self.total_bytes,
         })
     }
+}
+
+/// A manifest that is only being made stands nowhere yet.
+fn own_place() -> Place {
+    Place { store: "memory".to_owned(), path: StorePath::default() }
 }
 
 fn intern<T: Clone + Eq + std::hash::Hash>(list: &mut Vec<T>, index: &mut HashMap<T, u64>, value: T) -> u64 {

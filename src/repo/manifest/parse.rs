@@ -8,8 +8,8 @@ use super::super::error::{Fault, RepoError};
 use super::super::ini::{self, Item};
 use super::super::json::Scanner;
 use super::super::load::Source;
-use super::files::{Attributes, BlockInfo, FileRecord, Owner, TableBuilder};
-use super::{Database, Manifest, Target, names};
+use super::files::{Attributes, BlockInfo, FileRecord, FileTableBuilder, Owner};
+use super::{Database, MadeWith, Manifest, Target, names};
 use crate::base::{BackupKind, BackupLabel, Lsn, PgVersion, Secret, SystemId, Timestamp, WalSegment};
 use crate::codec::{Compression, Sha1Hash};
 use crate::store::StorePath;
@@ -24,12 +24,22 @@ pub(in crate::repo) fn read(
     folder: &StorePath,
     label: &BackupLabel,
     encrypted: bool,
+    completeness: Completeness,
 ) -> Result<Manifest, RepoError> {
     let mut draft = Draft::default();
     let header = ini::read(file, &mut |item| draft.take(&item))?;
     draft
-        .assemble(header.backrest_version, folder, label, encrypted)
+        .assemble(header.backrest_version, folder, label, encrypted, completeness)
         .map_err(|fault| fault.at(&file.place, 0))
+}
+
+/// Whether a manifest must be of a backup that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::repo) enum Completeness {
+    /// Every file was copied.
+    Whole,
+    /// It may be of a backup that was interrupted.
+    Partial,
 }
 
 /// A path or link whose attributes may still be missing.
@@ -68,14 +78,18 @@ pub(super) struct Draft {
     pub(super) compression: Option<Compression>,
     pub(super) online: Option<bool>,
     pub(super) checksum_page: bool,
+    pub(super) archive_check: bool,
     pub(super) archive_copy: bool,
+    pub(super) standby: bool,
+    pub(super) hardlink: bool,
+    pub(super) made_with: MadeWith,
     pub(super) cipher_pass: Option<Secret>,
     pub(super) targets: Vec<Target>,
     pub(super) databases: Vec<Database>,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) paths: Vec<Loose>,
     pub(super) links: Vec<Loose>,
-    pub(super) files: TableBuilder,
+    pub(super) files: FileTableBuilder,
     /// A file without checksum although it has content: copying it had not ended.
     pub(super) uncopied: Option<String>,
     pub(super) has_blocks: bool,
@@ -171,7 +185,17 @@ impl Draft {
             "option-compress-type" => self.compression = Some(item.string()?.parse()?),
             "option-online" => self.online = Some(item.boolean()?),
             "option-checksum-page" => self.checksum_page = item.boolean()?,
+            "option-archive-check" => self.archive_check = item.boolean()?,
             "option-archive-copy" => self.archive_copy = item.boolean()?,
+            "option-backup-standby" => self.standby = item.boolean()?,
+            "option-hardlink" => self.hardlink = item.boolean()?,
+            "option-buffer-size" => self.made_with.buffer_bytes = Some(item.unsigned()?),
+            "option-compress-level" => self.made_with.compress_level = Some(wrapped(item.unsigned32()?)),
+            "option-compress-level-network" => {
+                self.made_with.compress_level_network = Some(wrapped(item.unsigned32()?));
+            }
+            "option-delta" => self.made_with.delta = Some(item.boolean()?),
+            "option-process-max" => self.made_with.process_max = Some(item.unsigned32()?),
             _ => {}
         }
         Ok(())
@@ -186,6 +210,11 @@ impl Draft {
         self.has_blocks |= record.block.is_some();
         self.files.push(record)
     }
+}
+
+/// A negative level is stored as the 32 bits it has.
+fn wrapped(level: u32) -> i32 {
+    level.cast_signed()
 }
 
 /// The members of a file's value that are looked at together once all were read.

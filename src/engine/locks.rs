@@ -1,13 +1,20 @@
-//! Who works on a stanza now, as the lock files of pgBackRest tell.
+//! Who works on a stanza now, as the lock files of pgBackRest tell, and taking part in it.
 //!
 //! A lock counts only while its file is flocked; a left-over file means nothing. Looking takes a shared lock for an
-//! instant and never waits. Up to 2.52 there is one file per stanza, later one per repository; both are looked at.
-//! Nothing is ever created or removed here.
+//! instant and never waits. Up to 2.52 there is one file per stanza, later one per repository; both are looked at, and
+//! who [takes](LockFolder::take) a lock takes both, so that every pgBackRest on this host respects it. A lock file is
+//! never removed: who waits for it would hold a lock on nothing.
+
+mod stopped;
+mod take;
 
 use serde::Deserialize;
 use std::fs::{File, TryLockError};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+pub use stopped::StopFile;
+pub use take::{Held, LockError};
 
 /// Lock files are about a hundred bytes.
 const LOCK_FILE_LIMIT_BYTES: u64 = 4096;
@@ -25,11 +32,15 @@ pub struct Lock {
     pub bytes: Option<(u64, u64)>,
     /// Hundredths of a percent, if it tells only that.
     pub percent_hundredths: Option<u32>,
+    /// The process that holds it, if it tells.
+    pub pid: Option<u32>,
 }
 
 /// Which work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
+    /// Pushing or fetching WAL ahead.
+    Archive,
     /// Backup, expire or annotate.
     Backup,
     /// Restore.
@@ -39,6 +50,7 @@ pub enum Work {
 impl Work {
     fn name(self) -> &'static str {
         match self {
+            Self::Archive => "archive",
             Self::Backup => "backup",
             Self::Restore => "restore",
         }
@@ -48,6 +60,7 @@ impl Work {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Content {
+    pid: Option<u32>,
     pct_cplt: Option<u32>,
     sz: Option<u64>,
     sz_cplt: Option<u64>,
@@ -89,7 +102,8 @@ fn read(file: File) -> Lock {
         content.and_then(|_| serde_json::Deserializer::from_slice(&text).into_iter::<Content>().next()?.ok());
     let Some(content) = content else { return Lock { held: true, ..Lock::default() } };
     let bytes = content.sz.filter(|sz| *sz > 0).map(|sz| (content.sz_cplt.unwrap_or(0).min(sz), sz));
-    Lock { held: true, bytes, percent_hundredths: content.pct_cplt.filter(|pct| *pct <= 10_000) }
+    let percent_hundredths = content.pct_cplt.filter(|pct| *pct <= 10_000);
+    Lock { held: true, bytes, percent_hundredths, pid: content.pid }
 }
 
 /// The share of `done` in `total` in hundredths of a percent, rounded; 100 only if all is done.
@@ -117,7 +131,10 @@ mod tests {
         let holder = File::open(&path).unwrap();
         holder.try_lock().unwrap();
         let lock = folder.of_repo("main", Work::Backup, 1);
-        assert_eq!(lock, Lock { held: true, bytes: Some((973, 1000)), percent_hundredths: Some(9730) });
+        assert_eq!(
+            lock,
+            Lock { held: true, bytes: Some((973, 1000)), percent_hundredths: Some(9730), pid: Some(1) }
+        );
         assert!(
             !folder.of_repo("main", Work::Restore, 1).held && !folder.of_stanza("main", Work::Backup).held
         );
