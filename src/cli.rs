@@ -6,6 +6,7 @@
 
 mod archive_get;
 mod arguments;
+mod as_owner;
 mod attach;
 mod board;
 pub mod command;

@@ -14,6 +14,7 @@ pub mod owner;
 pub mod pace;
 pub mod process;
 mod procfs;
+pub mod reach;
 pub mod recovery_settings;
 pub mod replay;
 pub mod running;

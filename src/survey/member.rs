@@ -5,8 +5,8 @@
 use crate::base::{PgVersion, Timeline};
 use crate::cluster::ClusterError;
 use crate::cluster::control::{CONTROL_FILE, ControlFile};
-use crate::cluster::lock_file::LockFile;
 use crate::cluster::owner::{Account, Users, owner_of};
+use crate::cluster::reach::{Configured, socket};
 use crate::cluster::running::{self, Running};
 use crate::cluster::sql::{Address, Host, Row, Sql, SqlError};
 use crate::model::board::{DataDirFacts, ServerFacts};
@@ -18,8 +18,6 @@ use std::time::Duration;
 /// The longest wait for a session, and for an answer in it.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 const STATEMENT_LIMIT: Duration = Duration::from_secs(2);
-/// Where sockets are if nobody says otherwise: the packages' place, then PostgreSQL's own.
-const SOCKET_DIRS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 /// Who is asked for where the owner of the data directory is not known.
 const SUPERUSER: &str = "postgres";
 
@@ -51,7 +49,13 @@ impl ServerPlace {
     fn address(&self, owner: Option<&Account>) -> Address {
         let user = self.user.clone().or_else(|| owner.map(|owner| owner.name.clone()));
         let user = user.unwrap_or_else(|| SUPERUSER.to_owned());
-        let (folder, port) = self.socket();
+        let configured = Configured {
+            data_dir: self.data_dir.as_deref(),
+            socket_dir: self.socket_dir.as_deref(),
+            port: self.port,
+            port_chosen: self.port_chosen,
+        };
+        let (folder, port) = socket(&configured);
         let mut address = Address::socket(folder, port, &user, &self.database);
         if let Some(host) = &self.host {
             address.host = Host::Tcp(host.clone());
@@ -59,15 +63,6 @@ impl ServerPlace {
         address.connect_limit = CONNECT_LIMIT;
         address.statement_limit = STATEMENT_LIMIT;
         address
-    }
-
-    /// As configured; what is not, as the running server says in its lock file.
-    fn socket(&self) -> (PathBuf, u16) {
-        let lock = self.data_dir.as_ref().and_then(|dir| LockFile::read(dir).ok().flatten()?.ok());
-        let port = lock.as_ref().and_then(|lock| lock.port).filter(|_| !self.port_chosen);
-        let folder = self.socket_dir.clone().or_else(|| lock.and_then(|lock| lock.socket_dir));
-        let usual = || SOCKET_DIRS.map(PathBuf::from).into_iter().find(|folder| folder.exists());
-        (folder.or_else(usual).unwrap_or_default(), port.unwrap_or(self.port))
     }
 }
 

@@ -1,0 +1,53 @@
+//! Doing work as the user it belongs to when root asks for it.
+//!
+//! What root writes into a repository or a spool the cluster's own user could not read or replace afterwards. So this
+//! process becomes the same program run as the owner: of the data directory, or else of the repository. With
+//! `allow-root` given, or where both are root's own, it goes on as root.
+
+use super::Call;
+use crate::base::{Report, Result};
+use crate::cluster::owner::{Account, Users, check_executable_by, is_root, owner_of, run_as};
+use crate::config::Origin;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+
+/// Returns if this process is the right user; otherwise it becomes another program, or fails.
+pub(super) fn step_down(call: &Call) -> Result<()> {
+    let asked_for = call.settings.flag("allow-root") && call.settings.origin("allow-root") != Origin::Default;
+    if !is_root() || asked_for {
+        return Ok(());
+    }
+    let Some(owner) = owner(call)? else { return Ok(()) };
+    let program = std::env::current_exe()
+        .map_err(|error| Report::failed(format!("cannot tell which program this is: {error}")))?;
+    let refused = |report: Report| {
+        report.hint(format!(
+            "run this as user {}, or say --allow-root to write files that root owns",
+            owner.name
+        ))
+    };
+    check_executable_by(&owner, &program).map_err(|error| refused(error.into()))?;
+    let mut command = run_as(&owner, &program).map_err(|error| refused(error.into()))?;
+    let error = command.args(std::env::args_os().skip(1)).exec();
+    Err(refused(Report::failed(format!("cannot become user {}: {error}", owner.name))))
+}
+
+/// Whose files the work will touch; nobody if they are root's own.
+fn owner(call: &Call) -> Result<Option<Account>> {
+    let users = Users::new();
+    let cluster = call.settings.pg().iter().filter(|pg| pg.host.is_none()).map(|pg| pg.path.as_path());
+    let store = call.settings.repos().iter().filter_map(|repo| repo.local_path(call.command).ok());
+    let places = cluster.chain(store).filter_map(standing);
+    for place in places {
+        let owner = owner_of(place, &users)?;
+        if owner.uid != 0 {
+            return Ok(Some(owner));
+        }
+    }
+    Ok(None)
+}
+
+/// The place itself if it is there.
+fn standing(place: &Path) -> Option<&Path> {
+    place.exists().then_some(place)
+}
