@@ -1,12 +1,14 @@
-//! One streaming pass over stored bytes: decrypt, decompress, hash.
+//! One streaming pass between stored bytes and original content: encrypt, compress, hash, and back.
 //!
 //! A [`Decoder`] is a reader of the original content; its [`Seal`] (size and SHA-1 of what was read) exists only
 //! after the stream ended properly and nothing was left over, so no caller can mistake a truncated stream for a
-//! whole one. Memory is bounded by fixed buffers whatever the stream claims. This room knows no repository and
-//! opens no file. Formats: the `openssl enc` container with SHA-1 key derivation, and the stock formats of gzip,
-//! zlib, LZ4 frames, Zstandard and bzip2.
+//! whole one. An [`Encoder`] is a writer of original content, and its seal exists only after the stream's end
+//! reached the sink. Memory is bounded by fixed buffers whatever the stream claims. This room knows no repository
+//! and opens no file. Formats: the `openssl enc` container with SHA-1 key derivation, and the stock formats of
+//! gzip, zlib, LZ4 frames, Zstandard and bzip2.
 
 pub mod cipher;
+pub mod encode;
 pub mod hash;
 pub mod quick;
 
@@ -17,6 +19,8 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::str::FromStr;
 
+pub use cipher::random_passphrase;
+pub use encode::{Encoder, EncoderPool, Stored, default_level, encode_small, level_is_valid};
 pub use hash::{Hasher, Sha1Hash};
 
 /// How much stored data is taken in at a time.
@@ -116,7 +120,7 @@ impl StreamSpec {
     }
 }
 
-/// Why a stream could not be read.
+/// Why a stream could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
     /// Not encrypted at all, or not in the expected container.
@@ -136,13 +140,32 @@ pub enum CodecError {
     /// Bytes are left after the end of the stream.
     #[error("{0} stream ends before its stored bytes do")]
     Trailing(Compression),
-    /// The stored bytes could not be read.
-    #[error("cannot be read: {0}")]
+    /// The stored bytes could not be read, or not be written; the kind is the reader's or the sink's own.
+    #[error("input or output failed: {0}")]
     Io(#[source] io::Error),
+    /// The format has no such level.
+    #[error("compression level {level} is not one of {format} ({range})", range = encode::level_words(*.format))]
+    Level {
+        /// The compression format.
+        format: Compression,
+        /// The level asked for.
+        level: i32,
+    },
+    /// The encoder of the format refused its work.
+    #[error("cannot be stored as {format}: {why}")]
+    Unencodable {
+        /// The compression format.
+        format: Compression,
+        /// The encoder's reason.
+        why: String,
+    },
+    /// Nothing can be encrypted without random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    NoRandom(String),
 }
 
 impl CodecError {
-    /// Recovers the error that a [`Decoder`]'s reader side had to wrap.
+    /// Recovers the error that a [`Decoder`]'s reader side or an [`Encoder`]'s writer side had to wrap.
     pub fn from_io(error: io::Error) -> Self {
         error.downcast::<Self>().unwrap_or_else(Self::Io)
     }
@@ -174,12 +197,24 @@ impl CodecError {
 
 impl From<CodecError> for Report {
     fn from(error: CodecError) -> Self {
-        let kind = if matches!(error, CodecError::Io(_)) { Kind::Unreachable } else { Kind::Damaged };
+        use io::ErrorKind as Io;
+        let kind = match &error {
+            CodecError::Io(cause) if matches!(cause.kind(), Io::StorageFull | Io::QuotaExceeded) => {
+                Kind::Failed
+            }
+            CodecError::Io(_) => Kind::Unreachable,
+            CodecError::Level { .. } => Kind::Usage,
+            CodecError::Unencodable { .. } | CodecError::NoRandom(_) => Kind::Failed,
+            CodecError::NotEncrypted(_)
+            | CodecError::Undecryptable
+            | CodecError::Damaged { .. }
+            | CodecError::Trailing(_) => Kind::Damaged,
+        };
         Self::new(kind, error.to_string())
     }
 }
 
-/// Size and SHA-1 of the original content; proof that a stream was read to its proper end.
+/// Size and SHA-1 of the original content; proof that a stream was read or written to its proper end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seal {
     /// Bytes of the original content.

@@ -1,20 +1,23 @@
-//! AES-256-CBC in the `openssl enc` container, read as a stream.
+//! AES-256-CBC in the `openssl enc` container, read and written as a stream.
 //!
 //! `Salted__`, 8 bytes of salt, ciphertext with PKCS#7 padding; key and IV by `EVP_BytesToKey` with SHA-1 and one
 //! round. There is no authentication: a wrong passphrase shows as wrong padding or as garbage the caller's own
-//! checks must catch. Blocks are decrypted many at a time, which CBC allows and which is 20 times faster.
+//! checks must catch. Blocks are decrypted many at a time, which CBC allows and which is 20 times faster; they are
+//! encrypted one after the other, which CBC requires. A salt is never used for two streams.
 
-use super::{CodecError, Framing};
+use super::{CodecError, Compression, Framing};
 use crate::base::Secret;
-use aes::cipher::{Array, BlockModeDecrypt as _, KeyIvInit as _, consts::U16};
+use aes::cipher::{Array, BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _, consts::U16};
 use sha1::{Digest as _, Sha1};
 use std::io::{self, BufRead, Read};
 use zeroize::Zeroizing;
 
-const BLOCK: usize = 16;
+/// Bytes of a cipher block; padding adds at least one byte and at most as many.
+pub(super) const BLOCK: usize = 16;
 const MAGIC: &[u8; 8] = b"Salted__";
 
 type Aes256CbcDec = cbc::Decryptor<aes::Aes256>;
+type Aes256CbcEnc = cbc::Encryptor<aes::Aes256>;
 
 /// Key (32 bytes) and IV (16 bytes) from passphrase and salt.
 pub fn derive_key_iv(passphrase: &Secret, salt: [u8; 8]) -> Zeroizing<[u8; 48]> {
@@ -34,6 +37,62 @@ pub fn derive_key_iv(passphrase: &Secret, salt: [u8; 8]) -> Zeroizing<[u8; 48]> 
     let mut key_iv = Zeroizing::new([0; 48]);
     key_iv.copy_from_slice(&out[..48]);
     key_iv
+}
+
+/// A new passphrase as pgBackRest makes them for archives, manifests and backup sets: 48 random bytes in standard
+/// base64, 64 characters. The text is the passphrase; nobody decodes it.
+pub fn random_passphrase() -> Result<Secret, CodecError> {
+    let mut random = Zeroizing::new([0; 48]);
+    fill_random(&mut random[..])?;
+    Ok(Secret::new(base64(&random)))
+}
+
+/// Standard base64 of a length that needs no filling up.
+fn base64(bytes: &[u8; 48]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(64);
+    for three in bytes.chunks_exact(3) {
+        let number = three.iter().fold(0_usize, |number, byte| number << 8 | usize::from(*byte));
+        text.extend([18, 12, 6, 0].map(|shift| char::from(DIGITS[number >> shift & 63])));
+    }
+    text
+}
+
+fn fill_random(bytes: &mut [u8]) -> Result<(), CodecError> {
+    getrandom::fill(bytes).map_err(|error| CodecError::NoRandom(error.to_string()))
+}
+
+/// Encrypts one stream, in the buffers of whoever holds the bytes.
+pub(super) struct Encryption(Aes256CbcEnc);
+
+impl Encryption {
+    /// Begins a stream with a salt of its own; gives the bytes to store before its ciphertext.
+    pub(super) fn begin(passphrase: &Secret, framing: Framing) -> Result<(Self, Vec<u8>), CodecError> {
+        let mut salt = [0; 8];
+        fill_random(&mut salt)?;
+        let key_iv = derive_key_iv(passphrase, salt);
+        let refused = |_| CodecError::Unencodable {
+            format: Compression::None,
+            why: "the cipher takes no key of that length".to_owned(),
+        };
+        let cipher = Aes256CbcEnc::new_from_slices(&key_iv[..32], &key_iv[32..]).map_err(refused)?;
+        let magic: &[u8] = if framing == Framing::Full { MAGIC } else { &[] };
+        Ok((Self(cipher), [magic, &salt].concat()))
+    }
+
+    /// Encrypts the whole blocks at the front of `bytes`; gives how many bytes that are.
+    pub(super) fn blocks(&mut self, bytes: &mut [u8]) -> usize {
+        let (blocks, rest) = Array::<u8, U16>::slice_as_chunks_mut(bytes);
+        let left = rest.len();
+        self.0.encrypt_blocks(blocks);
+        bytes.len() - left
+    }
+}
+
+/// The bytes that fill up the last block of a stream: as many as their own value says.
+pub(super) fn padding(last_bytes: usize) -> impl Iterator<Item = u8> {
+    let missing = BLOCK - last_bytes % BLOCK;
+    std::iter::repeat_n(u8::try_from(missing).unwrap_or(0), missing)
 }
 
 /// Decrypts one stream.
