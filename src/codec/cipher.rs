@@ -5,7 +5,7 @@
 //! checks must catch. Blocks are decrypted many at a time, which CBC allows and which is 20 times faster; they are
 //! encrypted one after the other, which CBC requires. A salt is never used for two streams.
 
-use super::{CodecError, Framing};
+use super::{CodecError, Compression, Framing};
 use crate::base::Secret;
 use aes::cipher::{Array, BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _, consts::U16};
 use sha1::{Digest as _, Sha1};
@@ -71,8 +71,11 @@ impl Encryption {
         let mut salt = [0; 8];
         fill_random(&mut salt)?;
         let key_iv = derive_key_iv(passphrase, salt);
-        let cipher = Aes256CbcEnc::new_from_slices(&key_iv[..32], &key_iv[32..])
-            .map_err(|_| CodecError::Undecryptable)?;
+        let refused = |_| CodecError::Unencodable {
+            format: Compression::None,
+            why: "the cipher takes no key of that length".to_owned(),
+        };
+        let cipher = Aes256CbcEnc::new_from_slices(&key_iv[..32], &key_iv[32..]).map_err(refused)?;
         let magic: &[u8] = if framing == Framing::Full { MAGIC } else { &[] };
         Ok((Self(cipher), [magic, &salt].concat()))
     }

@@ -37,7 +37,10 @@ pub fn default_level(format: Compression) -> i32 {
     }
 }
 
-/// Whether pgBackRest takes this level for this format. All levels of LZ4 give the same bytes here.
+/// Whether pgBackRest takes this level for this format.
+///
+/// All levels of LZ4 give the same bytes here: the encoder knows one. Zstandard takes 4 MiB of memory per encoder at
+/// its default level and up to 800 MiB at level 22; bzip2 takes 8 MiB at its default level, the others less than one.
 pub fn level_is_valid(format: Compression, level: i32) -> bool {
     levels(format).contains(&level)
 }
@@ -75,7 +78,7 @@ pub struct Encoder<W: Write> {
     /// A write failed: bytes of the content are missing from the stream.
     failed: bool,
     /// Where compressor and buffer go when the stream has ended.
-    home: Option<EncoderPool>,
+    home: Option<Idle>,
 }
 
 impl<W: Write> fmt::Debug for Encoder<W> {
@@ -96,12 +99,7 @@ impl<W: Write> Encoder<W> {
         Self::begin(sink, spec, Scratch::new(spec, level)?, None)
     }
 
-    fn begin(
-        sink: W,
-        spec: &StreamSpec,
-        scratch: Scratch,
-        home: Option<EncoderPool>,
-    ) -> Result<Self, CodecError> {
+    fn begin(sink: W, spec: &StreamSpec, scratch: Scratch, home: Option<Idle>) -> Result<Self, CodecError> {
         let transformed = spec.compression != Compression::None;
         let outlet = Outlet::new(sink, scratch.buffer, spec.cipher.as_ref(), spec.framing, transformed)?;
         Ok(Self {
@@ -124,7 +122,7 @@ impl<W: Write> Encoder<W> {
         let sha1 = Sha1Hash(self.hasher.finalize().into());
         let (sink, stored, buffer) = self.outlet.finish(sha1).map_err(CodecError::Io)?;
         if let Some(home) = self.home {
-            home.take_back(Scratch { compressor: self.compressor, buffer });
+            take_back(&home, Scratch { compressor: self.compressor, buffer });
         }
         Ok((sink, Seal { size_bytes: self.size_bytes, sha1 }, stored))
     }
@@ -154,7 +152,7 @@ impl<W: Write> Write for Encoder<W> {
 
     /// Flushes the sink. What the stream still holds back goes there as it fills up, and at its end.
     fn flush(&mut self) -> io::Result<()> {
-        self.outlet.flush()
+        self.outlet.sink.flush()
     }
 }
 
@@ -163,6 +161,8 @@ struct Scratch {
     compressor: Compressor,
     buffer: Buffer,
 }
+
+type Idle = Arc<Mutex<Vec<Scratch>>>;
 
 impl Scratch {
     fn new(spec: &StreamSpec, level: Option<i32>) -> Result<Self, CodecError> {
@@ -183,7 +183,7 @@ impl Scratch {
 pub struct EncoderPool {
     spec: StreamSpec,
     level: Option<i32>,
-    idle: Arc<Mutex<Vec<Scratch>>>,
+    idle: Idle,
 }
 
 impl fmt::Debug for EncoderPool {
@@ -217,14 +217,14 @@ impl EncoderPool {
             Some(scratch) => scratch,
             None => Scratch::new(&self.spec, self.level)?,
         };
-        Encoder::begin(sink, &self.spec, scratch, Some(self.clone()))
+        Encoder::begin(sink, &self.spec, scratch, Some(Arc::clone(&self.idle)))
     }
+}
 
-    /// Keeps what an ended stream used; what cannot be used again is dropped, and the next stream sets up its own.
-    fn take_back(&self, mut scratch: Scratch) {
-        if scratch.compressor.renew().is_ok() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
-        }
+/// Keeps what an ended stream used; what cannot be used again is dropped, and a later stream sets up its own.
+fn take_back(idle: &Idle, mut scratch: Scratch) {
+    if scratch.compressor.renew().is_ok() {
+        idle.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
     }
 }
 

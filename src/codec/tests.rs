@@ -4,11 +4,11 @@ use super::*;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-const RAW_PASS: &str = "topsecret";
+pub(super) const RAW_PASS: &str = "topsecret";
 
 /// Pipes `input` through a stock tool; nothing if the tool is not installed.
 #[expect(clippy::disallowed_methods, reason = "the stock tools are the other side of this test")]
-fn tool(program: &str, args: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn tool(program: &str, args: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::piped())
@@ -29,7 +29,7 @@ fn hex_upper(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02X}"))
 }
 
-fn content(len: usize) -> Vec<u8> {
+pub(super) fn content(len: usize) -> Vec<u8> {
     (0..len).map(|i| u8::try_from((i / 7 * 31 + i % 13) % 251).unwrap()).collect()
 }
 

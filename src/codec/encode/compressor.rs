@@ -7,7 +7,7 @@ use super::outlet::Outlet;
 use crate::codec::{CodecError, Compression, Framing};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use std::io::Write;
-use zstd::stream::raw::{CParameter, InBuffer, Operation as _, OutBuffer};
+use zstd::stream::raw::{InBuffer, Operation as _, OutBuffer};
 
 /// How much content the LZ4 encoder is given at a time: one of its blocks, so that little waits to be taken.
 const LZ4_PIECE_BYTES: usize = 64 * 1024;
@@ -32,8 +32,6 @@ pub(super) enum Compressor {
 pub(super) struct Lz4 {
     frame: FrameEncoder<Vec<u8>>,
     info: FrameInfo,
-    /// Some content was taken since the frame began.
-    used: bool,
 }
 
 impl Compressor {
@@ -58,11 +56,8 @@ impl Compressor {
                 Ok(Self::Lz4(Lz4::new(info)))
             }
             Compression::Zst => {
-                let mut encoder = zstd::stream::raw::Encoder::new(level).map_err(refused(format))?;
-                for parameter in [CParameter::ChecksumFlag(false), CParameter::ContentSizeFlag(false)] {
-                    encoder.set_parameter(parameter).map_err(refused(format))?;
-                }
-                Ok(Self::Zst(encoder))
+                // Its defaults are the format's: no checksum, and no content size but for an empty content.
+                Ok(Self::Zst(zstd::stream::raw::Encoder::new(level).map_err(refused(format))?))
             }
             Compression::Bz2 => Ok(Self::Bz2 { stream: bzip2_stream(number), level: number }),
         }
@@ -176,12 +171,11 @@ impl Compressor {
 
 impl Lz4 {
     fn new(info: FrameInfo) -> Self {
-        Self { frame: FrameEncoder::with_frame_info(info.clone(), Vec::new()), info, used: false }
+        Self { frame: FrameEncoder::with_frame_info(info.clone(), Vec::new()), info }
     }
 
     fn take<W: Write>(&mut self, content: &[u8], out: &mut Outlet<W>) -> Result<usize, CodecError> {
         let piece = &content[..content.len().min(LZ4_PIECE_BYTES)];
-        self.used = true;
         self.frame.write_all(piece).map_err(refused(Compression::Lz4))?;
         self.hand_on(out)?;
         Ok(piece.len())
@@ -199,12 +193,8 @@ impl Lz4 {
         Ok(())
     }
 
-    /// The encoder begins a new frame by itself when content comes, but would write no beginning for an empty one
-    /// that follows another; nor is a frame without content told apart from one before the first.
+    /// An encoder that has ended one frame would end an empty one after it without beginning it: a new one is made.
     fn renew(&mut self) {
-        if self.used {
-            self.used = false;
-        }
         let packed = std::mem::take(self.frame.get_mut());
         self.frame = FrameEncoder::with_frame_info(self.info.clone(), packed);
     }

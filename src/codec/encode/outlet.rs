@@ -24,7 +24,7 @@ impl Buffer {
 
 /// Takes bytes for a sink, one stream long.
 pub(super) struct Outlet<W> {
-    sink: W,
+    pub(super) sink: W,
     buffer: Vec<u8>,
     /// Bytes before this may go to the sink as they are: the header.
     ready: usize,
@@ -98,11 +98,6 @@ impl<W: Write> Outlet<W> {
         self.emit()?;
         let sha1 = self.hasher.map_or(content, |hasher| Sha1Hash(hasher.finalize().into()));
         Ok((self.sink, Stored { size_bytes: self.stored_bytes, sha1 }, Buffer(self.buffer)))
-    }
-
-    /// Hands on what has gone out to the sink already; the buffer stays.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
     }
 
     /// Writes what is in the buffer, but for the part of a cipher block, which moves to the front.
