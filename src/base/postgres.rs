@@ -42,6 +42,9 @@ pub const VERSIONS: [VersionNumbers; 11] = [
 ];
 
 impl PgVersion {
+    /// 9.6, the first whose backups leave nothing in the data directory.
+    pub const NINE_SIX: Self = Self(906);
+
     /// A version from 10 on by its major number.
     pub const fn major(major: u16) -> Self {
         Self(major * 100)
