@@ -4,9 +4,14 @@
 
 pub mod archive_get;
 pub mod backup;
+pub mod archive_wait;
 pub mod catalog;
+pub mod check;
+pub mod findings;
 pub mod locks;
 pub mod proof;
 pub mod repositories;
 pub mod restore;
+pub mod served;
+pub mod stanza;
 pub mod wal_ranges;
