@@ -5,6 +5,7 @@
 //! anything about a recovery, and no secret is ever printed.
 
 mod archive_get;
+mod archive_push;
 mod arguments;
 mod as_owner;
 mod attach;

@@ -3,7 +3,9 @@
 //! Knows no screen and no journal; a plan writes nothing.
 
 pub mod archive_get;
+pub mod archive_push;
 pub mod catalog;
+mod identity;
 pub mod locks;
 pub mod proof;
 pub mod repositories;

@@ -14,6 +14,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::attach::SPEC,
     super::recover::SPEC,
     super::archive_get::SPEC,
+    super::archive_push::SPEC,
     super::wal::SPEC,
     super::repo_ls::SPEC,
     super::repo_get::SPEC,
