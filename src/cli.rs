@@ -6,6 +6,7 @@
 
 mod archive_command;
 mod archive_get;
+mod archive_push;
 mod arguments;
 mod as_owner;
 mod attach;

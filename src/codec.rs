@@ -20,7 +20,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::str::FromStr;
 
 pub use cipher::random_passphrase;
-pub use encode::{Encoder, EncoderPool, Stored, default_level, encode_small, level_is_valid};
+pub use encode::{Encoder, EncoderPool, Packer, Stored, default_level, encode_small, level_is_valid};
 pub use hash::{Hasher, Sha1Hash};
 
 /// How much stored data is taken in at a time.

@@ -20,7 +20,7 @@ mod stanza;
 
 use crate::base::{BackupLabel, Secret};
 use crate::store::{EntryKind, Storage, StoreError, StoreErrorKind, StorePath};
-pub use archive::{Archive, ArchiveId, Found, StoredSegment};
+pub use archive::{Archive, ArchiveId, Found, Incoming, StoredSegment};
 pub use archive_info::ArchiveInfo;
 pub use backup_info::{BackupEntry, BackupInfo, DbHistory};
 pub use blockmap::BlockMap;

@@ -181,6 +181,11 @@ pub trait Storage: fmt::Debug + Send + Sync {
     fn make_folder(&self, _folder: &StorePath) -> StoreResult<()> {
         Ok(())
     }
+    /// Makes `folder` if it is not there, and its name and those of all folders above it durable, where the store has
+    /// folders.
+    fn anchor(&self, _folder: &StorePath) -> StoreResult<()> {
+        Ok(())
+    }
     /// Lets the symbolic link `path` point to `destination`, replacing it; false where the store has no links.
     fn point(&self, _path: &StorePath, _destination: &str) -> StoreResult<bool> {
         Ok(false)

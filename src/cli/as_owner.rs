@@ -31,6 +31,14 @@ pub(super) fn step_down(call: &Call) -> Result<()> {
     Err(refused(Report::failed(format!("cannot become user {}: {error}", owner.name))))
 }
 
+/// Lets files have the modes of the repository's format whatever the umask: PostgreSQL's own would keep the group out,
+/// and with it whoever reads the repository by it.
+pub(super) fn neutral_umask(call: &Call) {
+    if call.settings.flag("neutral-umask") {
+        rustix::process::umask(rustix::fs::Mode::empty());
+    }
+}
+
 /// Whose files the work will touch; nobody if they are root's own.
 fn owner(call: &Call) -> Result<Option<Account>> {
     let users = Users::new();

@@ -20,6 +20,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::check::SPEC,
     super::stop::SPEC,
     super::start::SPEC,
+    super::archive_push::SPEC,
     super::wal::SPEC,
     super::repo_ls::SPEC,
     super::repo_get::SPEC,

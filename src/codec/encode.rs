@@ -7,10 +7,12 @@
 
 mod compressor;
 mod outlet;
+mod packer;
 
 use super::{CodecError, Compression, Seal, Sha1Hash, StreamSpec};
 use compressor::Compressor;
 use outlet::{Buffer, Outlet};
+pub use packer::Packer;
 use sha1::{Digest as _, Sha1};
 use std::fmt;
 use std::io::{self, Write};

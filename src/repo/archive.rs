@@ -4,6 +4,7 @@
 //! two extensions is one segment; with two SHA-1s it is a conflict nobody may choose from. `.partial` and `.backup`
 //! files are no segments. Listing goes folder by folder, so memory is bounded by one folder whatever the archive holds.
 
+mod keep;
 mod ranges;
 
 use super::error::{Place, RepoError};
@@ -12,12 +13,16 @@ use crate::base::units::is_upper_hex;
 use crate::base::{PgVersion, Secret, SystemId, Timeline, WalSegment};
 use crate::codec::{CodecError, Compression, Decoder, Sha1Hash, StreamSpec, decode_small};
 use crate::store::{EntryKind, Range, StorePath, list_sorted, read_small};
+pub use keep::Incoming;
 pub use ranges::{Gap, Ranges, WalRange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// The longest timeline history accepted: about a hundred bytes per promotion.
-const HISTORY_LIMIT_BYTES: u64 = 4 << 20;
+/// What is added to the name of the last, unfinished segment of a timeline.
+const PARTIAL: &str = ".partial";
+
+/// The longest history or backup history accepted: about a hundred bytes per promotion, a few hundred per backup.
+const SMALL_LIMIT_BYTES: u64 = 4 << 20;
 
 /// The folder of one cluster of the stanza's history: version and history id, for example `15-1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,9 +65,20 @@ impl StoredSegment {
         })
     }
 
+    /// The last, unfinished segment of a timeline, if the name is that of one.
+    pub fn from_partial_name(name: &str, stored_bytes: u64) -> Option<Self> {
+        let (segment, rest) = name.split_at_checked(24)?;
+        Self::from_name(&format!("{segment}{}", rest.strip_prefix(PARTIAL)?), stored_bytes)
+    }
+
     /// Its name in the archive.
     pub fn file_name(&self) -> String {
         format!("{}-{}{}", self.segment, self.sha1, self.compression.extension())
+    }
+
+    /// Its name in the archive as the last, unfinished segment of a timeline.
+    pub fn partial_name(&self) -> String {
+        format!("{}{PARTIAL}-{}{}", self.segment, self.sha1, self.compression.extension())
     }
 }
 
@@ -121,12 +137,26 @@ impl Archive {
 
     /// Looks for one segment.
     pub fn find(&self, id: &ArchiveId, segment: WalSegment) -> Result<Found, RepoError> {
+        self.find_named(id, segment, &segment.to_string(), &StoredSegment::from_name)
+    }
+
+    /// Looks for the last, unfinished segment of a timeline.
+    pub fn find_partial(&self, id: &ArchiveId, segment: WalSegment) -> Result<Found, RepoError> {
+        self.find_named(id, segment, &format!("{segment}{PARTIAL}"), &StoredSegment::from_partial_name)
+    }
+
+    fn find_named(
+        &self,
+        id: &ArchiveId,
+        segment: WalSegment,
+        prefix: &str,
+        read: &dyn Fn(&str, u64) -> Option<StoredSegment>,
+    ) -> Result<Found, RepoError> {
         let folder = self.folder(*id)?.join(&segment.folder())?;
-        let prefix = segment.to_string();
         let mut hits = Vec::new();
-        self.stanza.repository().storage().list_prefix(&folder, &prefix, &mut |entry| {
+        self.stanza.repository().storage().list_prefix(&folder, prefix, &mut |entry| {
             if entry.meta.kind != EntryKind::Folder {
-                hits.extend(StoredSegment::from_name(&entry.name, entry.meta.size_bytes));
+                hits.extend(read(&entry.name, entry.meta.size_bytes));
             }
             true
         })?;
@@ -202,7 +232,19 @@ impl Archive {
 
     /// Opens a segment for reading its content.
     pub fn open(&self, id: &ArchiveId, stored: &StoredSegment) -> Result<Decoder<'static>, RepoError> {
-        let path = self.path(id, stored)?;
+        self.open_at(self.path(id, stored)?, stored)
+    }
+
+    /// Opens the last, unfinished segment of a timeline for reading its content.
+    pub fn open_partial(
+        &self,
+        id: &ArchiveId,
+        stored: &StoredSegment,
+    ) -> Result<Decoder<'static>, RepoError> {
+        self.open_at(self.path_of(*id, &stored.partial_name())?, stored)
+    }
+
+    fn open_at(&self, path: StorePath, stored: &StoredSegment) -> Result<Decoder<'static>, RepoError> {
         let reader = self.stanza.repository().storage().open(&path, Range::Whole)?;
         let spec = StreamSpec::full(stored.compression, self.cipher.clone());
         Decoder::new(reader, &spec).map_err(|source| self.stream_error(&path, source))
@@ -210,14 +252,19 @@ impl Archive {
 
     /// The content of a timeline's history file; nothing if there is none.
     pub fn history(&self, id: &ArchiveId, timeline: Timeline) -> Result<Option<Vec<u8>>, RepoError> {
-        let path = self.folder(*id)?.join(&timeline.history_file())?;
-        let stored = match read_small(&**self.stanza.repository().storage(), &path, HISTORY_LIMIT_BYTES) {
+        self.small(id, &timeline.history_file())
+    }
+
+    /// The content of a file that is kept under its own name, a history or backup history; nothing if there is none.
+    pub fn small(&self, id: &ArchiveId, name: &str) -> Result<Option<Vec<u8>>, RepoError> {
+        let path = self.path_of(*id, name)?;
+        let stored = match read_small(&**self.stanza.repository().storage(), &path, SMALL_LIMIT_BYTES) {
             Ok(stored) => stored,
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let spec = StreamSpec::full(Compression::None, self.cipher.clone());
-        decode_small(&stored, &spec, HISTORY_LIMIT_BYTES)
+        decode_small(&stored, &spec, SMALL_LIMIT_BYTES)
             .map(Some)
             .map_err(|source| self.stream_error(&path, source))
     }

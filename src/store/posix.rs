@@ -155,6 +155,17 @@ impl Storage for Posix {
         make_folders(&self.full(folder)).map_err(|error| self.error("make", folder, &error))
     }
 
+    fn anchor(&self, folder: &StorePath) -> StoreResult<()> {
+        let fail = |error| self.error("make", folder, &error);
+        make_folders(&self.full(folder)).map_err(fail)?;
+        let mut at = folder.clone();
+        while !at.as_str().is_empty() {
+            files::sync_folder(&self.full(&at)).map_err(fail)?;
+            at = at.parent();
+        }
+        files::sync_folder(&self.root).map_err(fail)
+    }
+
     fn point(&self, path: &StorePath, destination: &str) -> StoreResult<bool> {
         let full = self.full(path);
         let temporary = temporary_of(&full);
@@ -337,6 +348,21 @@ mod tests {
             store.remove_folder(&StorePath::new("a").unwrap()).unwrap();
             assert!(names("", "").is_empty());
         }
+    }
+
+    #[test]
+    fn an_anchored_folder_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Posix::new(dir.path(), "repo1");
+        let folder = StorePath::new("archive/main/15-1/0000000100000000").unwrap();
+        for _ in 0..2 {
+            store.anchor(&folder).unwrap();
+            assert!(dir.path().join(folder.as_str()).is_dir());
+        }
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert!(store.anchor(&StorePath::new("file/below").unwrap()).is_err());
+        let read_only = crate::store::wrap::ReadOnly(store);
+        assert!(read_only.anchor(&folder).is_err());
     }
 
     #[test]

@@ -67,6 +67,10 @@ impl<S: Storage> Storage for ReadOnly<S> {
         Err(self.refuse("write", folder))
     }
 
+    fn anchor(&self, folder: &StorePath) -> StoreResult<()> {
+        Err(self.refuse("write", folder))
+    }
+
     fn point(&self, path: &StorePath, _: &str) -> StoreResult<bool> {
         Err(self.refuse("write", path))
     }

@@ -58,6 +58,12 @@ impl<W: Write> Outlet<W> {
         Ok(outlet)
     }
 
+    /// The same without a hash of what is stored.
+    pub(super) fn unhashed(mut self) -> Self {
+        self.hasher = None;
+        self
+    }
+
     /// Room for the next bytes, never empty; what was put there counts after [`Self::advance`].
     pub(super) fn room(&mut self) -> io::Result<&mut [u8]> {
         if self.filled == CHUNK_BYTES {

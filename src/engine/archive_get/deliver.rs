@@ -5,12 +5,11 @@
 //! relies on it (`durable_rename` to its name in `pg_wal`).
 
 use super::error::GetError;
+use crate::base::WalSegment;
 use crate::base::files::temporary_beside;
-use crate::base::{PgVersion, SystemId, WalSegment, WalSegmentSize};
-use crate::cluster::control::ControlFile;
 use crate::codec::quick::QuickHasher;
 use crate::codec::{CodecError, Decoder, Sha1Hash};
-use crate::wal::SegmentHeader;
+pub(super) use crate::engine::identity::{Identity, check_header};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -20,24 +19,6 @@ use std::path::{Path, PathBuf};
 const CHUNK_BYTES: usize = 256 * 1024;
 /// The most a history or backup history file may have; PostgreSQL's own are a few hundred bytes.
 pub(super) const SMALL_FILE_BYTES: u64 = 4 * 1024 * 1024;
-
-/// What every segment of a cluster has in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity {
-    /// The major version that wrote it.
-    pub(super) version: PgVersion,
-    /// The cluster.
-    pub(super) system_id: SystemId,
-    /// The size of a segment.
-    pub(super) segment_size: WalSegmentSize,
-}
-
-impl Identity {
-    /// As the control file of the cluster says.
-    pub(super) fn of(control: &ControlFile) -> Self {
-        Self { version: control.version, system_id: control.system_id, segment_size: control.segment_size }
-    }
-}
 
 /// A file that becomes the destination; dropped unpublished, it is removed.
 ///
@@ -87,33 +68,6 @@ impl Drop for Temporary {
             drop(std::fs::remove_file(&self.path));
         }
     }
-}
-
-/// Checks a segment's first page against its name and its cluster.
-pub(super) fn check_header(first: &[u8], wanted: WalSegment, identity: &Identity) -> Result<(), String> {
-    let header = SegmentHeader::parse_any_version(first).map_err(|error| error.to_string())?;
-    let Identity { version, system_id, segment_size } = *identity;
-    if header.version != version {
-        return Err(format!("it was written by PostgreSQL {}, this cluster is {version}", header.version));
-    }
-    if header.system_id != system_id {
-        return Err(format!("it is of cluster {}, this one is {system_id}", header.system_id));
-    }
-    if header.segment_size != segment_size {
-        return Err(format!(
-            "its segments have {} bytes, this cluster's have {}",
-            header.segment_size.bytes(),
-            segment_size.bytes()
-        ));
-    }
-    let start = wanted.start_lsn(segment_size);
-    if header.page_lsn != start {
-        return Err(format!("it begins at {} instead of {start} (a recycled file)", header.page_lsn));
-    }
-    if header.timeline > wanted.timeline {
-        return Err(format!("its first page is of timeline {}", header.timeline));
-    }
-    Ok(())
 }
 
 /// Copies a whole segment from `source` to `target`, checking header, size and, if it is known, the SHA-1.

@@ -3,14 +3,13 @@
 //! A repository that cannot be read is a failure, never an empty one. All copies of a segment are compared before
 //! one is chosen: two repositories that disagree are two histories. Nothing is written here.
 
-use super::deliver::{Identity, copy_segment, small_content};
+use super::deliver::{Identity, copy_segment};
 use super::error::GetError;
 use super::wanted::Wanted;
-use crate::base::{Secret, WalSegment};
-use crate::codec::{Compression, Decoder, StreamSpec};
+use crate::base::WalSegment;
+use crate::codec::Decoder;
 use crate::engine::repositories::Slot;
 use crate::repo::{Archive, ArchiveId, Found, RepoError, Repository, StoredSegment};
-use crate::store::{EntryKind, Range, StoreError, StorePath};
 use std::io::Write;
 use std::path::Path;
 
@@ -28,7 +27,6 @@ pub(super) struct Archives {
 struct Shelf {
     key: u32,
     archive: Archive,
-    cipher: Option<Secret>,
     /// The folders of this cluster, newest first.
     ids: Vec<ArchiveId>,
 }
@@ -191,15 +189,11 @@ impl Shelf {
                 found: found.join(", "),
             });
         }
-        Ok(Self { key, archive, cipher: info.cipher_pass, ids })
+        Ok(Self { key, archive, ids })
     }
 
     fn error(&self, source: RepoError) -> GetError {
         GetError::Repo { key: self.key, source }
-    }
-
-    fn store_error(&self, error: StoreError) -> GetError {
-        self.error(RepoError::Store(error))
     }
 
     /// How this archive is called in messages and logs.
@@ -208,61 +202,22 @@ impl Shelf {
     }
 
     fn find(&self, id: ArchiveId, wanted: Wanted) -> Result<Vec<Copy<'_>>, RepoError> {
-        let (stored, partial) = match wanted {
-            Wanted::Segment(segment) => match self.archive.find(&id, segment)? {
-                Found::Absent => (Vec::new(), false),
-                Found::One(stored) => (vec![stored], false),
-                Found::Conflict(all) => (all, false),
-            },
-            Wanted::Partial(_) => (self.find_partial(id, wanted)?, true),
-            Wanted::History(_) | Wanted::BackupHistory(..) => (Vec::new(), false),
+        let (found, partial) = match wanted {
+            Wanted::Segment(segment) => (self.archive.find(&id, segment)?, false),
+            Wanted::Partial(segment) => (self.archive.find_partial(&id, segment)?, true),
+            Wanted::History(_) | Wanted::BackupHistory(..) => (Found::Absent, false),
+        };
+        let stored = match found {
+            Found::Absent => Vec::new(),
+            Found::One(stored) => vec![stored],
+            Found::Conflict(all) => all,
         };
         Ok(stored.into_iter().map(|stored| Copy { shelf: self, id, stored, partial }).collect())
     }
 
-    fn find_partial(&self, id: ArchiveId, wanted: Wanted) -> Result<Vec<StoredSegment>, RepoError> {
-        let folder = self.folder(id, wanted)?;
-        let prefix = wanted.to_string();
-        let mut found = Vec::new();
-        self.archive.stanza().repository().storage().list_prefix(&folder, &prefix, &mut |entry| {
-            if entry.meta.kind != EntryKind::Folder {
-                // Without the word the name is that of a segment.
-                let name = entry.name.replacen(".partial", "", 1);
-                found.extend(StoredSegment::from_name(&name, entry.meta.size_bytes));
-            }
-            true
-        })?;
-        Ok(found)
-    }
-
-    /// The folder a file is kept in.
-    fn folder(&self, id: ArchiveId, wanted: Wanted) -> Result<StorePath, RepoError> {
-        let folder = self.archive.stanza().archive_folder()?.join(&id.to_string())?;
-        Ok(match wanted.folder() {
-            Some(below) => folder.join(&below)?,
-            None => folder,
-        })
-    }
-
     /// The content of a small file that is stored under its own name.
     fn small(&self, id: ArchiveId, wanted: Wanted) -> Result<Option<Vec<u8>>, GetError> {
-        let path = self
-            .folder(id, wanted)
-            .and_then(|folder| Ok(folder.join(&wanted.to_string())?))
-            .map_err(|error| self.error(error))?;
-        let storage = self.archive.stanza().repository().storage();
-        let reader = match storage.open(&path, Range::Whole) {
-            Ok(reader) => reader,
-            Err(error) if error.is_missing() => return Ok(None),
-            Err(error) => return Err(self.store_error(error)),
-        };
-        let place = format!("'{path}' in {}", storage.describe());
-        let spec = StreamSpec::full(Compression::None, self.cipher.clone());
-        let damaged = |source| GetError::Damaged { place: place.clone(), source };
-        let mut decoder = Decoder::new(reader, &spec).map_err(damaged)?;
-        let content = small_content(&mut decoder, &place)?;
-        decoder.finish().map_err(damaged)?;
-        Ok(Some(content))
+        self.archive.small(&id, &wanted.to_string()).map_err(|error| self.error(error))
     }
 }
 
@@ -272,28 +227,19 @@ impl Copy<'_> {
         self.shelf.from(self.id)
     }
 
-    fn file_name(&self) -> String {
-        let name = self.stored.file_name();
-        if self.partial { format!("{}.partial{}", &name[..24], &name[24..]) } else { name }
-    }
-
     fn place(&self) -> String {
-        format!("{} in {}", self.file_name(), self.from())
+        let name = if self.partial { self.stored.partial_name() } else { self.stored.file_name() };
+        format!("{name} in {}", self.from())
     }
 
     /// The content, for reading.
     pub(super) fn open(&self) -> Result<Decoder<'static>, GetError> {
-        if !self.partial {
-            return self.shelf.archive.open(&self.id, &self.stored).map_err(|error| self.shelf.error(error));
-        }
-        let path = self
-            .shelf
-            .folder(self.id, Wanted::Partial(self.stored.segment))
-            .and_then(|folder| Ok(folder.join(&self.file_name())?))
-            .map_err(|error| self.shelf.error(error))?;
-        let storage = self.shelf.archive.stanza().repository().storage();
-        let reader = storage.open(&path, Range::Whole).map_err(|error| self.shelf.store_error(error))?;
-        let spec = StreamSpec::full(self.stored.compression, self.shelf.cipher.clone());
-        Decoder::new(reader, &spec).map_err(|source| GetError::Damaged { place: self.place(), source })
+        let archive = &self.shelf.archive;
+        let opened = if self.partial {
+            archive.open_partial(&self.id, &self.stored)
+        } else {
+            archive.open(&self.id, &self.stored)
+        };
+        opened.map_err(|error| self.shelf.error(error))
     }
 }

@@ -37,16 +37,6 @@ impl Wanted {
             }
         }
     }
-
-    /// The folder below the archive id, if the file is kept in one.
-    pub fn folder(self) -> Option<String> {
-        match self {
-            Self::Segment(segment) | Self::Partial(segment) | Self::BackupHistory(segment, _) => {
-                Some(segment.folder())
-            }
-            Self::History(_) => None,
-        }
-    }
 }
 
 impl fmt::Display for Wanted {

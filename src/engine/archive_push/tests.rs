@@ -1,0 +1,571 @@
+//! Pushing the files of a made-up cluster into repositories in folders, by the call itself and in the background.
+
+use super::*;
+use crate::base::{Report, Secret, SystemId, Timestamp, WalSegment, WalSegmentSize};
+use crate::cluster::control;
+use crate::codec::Sha1Hash;
+use crate::engine::locks::StopFile;
+use crate::repo::{ArchiveId, ArchiveInfo, Found, Repository};
+use crate::store::Storage;
+use crate::store::posix::Posix;
+use crate::store::wrap::ReadOnly;
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+const SYSTEM: u64 = 7_710_424_747_602_381_888;
+const SIZE: usize = 1 << 20;
+const ONE: &str = "00000001000000000000000A";
+const TWO: &str = "00000001000000000000000B";
+const THREE: &str = "00000001000000000000000C";
+const HISTORY: &str = "00000002.history";
+
+/// A whole segment as a server of 15 writes it, filled with bytes that depend on `seed`.
+fn content_of(name: &str, seed: u8) -> Vec<u8> {
+    let segment: WalSegment = name[..24].parse().unwrap();
+    let size = WalSegmentSize::new(1 << 20).unwrap();
+    let mut bytes: Vec<u8> = (0..=250_u8).cycle().map(|byte| byte ^ seed).take(SIZE).collect();
+    let mut header = Vec::new();
+    header.extend(0xD110_u16.to_le_bytes());
+    header.extend(2_u16.to_le_bytes());
+    header.extend(segment.timeline.0.to_le_bytes());
+    header.extend(segment.start_lsn(size).0.to_le_bytes());
+    header.extend([0; 8]);
+    header.extend(SYSTEM.to_le_bytes());
+    header.extend((1_u32 << 20).to_le_bytes());
+    header.extend(8192_u32.to_le_bytes());
+    bytes[..header.len()].copy_from_slice(&header);
+    bytes
+}
+
+/// A data directory, two repositories of which the second is encrypted, a spool and a folder for locks.
+struct Yard {
+    dir: tempfile::TempDir,
+}
+
+const ID: ArchiveId = ArchiveId { version: crate::base::PgVersion::major(15), db_id: 2 };
+
+impl Yard {
+    fn new() -> Self {
+        let yard = Self { dir: tempfile::tempdir().unwrap() };
+        for folder in ["pg/global", "pg/pg_wal/archive_status", "locks", "state"] {
+            std::fs::create_dir_all(yard.path(folder)).unwrap();
+        }
+        std::fs::write(yard.path("pg/global/pg_control"), control::tests::file(control::tests::PG15))
+            .unwrap();
+        yard.stanza(&[(1, 1), (2, SYSTEM)]);
+        yard
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.dir.path().join(below)
+    }
+
+    fn wal(&self, name: &str) -> PathBuf {
+        self.path("pg/pg_wal").join(name)
+    }
+
+    /// Writes `archive.info` of both repositories with this history; the last entry is the current one.
+    fn stanza(&self, history: &[(u32, u64)]) {
+        for key in [1, 2] {
+            let history: BTreeMap<_, _> =
+                history.iter().map(|(id, system)| (*id, (ID.version, SystemId(*system)))).collect();
+            let current_db_id = *history.keys().last().unwrap();
+            let cipher_pass = (key == 2).then(|| Secret::new("inner"));
+            let info = ArchiveInfo { current_db_id, history, cipher_pass };
+            self.repository(key).stanza("main").save_archive_info(&info).unwrap();
+        }
+    }
+
+    fn repository(&self, key: u32) -> Repository {
+        Repository::new(Arc::new(self.store(key)), key, (key == 2).then(|| Secret::new("outer")))
+    }
+
+    fn store(&self, key: u32) -> Posix {
+        Posix::new(self.path(&format!("repo{key}")), &format!("repo{key}"))
+    }
+
+    /// The same repository, but nothing can be written to it.
+    fn broken(&self, key: u32) -> Repository {
+        let storage: Arc<dyn Storage> = Arc::new(ReadOnly(self.store(key)));
+        Repository::new(storage, key, (key == 2).then(|| Secret::new("outer")))
+    }
+
+    fn job(&self) -> Job {
+        let slot = |key| Slot { key, cipher: "", repository: Ok(self.repository(key)) };
+        Job {
+            data_dir: self.path("pg"),
+            stanza: "main".to_owned(),
+            repositories: vec![slot(1), slot(2)],
+            locks: LockFolder(self.path("locks")),
+            packing: Packing { compression: Compression::Lz4, level: None },
+            care: Care { header: true, tell_twice: true, replace_history: false },
+            queue_max_bytes: None,
+            drop_log: Some(self.path("state/main.dropped")),
+        }
+    }
+
+    /// Lets PostgreSQL have written a file and ask for it to be archived.
+    fn write(&self, name: &str, content: &[u8]) {
+        std::fs::write(self.wal(name), content).unwrap();
+        std::fs::write(self.wal(&format!("archive_status/{name}.ready")), "").unwrap();
+    }
+
+    /// Lets PostgreSQL take note that a file is archived.
+    fn done(&self, name: &str) {
+        let status = |kind: &str| self.wal(&format!("archive_status/{name}.{kind}"));
+        std::fs::rename(status("ready"), status("done")).unwrap();
+    }
+
+    fn push(&self, job: &Job, name: &str) -> Result<Pushed, PushError> {
+        push(job, &self.wal(name))
+    }
+
+    /// The content of a segment in a repository, read and proven.
+    fn archived(&self, key: u32, name: &str) -> Option<Vec<u8>> {
+        let stanza = self.repository(key).stanza("main");
+        let archive = stanza.archive(&stanza.archive_info().unwrap().value);
+        let segment = name[..24].parse().unwrap();
+        let partial = name.ends_with(".partial");
+        let found =
+            if partial { archive.find_partial(&ID, segment) } else { archive.find(&ID, segment) }.unwrap();
+        let Found::One(stored) = found else {
+            assert_eq!(found, Found::Absent);
+            return None;
+        };
+        let mut decoder =
+            if partial { archive.open_partial(&ID, &stored) } else { archive.open(&ID, &stored) }.unwrap();
+        let mut content = Vec::new();
+        decoder.read_to_end(&mut content).unwrap();
+        assert_eq!(decoder.finish().unwrap().sha1, stored.sha1);
+        Some(content)
+    }
+
+    fn small(&self, key: u32, name: &str) -> Option<Vec<u8>> {
+        let stanza = self.repository(key).stanza("main");
+        stanza.archive(&stanza.archive_info().unwrap().value).small(&ID, name).unwrap()
+    }
+
+    /// Every file below a repository's archive but the info files.
+    fn files(&self, key: u32) -> Vec<String> {
+        fn collect(folder: &Path, into: &mut Vec<String>) {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    collect(&path, into);
+                } else {
+                    into.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+                }
+            }
+        }
+        let mut files = Vec::new();
+        collect(&self.path(&format!("repo{key}/archive/main/15-2")), &mut files);
+        files.sort();
+        files
+    }
+
+    fn spool(&self) -> spool::Spool {
+        spool::Spool::open(&self.path("spool"), "main").unwrap()
+    }
+
+    fn limits(threads: usize) -> Limits {
+        Limits { threads, batch_bytes: 1 << 30, idle: Duration::from_millis(50) }
+    }
+
+    fn attend(&self, job: &Job) -> Result<Ended, Report> {
+        attend(job, &self.path("spool"), Self::limits(2))
+    }
+
+    /// A call that has the file pushed in the background by a thread.
+    fn push_by_spool(&self, job: &Job, name: &str) -> (Result<Pushed, PushError>, u32) {
+        let launched = AtomicU32::new(0);
+        let pushed = std::thread::scope(|scope| {
+            let launch = || {
+                launched.fetch_add(1, Ordering::AcqRel);
+                scope.spawn(|| self.attend(job));
+                Ok(())
+            };
+            push_by_spool(job, &self.wal(name), &self.path("spool"), Duration::from_secs(20), &launch)
+        });
+        (pushed, launched.into_inner())
+    }
+}
+
+#[test]
+fn a_segment_is_in_every_repository_and_the_second_push_writes_nothing() {
+    for compression in Compression::ALL {
+        let yard = Yard::new();
+        let job = Job { packing: Packing { compression, level: None }, ..yard.job() };
+        for name in [ONE, &format!("{ONE}.partial")] {
+            let content = content_of(name, 3);
+            yard.write(name, &content);
+            let pushed = yard.push(&job, name).unwrap();
+            assert!(
+                pushed.warnings.is_empty() && pushed.line.contains("repo1 15-2, repo2 15-2"),
+                "{pushed:?}"
+            );
+            assert!(yard.archived(1, name).unwrap() == content && yard.archived(2, name).unwrap() == content);
+            let before = (yard.files(1), yard.files(2));
+            assert!(before.0.iter().any(|file| {
+                file.starts_with(name)
+                    && file.ends_with(&format!("{}{}", Sha1Hash::of(&content), compression.extension()))
+            }));
+            let again = yard.push(&job, name).unwrap();
+            assert_eq!(again.warnings.len(), 2, "{again:?}");
+            let quiet = Job { care: Care { tell_twice: false, ..job.care }, ..yard.job() };
+            assert!(yard.push(&quiet, name).unwrap().warnings.is_empty());
+            assert_eq!((yard.files(1), yard.files(2)), before);
+        }
+    }
+}
+
+#[test]
+fn a_segment_too_large_for_memory_is_archived_the_same() {
+    for compression in Compression::ALL {
+        let yard = Yard::new();
+        let content = content_of(ONE, 9);
+        yard.write(ONE, &content);
+        let job = Job { packing: Packing { compression, level: None }, ..yard.job() };
+        let identity = identity(&job.data_dir).unwrap();
+        let file = Wanted::parse(ONE).unwrap();
+        for failures in [0, 1] {
+            let mut source = Source::open(&yard.wal(ONE), file, &identity, true).unwrap();
+            source.memory_bytes = 0;
+            let mut slots = yard.job().repositories;
+            if failures == 0 {
+                slots[1].repository = Ok(yard.broken(2));
+            }
+            let shelves = Shelves::open(&slots, "main", &identity).unwrap();
+            let done =
+                lodge::lodge(&shelves.shelves, &mut source, &job, &mut lodge::Buffers::default()).unwrap();
+            assert_eq!(done.failures.len(), 1 - failures, "{:?}", done.failures);
+            assert!(yard.archived(1, ONE).unwrap() == content);
+            assert_eq!(yard.archived(2, ONE).is_some(), failures == 1);
+        }
+        assert!(yard.archived(2, ONE).unwrap() == content);
+    }
+}
+
+#[test]
+fn other_content_is_refused_and_written_nowhere() {
+    let yard = Yard::new();
+    let mut only_second = yard.job();
+    only_second.repositories.remove(0);
+    yard.write(ONE, &content_of(ONE, 1));
+    yard.push(&only_second, ONE).unwrap();
+    yard.write(ONE, &content_of(ONE, 2));
+    let error = yard.push(&yard.job(), ONE).unwrap_err();
+    assert!(matches!(&error, PushError::Duplicate { place, .. } if place == "repo2 15-2"), "{error}");
+    assert!(yard.files(1).is_empty());
+    assert!(yard.archived(2, ONE).unwrap() == content_of(ONE, 1));
+    // A whole segment and an unfinished one are two things.
+    let partial = format!("{ONE}.partial");
+    yard.write(&partial, &content_of(ONE, 2));
+    yard.push(&yard.job(), &partial).unwrap();
+    // Two contents under one name, whoever put them there: even the right one is not enough.
+    let folder = yard.path("repo1/archive/main/15-2/0000000100000000");
+    yard.write(TWO, &content_of(TWO, 1));
+    for digit in ["a", "b"] {
+        std::fs::write(folder.join(format!("{TWO}-{}", digit.repeat(40))), "x").unwrap();
+    }
+    let error = yard.push(&yard.job(), TWO).unwrap_err();
+    assert!(matches!(error, PushError::Torn { .. }), "{error}");
+    assert!(yard.archived(2, TWO).is_some(), "the other repository has it all the same");
+    yard.write(THREE, &content_of(THREE, 1));
+    std::fs::write(folder.join(format!("{THREE}-{}", Sha1Hash::of(&content_of(THREE, 1)))), "").unwrap();
+    let error = yard.push(&yard.job(), THREE).unwrap_err();
+    assert!(matches!(error, PushError::Hollow { .. }), "{error}");
+}
+
+#[test]
+fn one_repository_that_fails_keeps_the_file_unacknowledged_and_the_other_served() {
+    let yard = Yard::new();
+    yard.write(ONE, &content_of(ONE, 1));
+    yard.write(HISTORY, b"1\t0/B00000\tno recovery target specified\n");
+    let mut job = yard.job();
+    job.repositories[0].repository = Ok(yard.broken(1));
+    for name in [ONE, HISTORY] {
+        let error = Report::from(yard.push(&job, name).unwrap_err());
+        assert!(error.headline.starts_with("repo1: cannot write"), "{error}");
+        assert_eq!(error.kind.exit_code(), 1);
+    }
+    assert!(yard.archived(2, ONE).is_some() && yard.small(2, HISTORY).is_some() && yard.files(1).is_empty());
+    job.repositories[1].repository = Err(Report::usage("there is no such folder"));
+    let error = Report::from(yard.push(&job, TWO).unwrap_err());
+    assert!(error.headline.contains("cannot read"), "{error}");
+    yard.write(TWO, &content_of(TWO, 1));
+    let error = Report::from(yard.push(&job, TWO).unwrap_err());
+    assert!(error.headline.contains("repo2: there is no such folder; repo1: cannot"), "{error}");
+    let pushed = yard.push(&yard.job(), ONE).unwrap();
+    assert!(pushed.warnings.len() == 1 && pushed.warnings[0].contains("repo2"), "{pushed:?}");
+    assert!(yard.archived(1, ONE).unwrap() == content_of(ONE, 1));
+}
+
+#[test]
+fn nothing_of_another_cluster_is_archived() {
+    let yard = Yard::new();
+    yard.write(ONE, &content_of(ONE, 1));
+    yard.stanza(&[(1, 1), (2, SYSTEM), (3, 5)]);
+    let error = yard.push(&yard.job(), ONE).unwrap_err();
+    assert!(matches!(&error, PushError::Several(both) if both.len() == 2), "{error}");
+    assert!(error.to_string().contains("with system identifier 5"), "{error}");
+    assert!(yard.files(1).is_empty() && yard.files(2).is_empty());
+    yard.stanza(&[(1, 1), (2, SYSTEM)]);
+    let refused = |change: &dyn Fn(&mut Vec<u8>), why: &str| {
+        let mut content = content_of(ONE, 1);
+        change(&mut content);
+        yard.write(ONE, &content);
+        let error = yard.push(&yard.job(), ONE).unwrap_err();
+        assert!(matches!(&error, PushError::Wrong { .. }) && error.to_string().contains(why), "{error}");
+        assert!(yard.files(1).is_empty());
+    };
+    refused(&|content| content[24] ^= 1, "it is of cluster");
+    refused(&|content| content[10] ^= 0x10, "a recycled file");
+    refused(&|content| content[4] = 2, "its first page is of timeline 2");
+    refused(&|content| content[0] = 0x13, "PostgreSQL 16");
+    refused(&|content| content.truncate(SIZE - 1), "1048575 of the 1048576 bytes");
+    refused(&|content| content.push(0), "1048577 of the 1048576 bytes");
+    refused(&Vec::clear, "0 of the 1048576 bytes");
+    refused(&|content| content.fill(0), "a page of zeros");
+    let unchecked = Job { care: Care { header: false, ..yard.job().care }, ..yard.job() };
+    yard.write(ONE, &vec![0; SIZE]);
+    yard.push(&unchecked, ONE).unwrap();
+}
+
+#[test]
+fn a_history_is_never_replaced_unless_that_is_said() {
+    let yard = Yard::new();
+    let text = b"1\t0/B00000\tno recovery target specified\n".to_vec();
+    let backup = format!("{ONE}.00000028.backup");
+    for name in [HISTORY, &backup] {
+        yard.write(name, &text);
+        for _ in 0..2 {
+            assert_eq!(yard.push(&yard.job(), name).unwrap().warnings, [""; 0]);
+        }
+        assert_eq!(
+            (yard.small(1, name).unwrap(), yard.small(2, name).unwrap()),
+            (text.clone(), text.clone())
+        );
+        let other = b"1\t0/C00000\tno recovery target specified\n";
+        yard.write(name, other);
+        let report = Report::from(yard.push(&yard.job(), name).unwrap_err());
+        assert!(report.hint.unwrap().contains("--accept=history-differs"));
+        assert_eq!(yard.small(2, name).unwrap(), text);
+        let accepted = Job { care: Care { replace_history: true, ..yard.job().care }, ..yard.job() };
+        let warnings = yard.push(&accepted, name).unwrap().warnings;
+        assert!(warnings.len() == 2 && warnings[0].contains("0/B00000"), "{warnings:?}");
+        assert_eq!(
+            (yard.small(1, name).unwrap(), yard.small(2, name).unwrap()),
+            (other.to_vec(), other.to_vec())
+        );
+    }
+    yard.write("00000003.history", b"rubbish");
+    let warnings = yard.push(&yard.job(), "00000003.history").unwrap().warnings;
+    assert!(warnings[0].contains("a recovery will not follow"), "{warnings:?}");
+    yard.write("00000004.history", b"");
+    let error = yard.push(&yard.job(), "00000004.history").unwrap_err();
+    assert!(error.to_string().contains("it is empty"), "{error}");
+}
+
+#[test]
+fn stopped_stanzas_copies_and_strange_names_archive_nothing() {
+    let yard = Yard::new();
+    yard.write(ONE, &content_of(ONE, 1));
+    let job = yard.job();
+    let stop = StopFile::of(&job.locks, Some("main"));
+    stop.create().unwrap();
+    assert!(matches!(yard.push(&job, ONE), Err(PushError::Stopped(_))));
+    stop.remove().unwrap();
+    for marker in SIDE_MARKERS {
+        let path = yard.path("pg").join(marker);
+        std::fs::write(&path, "").unwrap();
+        assert!(matches!(yard.push(&job, ONE), Err(PushError::Side { .. })));
+        assert!(matches!(attend(&job, &yard.path("spool"), Yard::limits(1)), Err(_)));
+        std::fs::remove_file(&path).unwrap();
+    }
+    // A relative path is one of the server whose working directory this is.
+    let error = push(&job, Path::new(&format!("pg_wal/{ONE}"))).unwrap_err();
+    assert!(matches!(error, PushError::OtherServer { .. }), "{error}");
+    for name in ["000000010000000000000001.part", "RECOVERYXLOG", "backup_label", ""] {
+        assert!(matches!(push(&job, &yard.wal(name)), Err(PushError::Name(_))), "{name}");
+    }
+    let none = Job { repositories: Vec::new(), ..yard.job() };
+    assert!(matches!(yard.push(&none, ONE), Err(PushError::NoRepository)));
+    assert!(yard.files(1).is_empty() && yard.files(2).is_empty());
+}
+
+#[test]
+fn what_is_dropped_is_acknowledged_warned_about_and_on_record() {
+    let yard = Yard::new();
+    for name in [ONE, TWO, THREE] {
+        yard.write(name, &content_of(name, 1));
+    }
+    let job = Job { queue_max_bytes: Some(2 << 20), ..yard.job() };
+    let warnings = yard.push(&job, ONE).unwrap().warnings;
+    assert!(warnings[0].contains(ONE) && warnings[0].contains("NOT archived: dropped because 3 files wait"));
+    yard.done(ONE);
+    yard.push(&job, TWO).unwrap();
+    yard.done(TWO);
+    assert!(yard.archived(1, TWO).is_some() && yard.archived(1, ONE).is_none());
+    // In the background everything that waits goes, as pgBackRest does.
+    let job = Job { queue_max_bytes: Some(1 << 20), ..yard.job() };
+    yard.write(HISTORY, b"1\t0/B00000\tno recovery target specified\n");
+    assert_eq!(yard.attend(&job).unwrap(), Ended::Idle);
+    let (pushed, launched) = yard.push_by_spool(&job, THREE);
+    assert!(pushed.unwrap().warnings[0].contains("NOT archived"));
+    assert_eq!((launched, yard.archived(1, THREE)), (0, None));
+    let record = dropped::read(&yard.path("state/main.dropped")).unwrap();
+    let names: Vec<String> = record.iter().map(|dropped| dropped.file.to_string()).collect();
+    assert_eq!(names, [ONE, HISTORY, THREE]);
+    let nowhere = Job { drop_log: Some(yard.path("pg/global/pg_control/x")), ..job };
+    yard.write(ONE, &content_of(ONE, 1));
+    let warnings = yard.push(&nowhere, ONE).unwrap().warnings;
+    assert!(warnings[0].contains("could not be put on record"), "{warnings:?}");
+}
+
+#[test]
+fn the_background_pushes_all_that_waits_and_tells_each() {
+    let yard = Yard::new();
+    let job = yard.job();
+    let names = [ONE, TWO, THREE, HISTORY];
+    for name in names {
+        let history = b"1\t0/B00000\tno recovery target specified\n".to_vec();
+        yard.write(name, &if name == HISTORY { history } else { content_of(name, 7) });
+    }
+    let (pushed, launched) = yard.push_by_spool(&job, ONE);
+    assert_eq!((pushed.unwrap().warnings.len(), launched), (0, 1));
+    for name in &names[1..] {
+        assert_eq!(yard.push_by_spool(&job, name).1, 0, "{name} was pushed ahead");
+        let ok = yard.spool().folder().join(format!("{name}.ok"));
+        assert_eq!(ok.metadata().unwrap().len(), 0);
+    }
+    assert!([ONE, TWO, THREE].iter().all(|name| yard.archived(2, name).unwrap() == content_of(name, 7)));
+    assert!(yard.small(2, HISTORY).is_some());
+    names.iter().for_each(|name| yard.done(name));
+    assert_eq!(yard.attend(&job).unwrap(), Ended::Idle);
+    assert_eq!(std::fs::read_dir(yard.spool().folder()).unwrap().count(), 0, "what nobody waits for goes");
+    // One at a time.
+    let held = job.locks.take("main", &[crate::engine::locks::Work::Archive], &[1]).unwrap();
+    assert_eq!(yard.attend(&job).unwrap(), Ended::Attended);
+    drop(held);
+}
+
+#[test]
+fn a_status_of_former_times_acknowledges_nothing() {
+    let yard = Yard::new();
+    let job = yard.job();
+    yard.write(ONE, &content_of(ONE, 1));
+    yard.push_by_spool(&job, ONE).0.unwrap();
+    // The archive is gone, the cluster is made anew, and the same name comes again.
+    for key in [1, 2] {
+        std::fs::rename(yard.path(&format!("repo{key}/archive/main/15-2")), yard.path(&format!("old{key}")))
+            .unwrap();
+    }
+    yard.write(ONE, &content_of(ONE, 2));
+    let (pushed, launched) = yard.push_by_spool(&job, ONE);
+    pushed.unwrap();
+    assert_eq!(launched, 1);
+    assert!(yard.archived(1, ONE).unwrap() == content_of(ONE, 2));
+    // What pgBackRest says it archived is believed once the repositories show it.
+    yard.write(TWO, &content_of(TWO, 1));
+    yard.push(&job, TWO).unwrap();
+    let ok = yard.spool().folder().join(format!("{TWO}.ok"));
+    std::fs::write(&ok, "").unwrap();
+    let (pushed, launched) = yard.push_by_spool(&job, TWO);
+    assert!(pushed.unwrap().line.contains("found in every repository") && launched == 0);
+    // Just one repository without it, and it is not.
+    std::fs::remove_dir_all(yard.path("repo2/archive/main/15-2")).unwrap();
+    assert_eq!(yard.push_by_spool(&job, TWO).1, 1);
+    assert!(yard.archived(2, TWO).is_some());
+    // A repository that does not answer is no proof of anything.
+    std::fs::write(&ok, "").unwrap();
+    let mut deaf = yard.job();
+    deaf.repositories[0].repository = Err(Report::failed("it does not answer"));
+    let error = yard.push_by_spool(&deaf, TWO).0.unwrap_err();
+    assert!(error.to_string().contains("does not answer") && ok.exists(), "{error}");
+}
+
+#[test]
+fn an_error_is_told_to_whoever_waits_and_the_next_call_tries_again() {
+    let yard = Yard::new();
+    let mut job = yard.job();
+    job.repositories[1].repository = Ok(yard.broken(2));
+    for name in [ONE, TWO, THREE] {
+        yard.write(name, &content_of(name, 1));
+    }
+    for _ in 0..2 {
+        let (pushed, launched) = yard.push_by_spool(&job, ONE);
+        let error = pushed.unwrap_err();
+        assert!(
+            matches!(&error, PushError::Told { code: 104, message } if message.contains("repo2")),
+            "{error}"
+        );
+        assert_eq!(launched, 1);
+        let error = std::fs::read_to_string(yard.spool().folder().join(format!("{ONE}.error"))).unwrap();
+        assert!(error.starts_with("104\nrepo2: cannot "), "{error}");
+        assert!(yard.archived(1, THREE).is_none(), "it goes on after an error");
+        assert_eq!(
+            std::fs::read_dir(yard.spool().folder())
+                .unwrap()
+                .filter(|entry| { entry.as_ref().unwrap().path().extension().unwrap() == "ok" })
+                .count(),
+            0
+        );
+    }
+    // An operator wants it skipped.
+    let at = |kind: &str| yard.spool().folder().join(format!("{ONE}.{kind}"));
+    std::fs::rename(at("error"), at("ok")).unwrap();
+    let skipped = yard.push_by_spool(&job, ONE).0.unwrap();
+    assert!(skipped.warnings[0].contains("skipped because"), "{skipped:?}");
+    assert_eq!(dropped::read(&yard.path("state/main.dropped")).unwrap().len(), 1);
+    yard.done(ONE);
+    let (pushed, launched) = yard.push_by_spool(&yard.job(), TWO);
+    pushed.unwrap();
+    assert_eq!((launched, yard.archived(2, TWO).is_some()), (1, true));
+    let control = yard.path("pg/global/pg_control");
+    std::fs::write(&control, [0; 8192]).unwrap();
+    assert!(yard.attend(&yard.job()).is_err());
+    let told = std::fs::read_to_string(yard.spool().folder().join("global.error")).unwrap();
+    assert!(told.starts_with("42\n"), "{told}");
+}
+
+#[test]
+fn a_process_that_dies_is_replaced_and_a_file_that_is_not_waiting_is_pushed_at_once() {
+    let yard = Yard::new();
+    let job = yard.job();
+    yard.write(ONE, &content_of(ONE, 1));
+    let launched = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        let launch = || {
+            // The first one is killed before it takes its lock.
+            if launched.fetch_add(1, Ordering::AcqRel) > 0 {
+                scope.spawn(|| yard.attend(&job));
+            }
+            Ok(())
+        };
+        push_by_spool(&job, &yard.wal(ONE), &yard.path("spool"), Duration::from_secs(20), &launch).unwrap();
+        std::fs::write(yard.wal(TWO), content_of(TWO, 1)).unwrap();
+        push_by_spool(&job, &yard.wal(TWO), &yard.path("spool"), Duration::from_secs(20), &launch).unwrap();
+    });
+    assert_eq!(launched.into_inner(), 2);
+    assert!(yard.archived(2, ONE).is_some() && yard.archived(2, TWO).is_some());
+    yard.write(THREE, &content_of(THREE, 1));
+    let never =
+        push_by_spool(&job, &yard.wal(THREE), &yard.path("spool"), Duration::from_millis(50), &|| Ok(()));
+    assert!(matches!(never, Err(PushError::Timeout { attended: false, .. })), "{never:?}");
+    let refused = push_by_spool(&job, &yard.wal(THREE), &yard.path("spool"), Duration::from_secs(9), &|| {
+        Err(io::Error::other("no memory"))
+    });
+    assert!(matches!(refused, Err(PushError::Launch { .. })), "{refused:?}");
+}
+
+#[test]
+fn the_time_on_record_is_now() {
+    let yard = Yard::new();
+    yard.write(ONE, &content_of(ONE, 1));
+    yard.push(&Job { queue_max_bytes: Some(0), ..yard.job() }, ONE).unwrap();
+    let at = dropped::read(&yard.path("state/main.dropped")).unwrap()[0].at;
+    assert!((Timestamp::now().unix_s() - at.unix_s()).abs() < 60);
+}
