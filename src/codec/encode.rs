@@ -77,8 +77,8 @@ pub struct Encoder<W: Write> {
     format: Compression,
     hasher: Sha1,
     size_bytes: u64,
-    /// A write failed: bytes of the content are missing from the stream.
-    failed: bool,
+    /// How a write failed: bytes of the content are missing from the stream.
+    failed: Option<io::ErrorKind>,
     /// Where compressor and buffer go when the stream has ended.
     home: Option<Idle>,
 }
@@ -110,7 +110,7 @@ impl<W: Write> Encoder<W> {
             format: spec.compression,
             hasher: Sha1::new(),
             size_bytes: 0,
-            failed: false,
+            failed: None,
             home,
         })
     }
@@ -130,10 +130,10 @@ impl<W: Write> Encoder<W> {
     }
 
     fn refuse_if_failed(&self) -> Result<(), CodecError> {
-        if self.failed {
-            return Err(CodecError::Io(io::Error::other("an earlier write of this stream failed")));
+        match self.failed {
+            None => Ok(()),
+            Some(kind) => Err(CodecError::Io(io::Error::new(kind, "an earlier write of this stream failed"))),
         }
-        Ok(())
     }
 }
 
@@ -141,11 +141,16 @@ impl<W: Write> Write for Encoder<W> {
     fn write(&mut self, content: &[u8]) -> io::Result<usize> {
         let taken = self.refuse_if_failed().and_then(|()| self.compressor.take(content, &mut self.outlet));
         if let Err(error) = taken {
-            self.failed = true;
-            return Err(match error {
+            let error = match error {
+                // Whoever is told of an interruption tries again, but part of the content is in the stream.
+                CodecError::Io(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    io::Error::other(error)
+                }
                 CodecError::Io(error) => error,
                 other => io::Error::other(other),
-            });
+            };
+            self.failed = Some(error.kind());
+            return Err(error);
         }
         self.hasher.update(content);
         self.size_bytes += content.len() as u64;

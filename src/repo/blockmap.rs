@@ -3,9 +3,17 @@
 //! A map is a list of runs; each run names a backup and super blocks of it, each super block names how many of its
 //! blocks are used. Numbers are unsigned LEB128. The decoder takes every byte or fails, and gives exactly as many
 //! blocks as the file has. Block checksums are XXH3-128, cut to the first bytes; checking them is the caller's.
+//! A new map is made by a [`MapBuilder`] and stored by [`encode`]; nothing here reads or writes a file.
+
+mod build;
+mod encode;
+pub mod policy;
 
 use super::RepoError;
 use std::collections::HashMap;
+
+pub use build::{MapBuilder, Taken};
+pub use encode::encode;
 
 /// One block of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +30,7 @@ pub struct Block {
     pub plain_bytes: u64,
     /// The block's number inside its super block.
     pub index: u32,
-    /// XXH3-128 of the block; as many bytes as the file's `checksum_bytes` count.
+    /// XXH3-128 of the block; as many bytes as the file's `checksum_bytes` count, the others are zero.
     pub checksum: [u8; 16],
 }
 

@@ -117,6 +117,12 @@ pub enum RepoError {
         /// What was expected.
         why: &'static str,
     },
+    /// A block map that does not describe the file it is made for, so that it is not written.
+    #[error("block map cannot be made: {why}")]
+    BlockMapMaking {
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A place where the format keeps no files, so that no passphrase belongs to it.
     #[error("{0} is encrypted with no passphrase the format knows of")]
     NoPassphrase(Place),
@@ -192,6 +198,10 @@ impl RepoError {
             Self::Unsupported { .. } | Self::FormatNumber { .. } => {
                 (Kind::Failed, "use the pgBackRest version that wrote it, or choose another backup")
             }
+            Self::BlockMapMaking { .. } => (
+                Kind::Failed,
+                "nothing of this backup is used; run it again, and report this if it comes again",
+            ),
             Self::Stream { .. } | Self::Checksum { .. } | Self::Format { .. } | Self::BlockMap { .. } => (
                 Kind::Damaged,
                 "choose another backup or another repository; `verify` shows what else is damaged",

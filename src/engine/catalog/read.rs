@@ -334,6 +334,7 @@ fn error_name(error: &RepoError) -> &'static str {
         | RepoError::Hostile { .. }
         | RepoError::Unfinished { .. }
         | RepoError::Unsupported { .. }
-        | RepoError::BlockMap { .. } => "FormatError",
+        | RepoError::BlockMap { .. }
+        | RepoError::BlockMapMaking { .. } => "FormatError",
     }
 }

@@ -3,16 +3,16 @@
 use super::*;
 use proptest::prelude::*;
 
-fn bytes(hex: &str) -> Vec<u8> {
+pub(super) fn bytes(hex: &str) -> Vec<u8> {
     let digits: String = hex.split_whitespace().collect();
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
 
 /// A 56 KiB relation stored whole by the backup with reference 3.
-const WHOLE: &str = "00 1f01 99c001 83801c 0e 010101010101 020202020202 030303030303 040404040404 050505050505 \
+pub(super) const WHOLE: &str = "00 1f01 99c001 83801c 0e 010101010101 020202020202 030303030303 040404040404 050505050505 \
                      060606060606 070707070707";
 /// The same relation two backups later: blocks 0, 2 and 3 in backup 5, the others in backup 4.
-const CHANGED: &str = "00 2a01 87800c06 00 8d1ceed9d92f 2201 8780200e 0101 6bf9fbb7c788 2e 02 dadaaaee3d04 \
+pub(super) const CHANGED: &str = "00 2a01 87800c06 00 8d1ceed9d92f 2201 8780200e 0101 6bf9fbb7c788 2e 02 dadaaaee3d04 \
                        ba963eb85f92 27 0502 1abd7b169070 81a44034ccec 0fbac3ba43c3";
 
 #[test]
