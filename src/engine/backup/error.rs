@@ -70,6 +70,14 @@ pub enum LinkFault {
     /// Its destination does not exist.
     #[error("its destination does not exist")]
     Broken,
+    /// It is relative to a linked folder, so that a restore would look for its destination elsewhere.
+    #[error(
+        "it is relative, and from the linked folder it stands in it leads elsewhere than by its name in the backup"
+    )]
+    Relative,
+    /// It stands in a tablespace, where a manifest has no links.
+    #[error("it stands in a tablespace, where no backup keeps links")]
+    InTablespace,
     /// Its destination lies in the data directory.
     #[error("its destination is in the data directory")]
     IntoData,
@@ -121,6 +129,8 @@ impl BackupError {
             Self::Link { fault, .. } => match fault {
                 LinkFault::ToLink => "let the link name the last destination directly",
                 LinkFault::Broken => "remove the link, or make its destination",
+                LinkFault::Relative => "make the link absolute",
+                LinkFault::InTablespace => "PostgreSQL makes no links there: move it away",
                 LinkFault::IntoData | LinkFault::AroundData => {
                     "move the destination out of and away from the data directory, or leave the link out: exclude=LINK"
                 }

@@ -9,7 +9,7 @@ use super::look::utf8;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What is known of tablespaces without looking.
 #[derive(Debug, Clone, Copy)]
@@ -48,8 +48,9 @@ pub(super) struct Followed {
     pub(super) place: PathBuf,
 }
 
-/// Follows the link at `path`, which stands in the folder that really is `folder`; nothing if it is gone meanwhile.
-pub(super) fn follow(path: &Path, folder: &Path) -> Result<Option<Followed>, BackupError> {
+/// Follows the link at `path`, which stands in the folder that really is `folder` and would be `by_name` if no link
+/// led there; nothing if it is gone meanwhile.
+pub(super) fn follow(path: &Path, folder: &Path, by_name: &Path) -> Result<Option<Followed>, BackupError> {
     let text = match std::fs::read_link(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(BackupError::io("read the link", path))?,
@@ -61,14 +62,37 @@ pub(super) fn follow(path: &Path, folder: &Path) -> Result<Option<Followed>, Bac
     if std::fs::symlink_metadata(&direct).is_ok_and(|found| found.file_type().is_symlink()) {
         return Err(fail(LinkFault::ToLink));
     }
-    match std::fs::canonicalize(path) {
-        Ok(place) => Ok(Some(Followed { destination, place })),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match std::fs::read_link(path) {
-            Ok(still) if still == text => Err(fail(LinkFault::Broken)),
-            _ => Ok(None),
-        },
-        Err(source) => Err(BackupError::Io { doing: "follow the link", path: path.to_owned(), source }),
+    let place = match std::fs::canonicalize(path) {
+        Ok(place) => place,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let same = std::fs::read_link(path).is_ok_and(|still| still == text);
+            return if same { Err(fail(LinkFault::Broken)) } else { Ok(None) };
+        }
+        Err(source) => {
+            return Err(BackupError::Io { doing: "follow the link", path: path.to_owned(), source });
+        }
+    };
+    // A restore reads a relative destination from the link's name.
+    if text.is_relative()
+        && folder != by_name
+        && std::fs::canonicalize(lexically(&by_name.join(&text))).ok().as_ref() != Some(&place)
+    {
+        return Err(fail(LinkFault::Relative));
     }
+    Ok(Some(Followed { destination, place }))
+}
+
+/// An absolute path with `.` and `..` resolved by its text.
+fn lexically(path: &Path) -> PathBuf {
+    let mut out = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => out.push(name),
+            Component::ParentDir => drop(out.pop()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    out
 }
 
 /// Every place a link leads to, so that no two meet.

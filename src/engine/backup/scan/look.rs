@@ -3,12 +3,12 @@
 //! Folders are opened by where they really are and without following links; a link is followed on purpose only. An
 //! entry that is gone when it is looked at was never there.
 
-use super::super::error::{BackupError, TablespaceFault, shown};
-use super::ScanFile;
+use super::super::error::{BackupError, LinkFault, TablespaceFault, shown};
 use super::links::{self, Followed};
 use super::owners::{Last, OwnerId};
 use super::rules::{self, DATA, Place, TABLESPACES};
 use super::walk::{Folder, Found, FoundLink, FoundPath, Walk};
+use super::{ScanFile, real_path};
 use crate::base::files;
 use crate::repo::Target;
 use rustix::fs::{AtFlags, CWD, FileType, RawDir, Statx, StatxFlags, statx};
@@ -176,7 +176,12 @@ impl<'w, 'a> Worker<'w, 'a> {
     fn link(&mut self, listing: &mut Listing<'_>, name: &CStr, seen: &Statx) -> Result<(), BackupError> {
         let path = listing.path(name);
         let full = listing.full_name(name)?;
-        let Some(to) = links::follow(&path, &listing.folder.path)? else { return Ok(()) };
+        let by_name = real_path(&self.walk.root, &listing.folder.name);
+        let Some(to) = links::follow(&path, &listing.folder.path, &by_name)? else { return Ok(()) };
+        if !full.starts_with(DATA) {
+            let fault = LinkFault::InTablespace;
+            return Err(BackupError::Link { link: path, destination: to.destination, fault });
+        }
         if listing.place == Place::Tablespaces {
             return self.tablespace(&path, full, to, name.to_bytes(), seen);
         }

@@ -292,13 +292,46 @@ fn links_a_restore_could_not_put_back_are_refused() {
         }),
         LinkFault::IntoData
     );
-    // A link inside a linked folder is relative to where that folder really is.
+    // No manifest has a name for a link in a tablespace.
+    let mut yard = Yard::new();
+    yard.file("ext/ts/PG_15_202209061/5/1", "");
+    symlink("/etc/passwd", yard.at("ext/ts/PG_15_202209061/5/l")).unwrap();
+    yard.link("pg_tblspc/16400", yard.at("ext/ts"));
+    yard.tablespaces.insert(16400, "fast".to_owned());
+    assert_eq!(yard.link_fault(), LinkFault::InTablespace);
+}
+
+#[test]
+fn a_relative_link_in_a_linked_folder_must_mean_the_same_by_its_name() {
+    for (text, same) in [("../conf", false), ("../../ext/conf", true), ("/conf", true)] {
+        let yard = Yard::new();
+        yard.file("ext/conf", "x");
+        fs::create_dir(yard.at("ext/dir")).unwrap();
+        let to = if text.starts_with('/') { yard.at("ext/conf") } else { text.into() };
+        symlink(to, yard.at("ext/dir/l")).unwrap();
+        yard.link("dir", yard.at("ext/dir"));
+        if same {
+            assert!(yard.names().contains(&"pg_data/dir/l".to_owned()), "{text}");
+        } else {
+            assert_eq!(yard.link_fault(), LinkFault::Relative, "{text}");
+        }
+    }
+    // The data directory's own name may be a link: everything moves with it.
     let yard = Yard::new();
-    folder(&yard, "ext/dir");
     yard.file("ext/conf", "x");
-    symlink("../conf", yard.at("ext/dir/l")).unwrap();
-    yard.link("dir", yard.at("ext/dir"));
-    assert!(yard.names().contains(&"pg_data/dir/l".to_owned()));
+    yard.link("hba", "../ext/conf");
+    fs::create_dir(yard.at("deep")).unwrap();
+    symlink(yard.at("pg"), yard.at("deep/alias")).unwrap();
+    let request = ScanRequest {
+        data_dir: &yard.at("deep/alias"),
+        version: PgVersion::major(15),
+        catalog: 1,
+        online: true,
+        exclude: &[],
+        tablespaces: &yard.tablespaces,
+    };
+    let scan = scan(&request, &Cancel::default()).unwrap();
+    assert_eq!((scan.files.len(), scan.targets[0].path.ends_with("deep/alias")), (3, true));
 }
 
 #[test]

@@ -14,7 +14,8 @@ use crate::repo::Target;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// How many threads look at most: with more, they wait for each other in the kernel.
+/// How many threads look at least, because a disk takes several questions at once whatever the processors, and at most.
+const LEAST_THREADS: usize = 2;
 const MOST_THREADS: usize = 8;
 
 /// A folder that was found.
@@ -61,7 +62,8 @@ pub(super) struct Walk<'a> {
     pub(super) cancel: &'a Cancel,
     pub(super) numbers: Numbers,
     pub(super) destinations: Mutex<Destinations>,
-    root: PathBuf,
+    /// Where the data directory really is.
+    pub(super) root: PathBuf,
     queue: Mutex<Queue>,
     changed: Condvar,
 }
@@ -101,7 +103,8 @@ impl<'a> Walk<'a> {
         first.root(&self.root)?;
         self.lock().folders.append(&mut first.folders);
         let mut all = first.found;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        let threads =
+            std::thread::available_parallelism().map_or(1, usize::from).clamp(LEAST_THREADS, MOST_THREADS);
         std::thread::scope(|scope| {
             let others: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.work())).collect();
             for other in others {
