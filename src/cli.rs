@@ -4,6 +4,7 @@
 //! file with a [`command::CommandSpec`]; adding one is a line in [`command::COMMANDS`]. Nothing here decides
 //! anything about a recovery, and no secret is ever printed.
 
+mod annotate;
 mod archive_get;
 mod arguments;
 mod as_owner;
@@ -13,6 +14,7 @@ pub mod command;
 mod completions;
 mod console;
 mod doctor;
+mod expire;
 mod follow;
 mod help;
 mod incident;

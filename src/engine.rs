@@ -2,10 +2,15 @@
 //!
 //! Knows no screen and no journal; a plan writes nothing.
 
+pub mod annotate;
 pub mod archive_get;
 pub mod catalog;
+pub mod expire;
+pub mod hold;
 pub mod locks;
+pub mod pin;
 pub mod proof;
+pub mod reconcile;
 pub mod repositories;
 pub mod restore;
 pub mod wal_ranges;

@@ -15,6 +15,8 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::recover::SPEC,
     super::archive_get::SPEC,
     super::wal::SPEC,
+    super::expire::SPEC,
+    super::annotate::SPEC,
     super::repo_ls::SPEC,
     super::repo_get::SPEC,
     super::incident::SPEC,

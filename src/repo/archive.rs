@@ -5,6 +5,7 @@
 //! files are no segments. Listing goes folder by folder, so memory is bounded by one folder whatever the archive holds.
 
 mod ranges;
+mod stock;
 
 use super::error::{Place, RepoError};
 use super::{ArchiveInfo, Stanza};
@@ -15,6 +16,7 @@ use crate::store::{EntryKind, Range, StorePath, list_sorted, read_small};
 pub use ranges::{Gap, Ranges, WalRange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+pub use stock::WalFile;
 
 /// The longest timeline history accepted: about a hundred bytes per promotion.
 const HISTORY_LIMIT_BYTES: u64 = 4 << 20;
