@@ -5,6 +5,7 @@
 //! anything about a recovery, and no secret is ever printed.
 
 mod archive_command;
+mod annotate;
 mod archive_get;
 mod archive_push;
 mod arguments;
@@ -16,6 +17,7 @@ pub mod command;
 mod completions;
 mod console;
 mod doctor;
+mod expire;
 mod follow;
 mod help;
 mod incident;

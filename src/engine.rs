@@ -2,6 +2,7 @@
 //!
 //! Knows no screen and no journal; a plan writes nothing.
 
+pub mod annotate;
 pub mod archive_get;
 pub mod backup;
 pub mod archive_wait;
@@ -11,8 +12,12 @@ pub mod findings;
 pub mod archive_push;
 pub mod catalog;
 mod identity;
+pub mod expire;
+pub mod hold;
 pub mod locks;
+pub mod pin;
 pub mod proof;
+pub mod reconcile;
 pub mod repositories;
 pub mod restore;
 pub mod served;

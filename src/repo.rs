@@ -17,6 +17,7 @@ pub mod manifest;
 mod passphrase;
 mod save;
 mod stanza;
+mod stock;
 
 use crate::base::{BackupLabel, Secret};
 use crate::store::{EntryKind, Storage, StoreError, StoreErrorKind, StorePath};
@@ -33,6 +34,7 @@ pub use manifest::{
 };
 pub use passphrase::passphrase_of;
 use std::sync::Arc;
+pub use stock::{FolderState, KeptYear};
 
 /// What was read, and what an operator should know about how.
 #[derive(Debug, Clone)]

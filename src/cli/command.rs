@@ -22,6 +22,8 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::start::SPEC,
     super::archive_push::SPEC,
     super::wal::SPEC,
+    super::expire::SPEC,
+    super::annotate::SPEC,
     super::repo_ls::SPEC,
     super::repo_get::SPEC,
     super::incident::SPEC,

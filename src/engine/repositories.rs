@@ -3,7 +3,7 @@
 //! Chooses the driver and the passphrase; a repository that cannot be opened stands beside the others with its
 //! reason, so that one broken repository never hides a sound one. What is opened for reading cannot be written to.
 
-use crate::base::{Report, Result, Secret};
+use crate::base::{Kind, Report, Result, Secret};
 use crate::config::{RepoSettings, Settings};
 use crate::repo::Repository;
 use crate::store::Storage;
@@ -79,6 +79,29 @@ impl Repositories {
     pub fn first(self) -> Result<Repository> {
         self.slots.into_iter().next().ok_or_else(none_configured)?.repository
     }
+}
+
+/// The failure of work done in several repositories, if it failed in any: the only repository's own, or one that names
+/// those that failed. A refusal by the same guard in all that failed stays that refusal.
+pub fn failure_in(doing: &str, outcomes: &[(u32, Option<&Report>)]) -> Option<Report> {
+    let failed: Vec<_> = outcomes.iter().filter_map(|(repo, report)| Some((repo, (*report)?))).collect();
+    let (first_repo, first) = *failed.first()?;
+    if outcomes.len() == 1 || first.kind == Kind::Cancelled {
+        return Some(first.clone().context(format!("working on repo{first_repo}")));
+    }
+    let refused = matches!(first.kind, Kind::Refused(_));
+    let alike = refused && failed.iter().all(|(_, report)| report.kind == first.kind);
+    let reasons: Vec<_> =
+        failed.iter().map(|(repo, report)| format!("repo{repo}: {}", report.headline)).collect();
+    let headline = format!(
+        "{doing} failed in {} of {} repositories: {}",
+        failed.len(),
+        outcomes.len(),
+        reasons.join("; ")
+    );
+    let mut report = Report::new(if alike { first.kind } else { Kind::Failed }, headline);
+    report.hint.clone_from(&first.hint);
+    Some(report)
 }
 
 fn none_configured() -> Report {

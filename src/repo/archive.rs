@@ -6,6 +6,7 @@
 
 mod keep;
 mod ranges;
+mod stock;
 
 use super::error::{Place, RepoError};
 use super::{ArchiveInfo, Stanza};
@@ -17,6 +18,7 @@ pub use keep::Incoming;
 pub use ranges::{Gap, Ranges, WalRange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+pub use stock::WalFile;
 
 /// What is added to the name of the last, unfinished segment of a timeline.
 const PARTIAL: &str = ".partial";

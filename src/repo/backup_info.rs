@@ -2,6 +2,8 @@
 //!
 //! Read whole and checked, written whole; never completed by looking at folders.
 
+mod chain;
+mod of_manifest;
 mod write;
 
 use super::archive_info::{cipher_as_configured, current_in, history_id};
@@ -235,7 +237,7 @@ impl Required {
 }
 
 /// An entry of which nothing is known but its label.
-pub(super) fn empty_entry(label: BackupLabel) -> BackupEntry {
+pub(crate) fn empty_entry(label: BackupLabel) -> BackupEntry {
     BackupEntry {
         kind: label.kind(),
         label,
