@@ -4,16 +4,15 @@
 
 pub mod annotate;
 pub mod archive_get;
-pub mod backup;
+pub mod archive_push;
 pub mod archive_wait;
+pub mod backup;
 pub mod catalog;
 pub mod check;
-pub mod findings;
-pub mod archive_push;
-pub mod catalog;
-mod identity;
 pub mod expire;
+pub mod findings;
 pub mod hold;
+mod identity;
 pub mod locks;
 pub mod pin;
 pub mod proof;

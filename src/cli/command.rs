@@ -11,6 +11,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::board::SPEC,
     super::info::SPEC,
     super::restore::SPEC,
+    super::backup::SPEC,
     super::attach::SPEC,
     super::recover::SPEC,
     super::archive_get::SPEC,

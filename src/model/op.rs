@@ -166,6 +166,11 @@ impl Cancel {
         self.0.load(Ordering::Acquire)
     }
 
+    /// The flag behind it, for a signal to set.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
     /// Fails with [`Kind::Cancelled`] once a stop was asked for.
     pub fn check(&self) -> Result<(), Report> {
         if self.requested() { Err(Report::new(Kind::Cancelled, "cancelled by the operator")) } else { Ok(()) }

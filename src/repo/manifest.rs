@@ -5,6 +5,7 @@
 //! before the checksum at the end was right. Written as a stream of lines, too. Never looks at the files themselves.
 
 mod assemble;
+mod block;
 mod files;
 mod names;
 mod parse;

@@ -3,6 +3,7 @@
 //! Names come from the disk and may hold anything: every one is shown with its control characters escaped.
 
 use crate::base::{Kind, Report};
+use crate::cluster::ClusterError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -56,6 +57,9 @@ pub enum BackupError {
     /// A page size PostgreSQL cannot be built with.
     #[error("{0} bytes is not the size of a PostgreSQL page (1, 2, 4, 8, 16 or 32 KiB)")]
     PageSize(u32),
+    /// Something about the cluster could not be found out.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The operator cancelled.
     #[error("cancelled by the operator")]
     Cancelled,
@@ -149,15 +153,18 @@ impl BackupError {
                 TablespaceFault::NoFolder(_) => "mount or make its location, or drop the tablespace",
             },
             Self::Owners { .. } => "give the files back to the user PostgreSQL runs as",
-            Self::Io { .. } | Self::PageSize(_) | Self::Cancelled => return None,
+            Self::Io { .. } | Self::PageSize(_) | Self::Cluster(_) | Self::Cancelled => return None,
         })
     }
 }
 
 impl From<BackupError> for Report {
     fn from(error: BackupError) -> Self {
+        if let BackupError::Cluster(error) = error {
+            return error.into();
+        }
         let kind = match &error {
-            BackupError::Io { .. } | BackupError::PageSize(_) => Kind::Failed,
+            BackupError::Io { .. } | BackupError::PageSize(_) | BackupError::Cluster(_) => Kind::Failed,
             BackupError::Name { .. }
             | BackupError::Link { .. }
             | BackupError::Tablespace { .. }

@@ -7,12 +7,11 @@
 use super::copy::{Copier, check_seal, codec_report, damaged, open_regular, write_error};
 use super::write::TargetFile;
 use crate::base::{Report, Result};
-use crate::codec::{Compression, Decoder, Framing, Seal, StreamSpec, decode_small, hash};
-use crate::repo::blockmap::{self, Block, BlockMap};
-use crate::repo::{BlockInfo, FileEntry};
+use crate::codec::{Compression, Decoder, Framing, Seal, StreamSpec, hash};
+use crate::repo::blockmap::{Block, BlockMap};
+use crate::repo::{BlockInfo, FileEntry, RepoError};
 use crate::store::{Range, StorePath};
 use std::fs::File;
-use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
@@ -23,8 +22,8 @@ impl Copier<'_> {
     /// Restores a block-incremental file.
     pub(super) fn blocks(&mut self, file: &FileEntry<'_>, path: &Path) -> Result<()> {
         let Some(info) = file.block else { return Ok(()) };
-        let (stored, range, _) = self.shared.manifest.stored(file)?;
-        let map = self.read_map(file, info, &stored, range)?;
+        let (stored, ..) = self.shared.manifest.stored(file)?;
+        let map = self.read_map(file, &stored)?;
         let mut wanted = self.missing_blocks(file, info, &map, path)?;
         let fetched: u64 = wanted.iter().map(|(number, _)| block_length(file, info, *number)).sum();
         wanted.sort_by_key(|(_, block)| (block.reference, block.bundle, block.offset, block.index));
@@ -48,35 +47,11 @@ impl Copier<'_> {
         self.finish(file, path, target)
     }
 
-    fn read_map(
-        &self,
-        file: &FileEntry<'_>,
-        info: BlockInfo,
-        stored: &StorePath,
-        range: Range,
-    ) -> Result<BlockMap> {
-        let bad = |why: &str| damaged(file, stored, why);
-        let start = if let Range::Part { offset, .. } = range { offset } else { 0 };
-        let offset = file
-            .repo_size_bytes
-            .checked_sub(info.map_bytes)
-            .ok_or_else(|| bad("is shorter than its block map"))?;
-        // A map has one checksum and a few numbers per block; anything much larger is a lie.
-        let blocks = file.size_bytes.div_ceil(u64::from(info.block_bytes).max(1));
-        if info.map_bytes > blocks.saturating_mul(64).saturating_add(1024) {
-            return Err(bad("claims a block map larger than any file of its size can have"));
-        }
-        let part = Range::Part { offset: start + offset, length: info.map_bytes };
-        let mut bytes = Vec::new();
-        let mut reader = self.shared.storage.open(stored, part)?;
-        reader.read_to_end(&mut bytes).map_err(|error| {
-            Report::new(crate::base::Kind::Unreachable, format!("cannot read {stored}: {error}"))
-        })?;
-        let spec = self.spec(Compression::None);
-        let plain =
-            decode_small(&bytes, &spec, info.map_bytes).map_err(|error| codec_report(file, stored, error))?;
-        blockmap::decode(&plain, file.size_bytes, info.block_bytes, info.checksum_bytes)
-            .map_err(|error| bad(&format!("has an unreadable block map ({error})")))
+    fn read_map(&self, file: &FileEntry<'_>, stored: &StorePath) -> Result<BlockMap> {
+        self.shared.manifest.block_map(self.shared.storage, file).map_err(|error| match error {
+            RepoError::Store(error) => error.into(),
+            error => damaged(file, stored, &format!("has an unreadable block map ({error})")),
+        })
     }
 
     /// The blocks that are not in place yet.

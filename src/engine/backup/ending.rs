@@ -1,0 +1,217 @@
+//! The end of a backup: the server is told, its WAL is seen in the archive, and the backup is made to exist.
+
+use super::copy::{Pages, StoredFile, write_error};
+use super::draft::{Counted, Draft, Extra};
+use super::plan::Plan;
+use super::run::{Around, Known, await_segments};
+use super::session::Stop;
+use super::{Outcome, PageErrors};
+use crate::base::{Report, Result, Timestamp, WalSegment};
+use crate::codec::{CodecError, EncoderPool};
+use crate::repo::{ArchiveId, BackupEntry, Found, Manifest};
+use crate::store::{Storage, StorePath};
+use std::io::{self, Read, Write as _};
+use std::time::Duration;
+
+/// What the end of a backup left to be said in its manifest.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// Nothing for an offline backup.
+    stop: Option<Stop>,
+    at: Timestamp,
+    extras: Vec<Extra>,
+}
+
+impl Ended {
+    /// For the step's line.
+    pub(super) fn told(&self) -> String {
+        self.stop.as_ref().map_or_else(|| "offline".to_owned(), |stop| format!("at {}", stop.lsn))
+    }
+}
+
+/// Ends the backup on the server and sees its WAL into the archive.
+pub(super) fn stop(around: &Around<'_>, known: &mut Known, plan: &Plan) -> Result<Ended> {
+    let request = around.request;
+    let Some(servers) = &mut known.servers else {
+        return Ok(Ended { stop: None, at: Timestamp::now(), extras: Vec::new() });
+    };
+    let stop = servers.primary().stop()?;
+    let storage = &**around.stanza.repository().storage();
+    let encoders = plan.encoders(request)?;
+    let mut extras = Vec::new();
+    for (name, text) in [("backup_label", &stop.label), ("tablespace_map", &stop.tablespace_map)] {
+        if !text.trim().is_empty() {
+            let stored = store(storage, &plan.folder, &format!("pg_data/{name}"), &encoders.whole, &mut text.as_bytes())?;
+            extras.push(Extra { name: format!("pg_data/{name}"), stored, at: stop.at });
+        }
+    }
+    if let Some(start) = plan.start.filter(|_| request.archive_check) {
+        let needed = segments(start.segment, stop.segment, known);
+        await_segments(around, known, &needed)?;
+        for segment in needed.into_iter().filter(|_| request.archive_copy) {
+            extras.push(copy_segment(around, known, plan, &encoders.whole, segment, stop.at)?);
+        }
+    }
+    Ok(Ended { at: stop.at, stop: Some(stop), extras })
+}
+
+/// The segments from the backup's start to its stop.
+fn segments(first: WalSegment, last: WalSegment, known: &Known) -> Vec<WalSegment> {
+    let size = known.control.segment_size;
+    let mut all = vec![first];
+    let mut next = first;
+    while next.number(size) < last.number(size) {
+        next = next.next(size);
+        all.push(next);
+    }
+    all
+}
+
+/// Stores a file that is no part of the data directory as it was looked at; never in a bundle.
+fn store(
+    storage: &dyn Storage,
+    folder: &StorePath,
+    name: &str,
+    pool: &EncoderPool,
+    content: &mut dyn Read,
+) -> Result<StoredFile> {
+    let spec = pool.spec();
+    let path = folder.join(&format!("{name}{}", spec.compression.extension()))?;
+    let failed = write_error(storage, &path);
+    let pending = storage.create_in_tree(&path)?;
+    let mut encoder = pool.encoder(pending).map_err(&failed)?;
+    io::copy(content, &mut encoder).map_err(CodecError::from_io).map_err(&failed)?;
+    let (mut pending, seal, stored) = encoder.finish().map_err(&failed)?;
+    pending.flush().map_err(CodecError::Io).map_err(&failed)?;
+    pending.commit()?;
+    let plain = stored.sha1 == seal.sha1;
+    Ok(StoredFile {
+        size_bytes: seal.size_bytes,
+        sha1: seal.sha1,
+        repo_size_bytes: stored.size_bytes,
+        repo_sha1: (!plain).then_some(stored.sha1),
+        bundle: None,
+        block: None,
+        pages: Pages::default(),
+    })
+}
+
+/// Copies a segment out of the archive into the backup.
+fn copy_segment(
+    around: &Around<'_>,
+    known: &Known,
+    plan: &Plan,
+    pool: &EncoderPool,
+    segment: WalSegment,
+    at: Timestamp,
+) -> Result<Extra> {
+    let archive = around.stanza.archive(&known.archive);
+    let id = ArchiveId { version: known.control.version, db_id: known.archive.current_db_id };
+    let Found::One(found) = archive.find(&id, segment)? else {
+        return Err(Report::failed(format!("segment {segment} was in the archive and is not any more")));
+    };
+    let mut decoder = archive.open(&id, &found)?;
+    let storage = &**around.stanza.repository().storage();
+    let name = format!("pg_data/pg_wal/{segment}");
+    let stored = store(storage, &plan.folder, &name, pool, &mut decoder)?;
+    decoder.finish().map_err(|error| Report::from(error).context(format!("copying segment {segment}")))?;
+    if stored.sha1 != found.sha1 {
+        return Err(Report::damaged(format!("segment {segment} in the archive does not have the content its name says")));
+    }
+    Ok(Extra { name, stored, at })
+}
+
+/// Makes everything durable and the backup exist.
+pub(super) fn finish(
+    around: &Around<'_>,
+    known: &mut Known,
+    plan: &Plan,
+    draft: &Draft<'_>,
+    ended: &Ended,
+) -> Result<Manifest> {
+    let (request, stanza) = (around.request, &around.stanza);
+    let storage = &**stanza.repository().storage();
+    let mut manifest = plan.frame(request, &known.info, &known.control, stanza.backup_folder()?)?;
+    manifest.stop = ended.at;
+    manifest.lsn_stop = ended.stop.as_ref().map(|stop| stop.lsn);
+    manifest.archive_stop = ended.stop.as_ref().map(|stop| stop.segment);
+    draft.fill(&mut manifest, &ended.extras)?;
+    manifest.block_incr |= manifest.files.iter().any(|file| file.block.is_some());
+    refuse_unsound(&manifest)?;
+    if request.hardlink {
+        link_unchanged(storage, &plan.folder, &manifest)?;
+    }
+    storage.settle(&plan.folder)?;
+    stanza.commit_manifest(&known.info, &manifest)?;
+    if request.latest_link {
+        stanza.point_latest(&manifest.label)?;
+    }
+    let mut entry = BackupEntry::of(&manifest);
+    entry.annotations.clone_from(&manifest.annotations);
+    known.info.backups.insert(manifest.label.clone(), entry);
+    stanza.save_backup_info(&known.info)?;
+    // Its time tells object stores' rules that the archive is in use.
+    stanza.save_archive_info(&known.archive)?;
+    Ok(manifest)
+}
+
+/// The last look before the backup exists: every file has what a restore needs to prove it.
+fn refuse_unsound(manifest: &Manifest) -> Result<()> {
+    let unsound = manifest.files.iter().find(|file| file.size_bytes > 0 && file.checksum.is_none());
+    if let Some(file) = unsound {
+        return Err(Report::failed(format!("{} was not copied: the backup is not complete", file.name)));
+    }
+    if manifest.files.find(super::compare::CONTROL_NAME).is_none() {
+        return Err(Report::failed("pg_control was not copied: the backup is not complete"));
+    }
+    Ok(())
+}
+
+/// Gives every file of an earlier backup a name in this one's folder, where the store can.
+fn link_unchanged(storage: &dyn Storage, folder: &StorePath, manifest: &Manifest) -> Result<()> {
+    for file in manifest.files.iter().filter(|file| !file.stored_here) {
+        let (path, ..) = manifest.stored(&file)?;
+        let own = folder.join(&format!("{}{}", file.name, manifest.compression.extension()))?;
+        if !storage.hard_link(&path, &own)? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// What came out, for people and programs.
+pub(super) fn outcome(
+    warnings: Vec<String>,
+    plan: &Plan,
+    manifest: &Manifest,
+    counted: Counted,
+    repo: u32,
+    took: Duration,
+) -> Outcome {
+    let entry = BackupEntry::of(manifest);
+    let page_errors = manifest.files.iter().filter(|file| file.page_ok == Some(false)).map(|file| PageErrors {
+        file: file.name.to_owned(),
+        pages: file.page_errors.clone(),
+    });
+    Outcome {
+        label: manifest.label.to_string(),
+        kind: manifest.kind.to_string(),
+        prior: manifest.prior.as_ref().map(ToString::to_string),
+        repo,
+        resumed: plan.resumed,
+        files_total: manifest.files.len() as u64,
+        files_stored: counted.stored,
+        files_unchanged: counted.same,
+        files_gone: counted.gone,
+        size_bytes: entry.size_bytes,
+        stored_size_bytes: entry.delta_bytes,
+        repo_bytes: entry.repo_delta_bytes,
+        lsn_start: manifest.lsn_start.map(|lsn| lsn.to_string()),
+        lsn_stop: manifest.lsn_stop.map(|lsn| lsn.to_string()),
+        archive_start: manifest.archive_start.map(|segment| segment.to_string()),
+        archive_stop: manifest.archive_stop.map(|segment| segment.to_string()),
+        page_errors: page_errors.collect(),
+        took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        warnings,
+    }
+}

@@ -1,0 +1,114 @@
+//! Ours and pgBackRest's backups alternating in one repository, over compression, cipher, bundles and blocks.
+//!
+//! Four cells of the matrix always, all of them with `PGMAYDAY_ENDURANCE`. Blocks need a pgBackRest of 2.46 or later: the
+//! one `tests/setup-pgbackrest.sh` fetched; without it those cells are left out by name.
+
+use crate::peer::{Peer, archive_command, ask_copy};
+use crate::workload::{SUM, Writer, change, fill};
+use crate::yard::{Yard, installed};
+use pgmayday::cluster::binaries::Binaries;
+
+const AES: &str = "Geheim+Passwort/4711";
+
+/// One way to store backups.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    compression: &'static str,
+    cipher: &'static str,
+    bundle: bool,
+    block: bool,
+}
+
+fn all() -> Vec<Cell> {
+    let mut all = Vec::new();
+    for compression in ["none", "gz", "lz4", "zst", "bz2"] {
+        for cipher in ["", AES] {
+            for (bundle, block) in [(false, false), (true, false), (true, true)] {
+                all.push(Cell { compression, cipher, bundle, block });
+            }
+        }
+    }
+    all
+}
+
+/// The corners: the simplest, everything on, and two between.
+fn corners() -> Vec<Cell> {
+    vec![
+        Cell { compression: "none", cipher: "", bundle: false, block: false },
+        Cell { compression: "zst", cipher: AES, bundle: true, block: true },
+        Cell { compression: "gz", cipher: AES, bundle: false, block: false },
+        Cell { compression: "lz4", cipher: "", bundle: true, block: false },
+    ]
+}
+
+/// Restores the newest backup to its end with one of the programs, starts it and compares the rows.
+fn restores(yard: &Yard, binaries: &Binaries, peer: Option<&Peer>, to: &str, expected: &str) {
+    let target = format!("--pg1-path={}", yard.text(to));
+    let words = ["restore", &target, "--type=immediate", "--target-action=promote"];
+    match peer {
+        Some(peer) => drop(peer.run(yard, &words).exits(0, &[])),
+        None => drop(yard.pgmayday(&words).exits(0, &[])),
+    }
+    assert_eq!(ask_copy(yard, binaries, to, SUM), expected, "{to}");
+}
+
+fn alternates(yard: &Yard, binaries: &Binaries, peer: &Peer) {
+    let mut round = 0;
+    let mut next = |yard: &Yard| {
+        round += 1;
+        change(yard, round);
+        yard.ask(SUM)
+    };
+    yard.pgmayday(&["stanza-create"]).exits(0, &[]);
+    fill(yard);
+    let noise = Writer::start(yard);
+    next(yard);
+    yard.pgmayday(&["backup", "--type=full"]).exits(0, &[]);
+    next(yard);
+    yard.pgmayday(&["backup", "--type=diff"]).exits(0, &[]);
+    let sum = next(yard);
+    yard.pgmayday(&["backup", "--type=incr"]).exits(0, &[]);
+    peer.run(yard, &["info"]).exits(0, &["status: ok"]);
+    let verified = peer.run(yard, &["verify", "--output=text", "--verbose"]).exits(0, &["status: ok"]);
+    assert_eq!(verified.out.matches("status: valid").count(), 3, "{verified}");
+    restores(yard, binaries, Some(peer), "theirs1", &sum);
+    restores(yard, binaries, None, "ours1", &sum);
+
+    next(yard);
+    peer.run(yard, &["backup", "--type=incr"]).exits(0, &[]);
+    let sum = next(yard);
+    yard.pgmayday(&["backup", "--type=incr"]).exits(0, &[]);
+    drop(noise);
+    let info = peer.run(yard, &["info", "--output=json"]).exits(0, &[]).json();
+    let kinds: Vec<&str> =
+        info[0]["backup"].as_array().unwrap().iter().map(|backup| backup["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["full", "diff", "incr", "incr", "incr"]);
+    peer.run(yard, &["verify", "--output=text"]).exits(0, &[]);
+    restores(yard, binaries, Some(peer), "theirs2", &sum);
+    restores(yard, binaries, None, "ours2", &sum);
+}
+
+#[test]
+fn backups_alternate_in_one_repository() {
+    let Some(binaries) = installed("backups_alternate_in_one_repository") else { return };
+    let cells = if std::env::var_os("PGMAYDAY_ENDURANCE").is_some() { all() } else { corners() };
+    for cell in cells {
+        let peer = if cell.block { Peer::with_blocks() } else { Some(Peer::installed()) };
+        let Some(peer) = peer else {
+            eprintln!("left out {cell:?}: no pgBackRest that stores blocks is to be had here");
+            continue;
+        };
+        eprintln!("{cell:?}");
+        let yard = Yard::new(&binaries, &[cell.cipher]);
+        let more = format!(
+            "compress-type={}\nrepo1-bundle={}\n{}process-max=2\nrepo1-retention-full=9\n",
+            cell.compression,
+            if cell.bundle { "y" } else { "n" },
+            if cell.block { "repo1-block=y\n" } else { "" }
+        );
+        yard.configure(&[cell.cipher], "pg", &more);
+        yard.settings("pg", &archive_command(&yard), "");
+        yard.start("pg");
+        alternates(&yard, &binaries, &peer);
+    }
+}

@@ -1,0 +1,72 @@
+//! Rows that keep changing, and what they come to.
+
+use crate::peer::psql;
+use crate::yard::Yard;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// Tables of several sizes, one of them large enough for blocks.
+pub(crate) fn fill(yard: &Yard) {
+    yard.ask("create table big as select g id, md5(g::text) x, 0 n from generate_series(1, 20000) g");
+    yard.ask("create index on big (id)");
+    yard.ask("create table ledger (id serial primary key, note text)");
+    yard.ask("create unlogged table scratch as select 1 a");
+    yard.ask("create database second");
+}
+
+/// Changes a part of everything, and makes it reach the files.
+pub(crate) fn change(yard: &Yard, round: u32) {
+    yard.ask(&format!("update big set n = {round}, x = md5(x) where id % 97 = {}", round % 97));
+    yard.ask(&format!("insert into ledger (note) select 'round {round} ' || g from generate_series(1, 50) g"));
+    yard.ask(&format!("create table round_{round} as select {round} r"));
+    if round > 1 {
+        yard.ask(&format!("drop table round_{}", round - 1));
+    }
+    yard.ask("checkpoint");
+}
+
+/// What all rows come to, of the cluster in `pg`.
+pub(crate) const SUM: &str = "select (select count(*) || ' ' || coalesce(sum(hashtextextended(b::text, 7)), 0) from big b) || ' ' || \
+     (select count(*) || ' ' || coalesce(sum(hashtextextended(l::text, 7)), 0) from ledger l)";
+
+/// A writer that goes on in the background.
+pub(crate) struct Writer {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts writing to a table of its own.
+    pub(crate) fn start(yard: &Yard) -> Self {
+        yard.ask("create table if not exists noise (id serial primary key, x text)");
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut psql = psql(yard);
+        let until = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            use std::io::Write as _;
+            let mut child = psql.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+            let mut input = child.stdin.take().unwrap();
+            while !until.load(Ordering::Relaxed) {
+                let sql = "insert into noise (x) select repeat(md5(random()::text), 30) from generate_series(1, 40);\n\
+                           update noise set x = md5(x) where id % 7 = 3;\n";
+                if input.write_all(sql.as_bytes()).is_err() {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            drop(input);
+            child.wait().unwrap();
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
