@@ -34,6 +34,7 @@ mod repo_ls;
 mod restore;
 mod signals;
 mod site;
+mod snapshot;
 mod stanza;
 mod start;
 mod stop;

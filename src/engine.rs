@@ -20,5 +20,6 @@ pub mod reconcile;
 pub mod repositories;
 pub mod restore;
 pub mod served;
+pub mod snapshot;
 pub mod stanza;
 pub mod wal_ranges;

@@ -6,12 +6,14 @@
 use super::command::{CommandSpec, Run};
 use super::output::{self, Output};
 use super::progress::Lines;
+use super::archive_command::archive_command;
 use super::{Call, as_owner, signals};
-use crate::base::{Bytes, Report, Result};
+use crate::base::{Bytes, Report, Result, Timestamp};
 use crate::cluster::reach;
 use crate::codec::Compression;
 use crate::config::Origin;
 use crate::engine::backup::{self, Bundling, Cluster, Outcome, Request, StandbyUse};
+use crate::engine::{expire, hold};
 use crate::engine::locks::{Held, LockError, LockFolder, Work};
 use crate::engine::repositories::{Access, Repositories};
 use crate::model::op::Cancel;
@@ -40,7 +42,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
 /// Damaged pages were found.
 const DAMAGE: u8 = 4;
 
-fn own(command: Command) -> Command {
+pub(super) fn own(command: Command) -> Command {
     let wait = Arg::new("wait").long("wait").action(ArgAction::SetTrue);
     command.arg(wait.help("queue behind a backup that is running instead of failing"))
 }
@@ -50,24 +52,73 @@ fn run(call: &Call) -> Result<u8> {
     let request = request(call)?;
     let cancel = Cancel::default();
     signals::cancel_on_request(&cancel)?;
-    let opened = Repositories::open_for(&call.settings, call.command, Access::Write);
-    for warning in &opened.warnings {
-        call.console.warn(warning);
-    }
-    let repository = opened.first()?;
+    let repository = repository(call, Access::Write)?;
     let mut locks = lock(call, &request.stanza, &repository, &cancel)?;
     let outcome = backup::run(&request, &repository, &mut locks, &Lines::new(call.console), &cancel)?;
+    drop(locks);
     match call.output {
         Output::Text => output::text(&text(&outcome))?,
         Output::Json => output::json("backup", &outcome)?,
     }
-    Ok(if outcome.page_errors.is_empty() { 0 } else { DAMAGE })
+    if call.settings.flag("expire-auto") {
+        expire(call, &request.stanza, repository.key());
+    }
+    Ok(exit_code(&outcome))
 }
 
-/// Takes the lock of the stanza's backups, at once or when it is free.
-fn lock(call: &Call, stanza: &str, repository: &Repository, cancel: &Cancel) -> Result<Held> {
-    let folder = LockFolder(PathBuf::from(call.settings.text("lock-path").unwrap_or("/tmp/pgbackrest")));
+/// Damage in the cluster is told by the exit code, too.
+pub(super) fn exit_code(outcome: &Outcome) -> u8 {
+    if outcome.page_errors.is_empty() { 0 } else { DAMAGE }
+}
+
+/// Removes what the retention no longer keeps in the repository that was backed up to. The backup is made, whatever
+/// becomes of this.
+fn expire(call: &Call, stanza: &str, key: u32) {
+    let mut opened = Repositories::open_for(&call.settings, "expire", Access::Write);
+    opened.slots.retain(|slot| slot.key == key);
+    let folder = lock_folder(call);
+    let request = expire::Request {
+        set: None,
+        oldest: false,
+        archive_before: None,
+        dry_run: false,
+        accept: call.accept.iter().cloned().collect(),
+    };
+    let job = expire::Job { settings: &call.settings, stanza, locks: &folder, request, now: Timestamp::now() };
+    let done = expire::run(&job, opened, &Lines::new(call.console), &Cancel::default());
+    let failure = done.map_or_else(Some, |runs| expire::failure(&runs));
+    if let Some(report) = failure {
+        call.console.warn(&format!("the backup is made, but nothing was expired: {report}"));
+    }
+}
+
+fn lock_folder(call: &Call) -> LockFolder {
+    LockFolder(PathBuf::from(call.settings.text("lock-path").unwrap_or("/tmp/pgbackrest")))
+}
+
+/// The repository that is backed up to: the one `--repo` names, or the first.
+pub(super) fn repository(call: &Call, access: Access) -> Result<Repository> {
+    let opened = Repositories::open_for(&call.settings, call.command, access);
+    for warning in &opened.warnings {
+        call.console.warn(warning);
+    }
+    opened.first()
+}
+
+/// The stanza, which must be named.
+pub(super) fn stanza(call: &Call) -> Result<&str> {
+    call.settings.stanza().ok_or_else(|| {
+        Report::usage(format!("{} requires --stanza", call.command))
+            .hint("the stanza is the cluster's name in the configuration")
+    })
+}
+
+/// Takes the lock of the stanza's backups, at once or when it is free. While an incident holds the stanza nothing is backed
+/// up: a backup would be expired against, and the repository may be what is recovered from.
+pub(super) fn lock(call: &Call, stanza: &str, repository: &Repository, cancel: &Cancel) -> Result<Held> {
+    let folder = lock_folder(call);
     folder.refuse_if_stopped(stanza)?;
+    refuse_while_held(call, &folder, stanza)?;
     let wait = call.args.get_flag("wait");
     let mut told = false;
     let mut go_on = |error: &LockError, _: Duration| {
@@ -84,12 +135,24 @@ fn lock(call: &Call, stanza: &str, repository: &Repository, cancel: &Cancel) -> 
     Ok(held?)
 }
 
+fn refuse_while_held(call: &Call, folder: &LockFolder, stanza: &str) -> Result<()> {
+    let said = match hold::look(folder, stanza, Timestamp::now()) {
+        hold::Held::No | hold::Held::Over(_) => return Ok(()),
+        hold::Held::Yes(hold) => hold.text(),
+        hold::Held::Unknown(why) => format!("there is a hold that cannot be read: {why}"),
+    };
+    let headline = format!("stanza '{stanza}' is not backed up now: {said}");
+    if call.accepts(hold::GUARD) {
+        call.console.warn(&format!("{headline} (accepted: {})", hold::GUARD));
+        return Ok(());
+    }
+    Err(Report::refused(hold::GUARD, headline).hint("back up again when the incident is over"))
+}
+
 /// What the settings ask for.
 pub(super) fn request(call: &Call) -> Result<Request> {
     let settings = &call.settings;
-    let stanza = settings.stanza().ok_or_else(|| {
-        Report::usage("backup requires --stanza").hint("the stanza is the cluster's name in the configuration")
-    })?;
+    let stanza = stanza(call)?;
     let key = settings.repos().first().map_or(1, |repo| repo.key);
     let duration = |name: &str, default_s: u64| {
         settings.duration(name).unwrap_or(Duration::from_secs(default_s))
@@ -141,7 +204,7 @@ pub(super) fn request(call: &Call) -> Result<Request> {
         process_max: settings.number("process-max").and_then(|n| usize::try_from(n).ok()).unwrap_or(1),
         save_every_bytes: settings.size_bytes("manifest-save-threshold").unwrap_or(1 << 30),
         program: std::env::current_exe().unwrap_or_else(|_| call.program.clone()),
-        archive_command: None,
+        archive_command: archive_command(call, stanza).ok(),
         force: settings.flag("force"),
     })
 }
@@ -156,7 +219,7 @@ fn compression(call: &Call) -> Result<Compression> {
 }
 
 /// A few lines for people.
-fn text(outcome: &Outcome) -> String {
+pub(super) fn text(outcome: &Outcome) -> String {
     let mut out = format!(
         "backup {} ({}): {} in {} files, {} of it new, {} stored in repo{}, {:.1} s",
         outcome.label,

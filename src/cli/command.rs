@@ -12,6 +12,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::info::SPEC,
     super::restore::SPEC,
     super::backup::SPEC,
+    super::snapshot::SPEC,
     super::attach::SPEC,
     super::recover::SPEC,
     super::archive_get::SPEC,

@@ -264,7 +264,7 @@ fn archiving(
     }
     let name = format!("pgmayday check {}", Timestamp::from_unix_s(Timestamp::now().unix_s()));
     let segment = match served::close_segment(&mut primary.sql, primary.served.version, &name) {
-        Ok(segment) => segment,
+        Ok(closed) => closed.segment,
         Err(report) => {
             found.failed(NAME, report);
             return Ok(found);

@@ -7,7 +7,7 @@
 mod archive_command;
 mod judge;
 
-use crate::base::{Context as _, PgVersion, Report, Result, SystemId, Timestamp, WalSegment, WalSegmentSize};
+use crate::base::{Context as _, Lsn, PgVersion, Report, Result, SystemId, Timestamp, WalSegment, WalSegmentSize};
 use crate::cluster::control::WalLevel;
 use crate::cluster::owner::{Users, owner_of};
 use crate::cluster::reach;
@@ -252,10 +252,19 @@ pub fn archiver(sql: &mut Sql) -> Result<Archiver> {
     })
 }
 
-/// Makes a restore point, so that there is something to archive, and closes the segment it is in; gives that segment.
+/// A restore point and the segment it is in, which was closed behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// Where the restore point lies.
+    pub restore_point: Lsn,
+    /// The segment, which will now be archived.
+    pub segment: WalSegment,
+}
+
+/// Makes a restore point, so that there is something to archive, and closes the segment it is in.
 ///
 /// Only on a server that takes writes. A name longer than PostgreSQL takes is cut.
-pub fn close_segment(sql: &mut Sql, version: PgVersion, restore_point: &str) -> Result<WalSegment> {
+pub fn close_segment(sql: &mut Sql, version: PgVersion, restore_point: &str) -> Result<Closed> {
     let cut = restore_point.floor_char_boundary(RESTORE_POINT_BYTES);
     let name = literal(&restore_point[..cut]);
     let (switch, file_name) = if version.at_least(10) {
@@ -263,11 +272,15 @@ pub fn close_segment(sql: &mut Sql, version: PgVersion, restore_point: &str) -> 
     } else {
         ("pg_switch_xlog", "pg_xlogfile_name")
     };
-    let mut closed = || -> Result<WalSegment> {
-        sql.rows(&format!("select pg_catalog.pg_create_restore_point({name})"))?;
+    let odd = |what: &str, error: crate::base::units::UnitError| {
+        Report::failed(format!("the server answered {what}() oddly: {error}"))
+    };
+    let mut closed = || -> Result<Closed> {
+        let lsn = sql.value(&format!("select pg_catalog.pg_create_restore_point({name})"))?;
         let segment = sql.value(&format!("select pg_catalog.{file_name}(pg_catalog.{switch}())"))?;
-        segment.unwrap_or_default().parse().map_err(|error: crate::base::units::UnitError| {
-            Report::failed(format!("the server answered {switch}() oddly: {error}"))
+        Ok(Closed {
+            restore_point: lsn.unwrap_or_default().parse().map_err(|e| odd("pg_create_restore_point", e))?,
+            segment: segment.unwrap_or_default().parse().map_err(|e| odd(switch, e))?,
         })
     };
     closed().while_doing(|| "closing the current WAL segment".to_owned())

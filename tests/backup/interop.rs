@@ -69,7 +69,8 @@ fn alternates(yard: &Yard, binaries: &Binaries, peer: &Peer) {
     let sum = next(yard);
     yard.pgmayday(&["backup", "--type=incr"]).exits(0, &[]);
     peer.run(yard, &["info"]).exits(0, &["status: ok"]);
-    let verified = peer.run(yard, &["verify", "--output=text", "--verbose"]).exits(0, &["status: ok"]);
+    let quietly = ["verify", "--output=text", "--verbose", "--log-level-console=off"];
+    let verified = peer.run(yard, &quietly).exits(0, &["status: ok"]);
     assert_eq!(verified.out.matches("status: valid").count(), 3, "{verified}");
     restores(yard, binaries, Some(peer), "theirs1", &sum);
     restores(yard, binaries, None, "ours1", &sum);

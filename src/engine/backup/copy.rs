@@ -194,6 +194,7 @@ impl<'a> Copier<'a> {
                 if let Outcome::Stored(stored) = &outcome
                     && !self.leaves_nothing(stored.size_bytes)
                 {
+                    object.begin()?;
                     object.commit()?;
                 }
                 self.shared.tally.add_file();

@@ -29,7 +29,15 @@ impl<'a> Object<'a> {
         &self.path
     }
 
-    /// Keeps it, if anything was written; its name is durable once the tree is settled.
+    /// Begins it although nothing may be written: an empty object.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        if self.pending.is_none() {
+            self.pending = Some(self.storage.create_in_tree(&self.path)?);
+        }
+        Ok(())
+    }
+
+    /// Keeps it, if it was begun; its name is durable once the tree is settled.
     pub(super) fn commit(self) -> Result<()> {
         if let Some(pending) = self.pending {
             pending.commit()?;
