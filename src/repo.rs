@@ -16,6 +16,7 @@ mod load;
 pub mod manifest;
 mod passphrase;
 mod save;
+mod stanza;
 
 use crate::base::{BackupLabel, Secret};
 use crate::store::{EntryKind, Storage, StoreError, StoreErrorKind, StorePath};

@@ -6,7 +6,7 @@ use super::json::JsonError;
 use crate::base::units::UnitError;
 use crate::base::{BackupLabel, Kind, Report};
 use crate::codec::{CodecError, Sha1Hash};
-use crate::store::{StoreError, StorePath};
+use crate::store::{StoreError, StoreErrorKind, StorePath};
 use std::fmt;
 
 /// Which file of which store.
@@ -145,6 +145,16 @@ impl RepoError {
         match self {
             Self::Passphrase(_) => true,
             Self::Both { main, copy } => main.is_passphrase() || copy.is_passphrase(),
+            _ => false,
+        }
+    }
+
+    /// True if the same call may work a moment later: the store did not answer properly.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error.kind, StoreErrorKind::Unreachable | StoreErrorKind::Other),
+            Self::Stream { source, .. } => matches!(source, CodecError::Io(_)),
+            Self::Both { main, copy } => main.is_transient() || copy.is_transient(),
             _ => false,
         }
     }

@@ -7,7 +7,7 @@ use super::error::RepoError;
 use super::{ArchiveInfo, BackupInfo, Manifest, Stanza, manifest};
 use crate::base::BackupLabel;
 use crate::codec::{CodecError, Compression, Encoder, StreamSpec, encode_small};
-use crate::store::{Range, StoreError, StorePath, write_small};
+use crate::store::{StoreError, StorePath, write_small};
 use std::io::{self, Write as _};
 
 /// Compression of the manifests that outlive their backups.
@@ -46,11 +46,7 @@ impl Stanza {
     pub fn commit_manifest(&self, info: &BackupInfo, manifest: &Manifest) -> Result<(), RepoError> {
         self.save_partial_manifest(info, manifest)?;
         let path = self.manifest_path(&manifest.label)?;
-        let storage = &**self.repository.storage();
-        let mut stored = storage.open(&path.with_suffix(".copy"), Range::Whole)?;
-        let mut pending = storage.create(&path)?;
-        io::copy(&mut stored, &mut pending).map_err(|error| self.write_error(&path, &error))?;
-        pending.commit()?;
+        self.duplicate(&path.with_suffix(".copy"), &path)?;
         let spec = StreamSpec::full(Compression::Gz, info.cipher_pass.clone());
         self.write_manifest(manifest, &self.history_path(&manifest.label)?, &spec, Some(HISTORY_LEVEL))
     }
@@ -86,7 +82,7 @@ impl Stanza {
         Ok(())
     }
 
-    fn write_error(&self, path: &StorePath, error: &io::Error) -> RepoError {
+    pub(super) fn write_error(&self, path: &StorePath, error: &io::Error) -> RepoError {
         StoreError::from_io("write", self.repository.storage().describe(), path, error).into()
     }
 }

@@ -8,7 +8,6 @@ use crate::base::{Kind, PgVersion, Report, SystemId, WalSegment};
 use crate::cluster::ClusterError;
 use crate::codec::{CodecError, Sha1Hash};
 use crate::repo::RepoError;
-use crate::store::StoreErrorKind;
 use std::path::PathBuf;
 
 /// Why there was no answer. Every one of them ends in exit code 130, so that PostgreSQL stops.
@@ -142,20 +141,11 @@ impl GetError {
     /// True if the same call may work a moment later: the store did not answer properly.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Repo { source, .. } => repo_is_transient(source),
+            Self::Repo { source, .. } => source.is_transient(),
             Self::Damaged { source, .. } => matches!(source, CodecError::Io(_)),
             Self::Several(failures) => failures.iter().any(Self::is_transient),
             _ => false,
         }
-    }
-}
-
-fn repo_is_transient(error: &RepoError) -> bool {
-    match error {
-        RepoError::Store(error) => matches!(error.kind, StoreErrorKind::Unreachable | StoreErrorKind::Other),
-        RepoError::Stream { source, .. } => matches!(source, CodecError::Io(_)),
-        RepoError::Both { main, copy } => repo_is_transient(main) || repo_is_transient(copy),
-        _ => false,
     }
 }
 
