@@ -4,8 +4,10 @@
 
 pub mod archive_get;
 pub mod catalog;
+pub mod findings;
 pub mod locks;
 pub mod proof;
 pub mod repositories;
 pub mod restore;
+pub mod served;
 pub mod wal_ranges;
