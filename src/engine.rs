@@ -10,4 +10,5 @@ pub mod proof;
 pub mod repositories;
 pub mod restore;
 pub mod served;
+pub mod stanza;
 pub mod wal_ranges;

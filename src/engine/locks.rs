@@ -5,6 +5,7 @@
 //! who [takes](LockFolder::take) a lock takes both, so that every pgBackRest on this host respects it. A lock file is
 //! never removed: who waits for it would hold a lock on nothing.
 
+mod end;
 mod stopped;
 mod take;
 
@@ -13,6 +14,7 @@ use std::fs::{File, TryLockError};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+pub use end::{Ended, Fate};
 pub use stopped::StopFile;
 pub use take::{Held, LockError};
 
