@@ -3,6 +3,7 @@
 //! Knows no screen and no journal; a plan writes nothing.
 
 pub mod archive_get;
+pub mod archive_wait;
 pub mod catalog;
 pub mod findings;
 pub mod locks;
