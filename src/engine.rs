@@ -5,6 +5,7 @@
 pub mod archive_get;
 pub mod archive_wait;
 pub mod catalog;
+pub mod check;
 pub mod findings;
 pub mod locks;
 pub mod proof;

@@ -62,6 +62,7 @@ pub(super) const OPTIONS: &[OptionDef] = &[
         .hidden(),
     global("job-retry-interval", Time(0, 900_000), "15s", WORKERS, "how long to wait before another try")
         .hidden(),
+    // pgBackRest's check takes no lock-path; ours tells of stop files, which lie there.
     global(
         "lock-path",
         Path,
@@ -71,6 +72,7 @@ pub(super) const OPTIONS: &[OptionDef] = &[
             "archive-get",
             "archive-push",
             "backup",
+            "check",
             "expire",
             "info",
             "restore",
