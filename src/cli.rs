@@ -4,11 +4,13 @@
 //! file with a [`command::CommandSpec`]; adding one is a line in [`command::COMMANDS`]. Nothing here decides
 //! anything about a recovery, and no secret is ever printed.
 
+mod archive_command;
 mod archive_get;
 mod arguments;
 mod as_owner;
 mod attach;
 mod board;
+mod check;
 pub mod command;
 mod completions;
 mod console;
@@ -27,6 +29,9 @@ mod repo_get;
 mod repo_ls;
 mod restore;
 mod site;
+mod stanza;
+mod start;
+mod stop;
 mod tree;
 mod version;
 mod wal;

@@ -7,9 +7,8 @@
 use super::Call;
 use crate::base::{Report, Result};
 use crate::cluster::owner::{Account, Users, check_executable_by, is_root, owner_of, run_as};
-use crate::config::Origin;
+use crate::config::{EVERY_COMMAND, Origin, Settings};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 
 /// Returns if this process is the right user; otherwise it becomes another program, or fails.
 pub(super) fn step_down(call: &Call) -> Result<()> {
@@ -35,10 +34,11 @@ pub(super) fn step_down(call: &Call) -> Result<()> {
 /// Whose files the work will touch; nobody if they are root's own.
 fn owner(call: &Call) -> Result<Option<Account>> {
     let users = Users::new();
-    let cluster = call.settings.pg().iter().filter(|pg| pg.host.is_none()).map(|pg| pg.path.as_path());
-    let store = call.settings.repos().iter().filter_map(|repo| repo.local_path(call.command).ok());
-    let places = cluster.chain(store).filter_map(standing);
-    for place in places {
+    let configured = configured(call);
+    let all = || std::iter::once(&call.settings).chain(&configured);
+    let clusters = all().flat_map(Settings::pg).filter(|pg| pg.host.is_none()).map(|pg| pg.path.as_path());
+    let stores = all().flat_map(Settings::repos).filter_map(|repo| repo.local_path(call.command).ok());
+    for place in clusters.chain(stores).filter(|place| place.exists()) {
         let owner = owner_of(place, &users)?;
         if owner.uid != 0 {
             return Ok(Some(owner));
@@ -47,7 +47,12 @@ fn owner(call: &Call) -> Result<Option<Account>> {
     Ok(None)
 }
 
-/// The place itself if it is there.
-fn standing(place: &Path) -> Option<&Path> {
-    place.exists().then_some(place)
+/// What is configured for the stanzas of a call whose command itself takes no data directory, or whose stanza is not
+/// chosen: the locks and stop files of `stop` and `start` belong to somebody, too.
+fn configured(call: &Call) -> Vec<Settings> {
+    if !call.settings.pg().is_empty() {
+        return Vec::new();
+    }
+    let names = call.settings.stanza().map_or_else(|| call.config.stanzas(), |name| vec![name.to_owned()]);
+    names.iter().filter_map(|name| call.config.settings(EVERY_COMMAND, Some(name)).ok()).collect()
 }

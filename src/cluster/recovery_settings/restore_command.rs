@@ -38,6 +38,15 @@ impl RestoreCommand {
 
     /// The command as the setting's value, not yet quoted for the configuration file.
     pub fn text(&self) -> Result<String, ClusterError> {
+        Ok(format!("{} archive-get %f \"%p\"", self.call()?))
+    }
+
+    /// The same call as the value of `archive_command`: archiving a file instead of fetching one.
+    pub fn archive_text(&self) -> Result<String, ClusterError> {
+        Ok(format!("{} archive-push %p", self.call()?))
+    }
+
+    fn call(&self) -> Result<String, ClusterError> {
         let bad = |why: &str| refused("restore_command", why);
         if !self.program.is_absolute() {
             return Err(bad("the program's path is not absolute"));
@@ -52,7 +61,7 @@ impl RestoreCommand {
                 None => shell_word(&format!("--{name}"))?,
             });
         }
-        Ok(format!("{} archive-get %f \"%p\"", words.join(" ")))
+        Ok(words.join(" "))
     }
 }
 
@@ -87,6 +96,10 @@ mod tests {
         assert_eq!(
             call.text().unwrap(),
             "/usr/bin/pgmayday --config=/etc/pgbackrest.conf '--pg1-path=/srv/pg 15' --stanza=main archive-get %f \"%p\""
+        );
+        assert_eq!(
+            call.archive_text().unwrap(),
+            "/usr/bin/pgmayday --config=/etc/pgbackrest.conf '--pg1-path=/srv/pg 15' --stanza=main archive-push %p"
         );
         assert!(RestoreCommand::new("pgmayday").text().is_err());
         assert!(RestoreCommand::new("/bin/x").option("stanza", "a\nb").text().is_err());
