@@ -41,7 +41,8 @@ fn run(call: &Call) -> Result<u8> {
         None => call.config.stanzas(),
     };
     if names.is_empty() {
-        return Err(Report::usage("no stanza is configured").hint("write a section [NAME] with pg1-path into pgbackrest.conf"));
+        return Err(Report::usage("no stanza is configured")
+            .hint("write a section [NAME] with pg1-path into pgbackrest.conf"));
     }
     let program = std::env::current_exe()
         .map_err(|error| Report::failed(format!("cannot tell which program this is: {error}")))?;
@@ -88,7 +89,12 @@ fn to_text(one: &Checked) -> String {
         };
         let Finding { subject, name, text, .. } = finding;
         lines.push(format!("  {word:4}  {subject:subjects$}  {name:names$}  {text}"));
-        lines.extend(finding.next.iter().map(|next| format!("  {:4}  {:subjects$}  {:names$}  next: {next}", "", "", "")));
+        lines.extend(
+            finding
+                .next
+                .iter()
+                .map(|next| format!("  {:4}  {:subjects$}  {:names$}  next: {next}", "", "", "")),
+        );
     }
     lines.join("\n")
 }

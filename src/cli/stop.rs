@@ -58,8 +58,9 @@ fn run(call: &Call) -> Result<()> {
 }
 
 pub(super) fn cannot(doing: &str, path: &Path, error: &std::io::Error) -> Report {
-    Report::failed(format!("cannot {doing} {}: {error}", path.display()))
-        .hint("lock-path must be a folder that the owner of the data directory can write, the same for every user")
+    Report::failed(format!("cannot {doing} {}: {error}", path.display())).hint(
+        "lock-path must be a folder that the owner of the data directory can write, the same for every user",
+    )
 }
 
 /// The stanza, or all of them, as the subject of a sentence.
@@ -71,7 +72,9 @@ fn warning(ended: &Ended) -> Option<String> {
     let lock = ended.lock.display();
     match &ended.fate {
         Fate::Ended => None,
-        Fate::Ending => Some(format!("process {} was told to end and still holds {lock}", ended.pid.unwrap_or(0))),
+        Fate::Ending => {
+            Some(format!("process {} was told to end and still holds {lock}", ended.pid.unwrap_or(0)))
+        }
         Fate::Untouched { why } => Some(format!("{lock} is held, and its holder was not told to end: {why}")),
     }
 }

@@ -179,7 +179,12 @@ fn repository(name: &str, slot: &Slot, of: Option<Identity>, found: &mut Finding
                     "check --stanza and pg1-path; if this cluster has taken the other's place: \
                      pgmayday --stanza={name} stanza-upgrade"
                 );
-                found.fail(file, Kind::Failed, format!("is of {there}, the data directory holds {of}"), Some(next));
+                found.fail(
+                    file,
+                    Kind::Failed,
+                    format!("is of {there}, the data directory holds {of}"),
+                    Some(next),
+                );
             }
             Some(_) => found.ok(file, format!("is of {there}")),
             None => found.warn(file, format!("is of {there}, which nothing could be compared with"), None),
@@ -204,7 +209,9 @@ fn info<T>(
     match read {
         Ok(loaded) => {
             for warning in loaded.warnings {
-                let next = format!("the next backup writes both anew; if one is missing: pgmayday --stanza={stanza} stanza-create");
+                let next = format!(
+                    "the next backup writes both anew; if one is missing: pgmayday --stanza={stanza} stanza-create"
+                );
                 found.warn(file, warning, Some(next));
             }
             Some(loaded.value)
@@ -241,7 +248,10 @@ fn archiving(
             found.warn(NAME, "not sent: no primary was found", None);
         } else {
             let standbys = servers.standbys.join(", ");
-            found.ok(NAME, format!("not sent: {standbys} is a standby, and only a primary can close a segment"));
+            found.ok(
+                NAME,
+                format!("not sent: {standbys} is a standby, and only a primary can close a segment"),
+            );
         }
         return Ok(found);
     };
@@ -258,8 +268,13 @@ fn archiving(
         found.warn(NAME, format!("not sent: {} is not right", reason.name), None);
         return Ok(found);
     }
-    if repositories.is_empty() || !found.passed() {
-        found.warn(NAME, "not sent: there is nowhere it could arrive", None);
+    let nowhere = match (found.passed(), repositories.is_empty()) {
+        (false, _) => Some("not sent: archiving is stopped"),
+        (true, true) => Some("not sent: no repository can take it"),
+        (true, false) => None,
+    };
+    if let Some(why) = nowhere {
+        found.warn(NAME, why, None);
         return Ok(found);
     }
     let name = format!("pgmayday check {}", Timestamp::from_unix_s(Timestamp::now().unix_s()));

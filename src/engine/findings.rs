@@ -104,7 +104,8 @@ impl Findings {
 
     /// Does not work, for the reason of a report.
     pub fn failed(&mut self, name: &'static str, report: Report) {
-        let text = report.context.iter().fold(report.headline, |text, doing| format!("{text} (while {doing})"));
+        let text =
+            report.context.iter().fold(report.headline, |text, doing| format!("{text} (while {doing})"));
         self.add(name, Verdict::Fail(report.kind), text, report.hint);
     }
 
@@ -132,7 +133,8 @@ impl Findings {
             let warns = |finding: &Finding| finding.verdict == Verdict::Warn;
             return Ok(self.all.into_iter().filter(warns).map(|finding| finding.in_words()).collect());
         };
-        let others = self.all.iter().filter(|other| matches!(other.verdict, Verdict::Fail(_)) && *other != first);
+        let others =
+            self.all.iter().filter(|other| matches!(other.verdict, Verdict::Fail(_)) && *other != first);
         let mut report = first.report(kind);
         let others: Vec<&str> = others.map(|other| other.text.as_str()).collect();
         if !others.is_empty() {

@@ -32,8 +32,6 @@ const ASKED: [&str; 9] = [
     "wal_level",
     "wal_segment_size",
 ];
-/// The longest name a restore point may have.
-const RESTORE_POINT_BYTES: usize = 63;
 
 /// `archive_mode` of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,11 +76,8 @@ pub struct Served {
 /// Opens a session with the server of the cluster `pg`; as root, through the owner of its data directory.
 pub fn connect(settings: &Settings, pg: &PgSettings, statement_limit: Duration) -> Result<Sql> {
     let address = reach::address(settings, pg, statement_limit);
-    let owner = if pg.host.is_none() && pg.path.exists() {
-        Some(owner_of(&pg.path, &Users::new())?)
-    } else {
-        None
-    };
+    let owner =
+        if pg.host.is_none() && pg.path.exists() { Some(owner_of(&pg.path, &Users::new())?) } else { None };
     Sql::connect(&address, owner.as_ref()).map_err(|error| {
         let refused = error.is_refused();
         let report = Report::from(error);
@@ -228,8 +223,12 @@ impl fmt::Display for Archiver {
         match &self.last_failed {
             Some(failed) => {
                 let at = self.last_failed_at.map(|at| format!(" at {at}")).unwrap_or_default();
-                let times = if self.failed_count == 1 { "once" } else { &format!("{} times", self.failed_count) };
-                write!(f, "PostgreSQL's archiver failed {times}, last for {failed}{at}; it archived last {last}")
+                let times =
+                    if self.failed_count == 1 { "once" } else { &format!("{} times", self.failed_count) };
+                write!(
+                    f,
+                    "PostgreSQL's archiver failed {times}, last for {failed}{at}; it archived last {last}"
+                )
             }
             None => write!(f, "PostgreSQL's archiver reports no failure; it archived last {last}"),
         }
@@ -320,7 +319,8 @@ mod tests {
         assert_eq!(plain.segment_size, WalSegmentSize::DEFAULT);
         let pages = of(&[("wal_segment_size", "2048", "8kB"), ("wal_level", "hot_standby", "")]).unwrap();
         assert_eq!((pages.segment_size, pages.wal_level), (WalSegmentSize::DEFAULT, WalLevel::Replica));
-        for bad in [("wal_level", "more", ""), ("wal_segment_size", "17", "B"), ("archive_mode", "NULL", "")] {
+        for bad in [("wal_level", "more", ""), ("wal_segment_size", "17", "B"), ("archive_mode", "NULL", "")]
+        {
             let report = of(&[bad]).unwrap_err();
             assert!(report.headline.contains(bad.0), "{report}");
         }
@@ -336,7 +336,8 @@ mod tests {
 
     #[test]
     fn the_archivers_trouble_is_told_with_file_and_time() {
-        let quiet = Archiver { last_archived: Some("000000010000000000000002".to_owned()), ..Archiver::default() };
+        let quiet =
+            Archiver { last_archived: Some("000000010000000000000002".to_owned()), ..Archiver::default() };
         assert!(quiet.to_string().contains("no failure") && quiet.to_string().ends_with("0002"), "{quiet}");
         let failing = Archiver {
             failed_count: 7,

@@ -11,7 +11,7 @@ pub mod upgrade;
 use super::findings::Findings;
 use super::locks::{Held, LockError, LockFolder, Work};
 use super::served::{self, judge_cluster};
-use crate::base::{PgVersion, Report, Result, SystemId};
+use crate::base::{Kind, PgVersion, Report, Result, SystemId};
 use crate::cluster::control::ControlFile;
 use crate::config::{PgSettings, Settings};
 use crate::repo::{DbHistory, Loaded, RepoError};
@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// How long a question to the server may take here.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
+/// The way without a server.
+const OFFLINE: &str = "say --no-online to believe the control file alone";
 
 /// Which cluster: what a stanza's history tells clusters apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,14 +116,16 @@ pub fn identity(settings: &Settings, online: bool) -> Result<(Identity, Vec<Stri
         }
     }
     Err(match failed {
-        Some(report) => report.hint(
-            "start the server, or say --no-online to believe the control file alone",
-        ),
+        Some(mut report) if report.kind == Kind::Unreachable => {
+            let first = report.hint.take().map(|hint| format!("{hint}; or ")).unwrap_or_default();
+            report.hint(format!("{first}{OFFLINE}"))
+        }
+        Some(report) => report,
         None => Report::failed(format!(
             "{} replays WAL (a standby, or a recovery): no primary is configured on this host",
             standbys.join(", ")
         ))
-        .hint("run this where the primary is, or say --no-online to believe the control file alone"),
+        .hint(format!("run this where the primary is, or {OFFLINE}")),
     })
 }
 

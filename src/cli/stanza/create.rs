@@ -30,14 +30,16 @@ fn run(call: &Call) -> Result<()> {
     let stanza = name(call)?;
     let _held = stanza::lock(&call.settings, stanza)?;
     let (of, warnings) = stanza::identity(&call.settings, call.settings.flag("online"))?;
-    warnings.iter().for_each(|warning| call.console.warn(warning));
     let done = create(&repositories(call, Access::Create)?, stanza, of)?;
-    for warning in done.iter().flat_map(|one| &one.warnings) {
+    for warning in warnings.iter().chain(done.iter().flat_map(|one| &one.warnings)) {
         call.console.warn(warning);
     }
     show(call, stanza, of, &done, |one| line(stanza, of, one))?;
     if let Ok(command) = archive_command(call, stanza) {
-        call.console.info(&format!("to archive with this program: archive_command = '{}'", command.replace('\'', "''")));
+        call.console.info(&format!(
+            "to archive with this program: archive_command = '{}'",
+            command.replace('\'', "''")
+        ));
     }
     Ok(())
 }
@@ -46,7 +48,9 @@ fn line(stanza: &str, of: Identity, Created { repo, store: _, made, db_id, .. }:
     let archive = format!("{}-{db_id}", of.version);
     match made {
         Made::Created => format!("repo{repo}: stanza {stanza} made, archive {archive}, for {of}"),
-        Made::Completed => format!("repo{repo}: stanza {stanza}, whose making was interrupted, finished, archive {archive}"),
+        Made::Completed => {
+            format!("repo{repo}: stanza {stanza}, whose making was interrupted, finished, archive {archive}")
+        }
         Made::Mended { files } => {
             format!("repo{repo}: stanza {stanza} was there; missing and written again: {}", files.join(", "))
         }

@@ -35,8 +35,10 @@ fn run(call: &Call) -> Result<()> {
     step_down(call)?;
     let stanza = name(call)?;
     if let many @ 2.. = call.settings.repos().len() {
-        return Err(Report::usage(format!("{many} repositories are configured: a stanza is removed from one at a time"))
-            .hint("name it: --repo=N"));
+        return Err(Report::usage(format!(
+            "{many} repositories are configured: a stanza is removed from one at a time"
+        ))
+        .hint("name it: --repo=N"));
     }
     let repository = repositories(call, Access::Write)?.into_iter().next();
     let repository = repository.ok_or_else(|| Report::usage("no repository is configured"))?;

@@ -28,9 +28,8 @@ fn run(call: &Call) -> Result<()> {
     let stanza = name(call)?;
     let _held = stanza::lock(&call.settings, stanza)?;
     let (of, warnings) = stanza::identity(&call.settings, call.settings.flag("online"))?;
-    warnings.iter().for_each(|warning| call.console.warn(warning));
     let done = upgrade(&repositories(call, Access::Write)?, stanza, of)?;
-    for warning in done.iter().flat_map(|one| &one.warnings) {
+    for warning in warnings.iter().chain(done.iter().flat_map(|one| &one.warnings)) {
         call.console.warn(warning);
     }
     show(call, stanza, of, &done, |one| line(stanza, of, one))?;

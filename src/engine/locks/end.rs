@@ -60,7 +60,9 @@ impl LockFolder {
                     }
                     Err(why) => Fate::Untouched { why },
                 },
-                None => Fate::Untouched { why: "the lock file does not say which process holds it".to_owned() },
+                None => {
+                    Fate::Untouched { why: "the lock file does not say which process holds it".to_owned() }
+                }
             };
             told.push(Ended { lock, pid, fate });
         }
@@ -156,7 +158,9 @@ mod tests {
         assert_eq!(stanza_of("main-backup-12.lock"), Some("main"));
         assert_eq!(stanza_of("main-backup-restore-1.lock"), Some("main-backup"));
         assert_eq!(stanza_of("main-1-archive.lock"), Some("main-1"));
-        for other in ["main.stop", "main.lock", "-backup.lock", "main-expire.lock", "backup.lock", "main-1.lock"] {
+        for other in
+            ["main.stop", "main.lock", "-backup.lock", "main-expire.lock", "backup.lock", "main-1.lock"]
+        {
             assert_eq!(stanza_of(other), None, "{other}");
         }
     }
@@ -190,7 +194,10 @@ mod tests {
 
         name(&lock, innocent.id());
         let told = folder.end_holders(Some("main"), wait).unwrap();
-        assert!(matches!(&told[..], [Ended { fate: Fate::Untouched { why }, .. }] if why.contains("open")), "{told:?}");
+        assert!(
+            matches!(&told[..], [Ended { fate: Fate::Untouched { why }, .. }] if why.contains("open")),
+            "{told:?}"
+        );
         assert!(innocent.try_wait().unwrap().is_none() && holds.try_wait().unwrap().is_none());
 
         name(&lock, holds.id());

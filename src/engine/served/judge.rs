@@ -174,7 +174,10 @@ fn command(served: &Served, wanted: &Wanted<'_>, instead: &str, found: &mut Find
         return found.fail(
             NAME,
             Kind::Failed,
-            format!("archive_command is '{shown}': it archives to stanza '{other}', not to '{}'", wanted.stanza),
+            format!(
+                "archive_command is '{shown}': it archives to stanza '{other}', not to '{}'",
+                wanted.stanza
+            ),
             next,
         );
     }

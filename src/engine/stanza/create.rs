@@ -8,6 +8,7 @@ use super::{Identity, in_repo, present};
 use crate::base::{Kind, Report, Result, Secret};
 use crate::codec::random_passphrase;
 use crate::repo::{ArchiveInfo, BackupInfo, Repository, Stanza};
+use crate::store::StorePath;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -56,8 +57,12 @@ enum Plan {
     /// Write `backup.info`.
     BackupInfo,
     /// Write what is missing of a pair.
-    Mend { db_id: u32 },
-    Nothing { db_id: u32 },
+    Mend {
+        db_id: u32,
+    },
+    Nothing {
+        db_id: u32,
+    },
 }
 
 /// Makes `stanza` for the cluster `of` in every repository that does not have it.
@@ -101,7 +106,7 @@ fn plan(stanza: &Stanza, of: Identity) -> Result<(Plan, Vec<String>)> {
             if contents.is_empty() && archive.value.history.len() == 1 {
                 return Ok((Plan::BackupInfo, archive.warnings));
             }
-            let there: Vec<&str> = contents.iter().take(NAMES_TOLD).map(|path| path.as_str()).collect();
+            let there: Vec<&str> = contents.iter().take(NAMES_TOLD).map(StorePath::as_str).collect();
             Err(lost(stanza, "backup.info", "archive.info", &there))
         }
         (None, Some(_)) => Err(lost(stanza, "archive.info", "backup.info", &[])),

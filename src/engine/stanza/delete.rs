@@ -55,7 +55,9 @@ pub fn delete(
             Kind::Refused(None),
             format!("stanza '{stanza}' is not stopped on this host: there is no {}", stop.path().display()),
         )
-        .hint(format!("stop it first, so that nothing is archived meanwhile: pgmayday --stanza={stanza} stop")));
+        .hint(format!(
+            "stop it first, so that nothing is archived meanwhile: pgmayday --stanza={stanza} stop"
+        )));
     }
     let _held = lock_stopped(settings, stanza)?;
     let mut warnings = Vec::new();
@@ -81,9 +83,18 @@ pub fn delete(
     stanza_there.remove_info().map_err(failed)?;
     stanza_there.remove_folders().map_err(failed)?;
     stop.remove().map_err(|error| {
-        Report::failed(format!("the stanza is removed, but its stop file {} is not: {error}", stop.path().display()))
+        Report::failed(format!(
+            "the stanza is removed, but its stop file {} is not: {error}",
+            stop.path().display()
+        ))
     })?;
-    Ok(Deleted { repo: key, store: repository.storage().describe(), existed, backups: backups.len(), warnings })
+    Ok(Deleted {
+        repo: key,
+        store: repository.storage().describe(),
+        existed,
+        backups: backups.len(),
+        warnings,
+    })
 }
 
 /// A cluster that still archives would fill its disk with WAL that nobody takes.
@@ -107,8 +118,7 @@ fn not_running(data_dir: &Path) -> Result<()> {
 /// Every backup that `backup.info` lists or that has a folder with a manifest. A `backup.info` that cannot be read hides
 /// none of them.
 fn backups(stanza: &Stanza) -> Result<Vec<String>, RepoError> {
-    let mut labels: Vec<String> =
-        stanza.backups_by_folder()?.iter().map(ToString::to_string).collect();
+    let mut labels: Vec<String> = stanza.backups_by_folder()?.iter().map(ToString::to_string).collect();
     if let Ok(info) = stanza.backup_info() {
         labels.extend(info.value.backups.keys().map(ToString::to_string));
     }
@@ -136,5 +146,6 @@ fn guard(key: u32, stanza: &str, backups: &[String]) -> Report {
 /// True if anything of the stanza is there, be it a single info file.
 fn exists(stanza: &Stanza) -> Result<bool, RepoError> {
     let storage = stanza.repository().storage();
-    Ok(storage.stat(&stanza.archive_folder()?)?.is_some() || storage.stat(&stanza.backup_folder()?)?.is_some())
+    Ok(storage.stat(&stanza.archive_folder()?)?.is_some()
+        || storage.stat(&stanza.backup_folder()?)?.is_some())
 }

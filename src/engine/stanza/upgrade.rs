@@ -50,10 +50,11 @@ pub fn upgrade(repositories: &[Repository], stanza: &str, of: Identity) -> Resul
 fn plan(stanza: &Stanza, of: Identity) -> Result<Plan> {
     let key = stanza.repository().key();
     let missing = |file: &str| {
-        in_repo(key, Report::failed(format!("stanza '{}' has no {file}", stanza.name())).hint(format!(
-            "make the stanza first: pgmayday --stanza={} stanza-create",
-            stanza.name()
-        )))
+        in_repo(
+            key,
+            Report::failed(format!("stanza '{}' has no {file}", stanza.name()))
+                .hint(format!("make the stanza first: pgmayday --stanza={} stanza-create", stanza.name())),
+        )
     };
     let archive = present(stanza.archive_info(), key)?.ok_or_else(|| missing("archive.info"))?;
     let backup = present(stanza.backup_info(), key)?.ok_or_else(|| missing("backup.info"))?;
@@ -74,12 +75,15 @@ fn plan(stanza: &Stanza, of: Identity) -> Result<Plan> {
         let name = stanza.name();
         in_repo(
             key,
-            Report::damaged(format!("archive.info and backup.info of stanza '{name}' do not belong together: {why}"))
-                .hint("bring back the pair of files that was written together"),
+            Report::damaged(format!(
+                "archive.info and backup.info of stanza '{name}' do not belong together: {why}"
+            ))
+            .hint("bring back the pair of files that was written together"),
         )
     })?;
     let db_id = archive.current_db_id;
-    let (archive, backup) = ((!archive_is_current).then_some(archive), (!backup_is_current).then_some(backup));
+    let (archive, backup) =
+        ((!archive_is_current).then_some(archive), (!backup_is_current).then_some(backup));
     Ok(Plan { archive, backup, before, db_id, warnings })
 }
 
@@ -93,13 +97,18 @@ fn next_id<T>(history: &BTreeMap<u32, T>) -> Result<u32> {
 pub(crate) fn agree(archive: &ArchiveInfo, backup: &BackupInfo) -> Result<(), String> {
     let of_archive = archive.history.iter().map(|(id, entry)| (*id, Identity::from(*entry)));
     let of_backup = backup.history.iter().map(|(id, entry)| (*id, Identity::from(*entry)));
-    let (of_archive, of_backup): (BTreeMap<_, _>, BTreeMap<_, _>) = (of_archive.collect(), of_backup.collect());
+    let (of_archive, of_backup): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        (of_archive.collect(), of_backup.collect());
     for id in of_archive.keys().chain(of_backup.keys()) {
         let told = |history: &BTreeMap<u32, Identity>| {
             history.get(id).map_or_else(|| "nothing".to_owned(), ToString::to_string)
         };
         if of_archive.get(id) != of_backup.get(id) {
-            return Err(format!("under id {id} the first has {}, the second {}", told(&of_archive), told(&of_backup)));
+            return Err(format!(
+                "under id {id} the first has {}, the second {}",
+                told(&of_archive),
+                told(&of_backup)
+            ));
         }
     }
     if archive.current_db_id != backup.current_db_id {

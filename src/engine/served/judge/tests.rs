@@ -65,12 +65,18 @@ fn a_sound_server_is_told_nothing() {
 #[test]
 fn the_server_must_serve_this_very_cluster() {
     let (name, verdict, text) = only(|served, _| served.version = PgVersion::major(16));
-    assert!((name, verdict) == ("version", "fail") && text.contains("PostgreSQL 16") && text.contains("15"), "{text}");
+    assert!(
+        (name, verdict) == ("version", "fail") && text.contains("PostgreSQL 16") && text.contains("15"),
+        "{text}"
+    );
     let (name, verdict, text) = only(|served, _| served.system_id = Some(SystemId(4711)));
     assert!((name, verdict) == ("system identifier", "fail") && text.contains("4711"), "{text}");
     let other = tempfile::tempdir().unwrap();
     let (name, verdict, text) = only(|served, _| served.data_dir = Some(other.path().to_owned()));
-    assert!((name, verdict) == ("data directory", "fail") && text.contains(other.path().to_str().unwrap()), "{text}");
+    assert!(
+        (name, verdict) == ("data directory", "fail") && text.contains(other.path().to_str().unwrap()),
+        "{text}"
+    );
     let (_, verdict, text) = only(|served, _| served.data_dir = Some("/nowhere/pg".into()));
     assert!(verdict == "fail" && text.contains("container"), "{text}");
     let (_, verdict, text) = only(|served, _| served.data_dir = None);
@@ -89,7 +95,12 @@ fn two_names_of_one_folder_are_one_folder() {
         assert!(told[0].2.contains(path.to_str().unwrap()), "{told:?}");
     }
     let slash = std::path::PathBuf::from(format!("{}/", dir.path().display()));
-    assert!(judge(&served(&slash), &control(), dir.path(), &wanted()).all.iter().all(|f| f.verdict == Verdict::Ok));
+    assert!(
+        judge(&served(&slash), &control(), dir.path(), &wanted())
+            .all
+            .iter()
+            .all(|f| f.verdict == Verdict::Ok)
+    );
 }
 
 #[test]
