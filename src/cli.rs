@@ -28,6 +28,7 @@ mod repo_ls;
 mod restore;
 mod site;
 mod tree;
+mod verify;
 mod version;
 mod wal;
 mod worker;

@@ -8,4 +8,5 @@ pub mod locks;
 pub mod proof;
 pub mod repositories;
 pub mod restore;
+pub mod verify;
 pub mod wal_ranges;

@@ -15,6 +15,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::recover::SPEC,
     super::archive_get::SPEC,
     super::wal::SPEC,
+    super::verify::SPEC,
     super::repo_ls::SPEC,
     super::repo_get::SPEC,
     super::incident::SPEC,
