@@ -39,6 +39,7 @@ mod stanza;
 mod start;
 mod stop;
 mod tree;
+mod verify;
 mod version;
 mod wal;
 mod worker;

@@ -22,4 +22,5 @@ pub mod restore;
 pub mod served;
 pub mod snapshot;
 pub mod stanza;
+pub mod verify;
 pub mod wal_ranges;

@@ -18,6 +18,7 @@ mod passphrase;
 mod save;
 mod stanza;
 mod stock;
+mod twins;
 
 use crate::base::{BackupLabel, Secret};
 use crate::store::{EntryKind, Storage, StoreError, StoreErrorKind, StorePath};
@@ -35,6 +36,7 @@ pub use manifest::{
 pub use passphrase::passphrase_of;
 use std::sync::Arc;
 pub use stock::{FolderState, KeptYear};
+pub use twins::Twins;
 
 /// What was read, and what an operator should know about how.
 #[derive(Debug, Clone)]
@@ -149,15 +151,26 @@ impl Stanza {
         let folder = self.backup_folder()?;
         let path = self.manifest_path(label)?;
         let cipher = info.cipher_pass.as_ref();
-        let loaded = load::main_or_copy(&self.repository.storage, &path, cipher, &|file| {
+        load::main_or_copy(&self.repository.storage, &path, cipher, &|file| {
             manifest::read(file, &folder, label, cipher.is_some(), Completeness::Whole)
-        })?;
-        if let Some(owner) = loaded.value.beta_owner(info) {
-            let why = manifest::beta_text(owner);
-            let place = error::Place { store: self.repository.storage.describe(), path };
-            return Err(RepoError::Unsupported { place, why });
-        }
-        Ok(loaded)
+        })
+        .and_then(|loaded| {
+            let value = self.refuse_beta(info, loaded.value, &path)?;
+            Ok(Loaded { value, warnings: loaded.warnings })
+        })
+    }
+
+    /// Refuses a manifest of which files are stored in a container that nobody reads any more.
+    fn refuse_beta(
+        &self,
+        info: &BackupInfo,
+        manifest: Manifest,
+        path: &StorePath,
+    ) -> Result<Manifest, RepoError> {
+        let Some(owner) = manifest.beta_owner(info) else { return Ok(manifest) };
+        let why = manifest::beta_text(owner);
+        let place = error::Place { store: self.repository.storage.describe(), path: path.clone() };
+        Err(RepoError::Unsupported { place, why })
     }
 
     /// Reads the manifest that a backup leaves while it is made: files that were not copied yet have no checksum.

@@ -60,6 +60,11 @@ impl StateDir {
         self.operations().join(&id.0)
     }
 
+    /// The file that keeps what verifying a stanza in a repository came to.
+    pub fn verification(&self, stanza: &str, repo: u32) -> PathBuf {
+        self.root.join(format!("verify-{}-{repo}.json", stanza.replace('/', "_")))
+    }
+
     /// The folder of all incidents.
     pub fn incidents(&self) -> PathBuf {
         self.root.join("incidents")
@@ -96,6 +101,16 @@ fn make_one(parent: &Path, folder: &Path) -> io::Result<()> {
         fs::fchown(&made, Some(Uid::from_raw(owner.st_uid)), Some(Gid::from_raw(owner.st_gid)))?;
     }
     Ok(())
+}
+
+/// Gives a file that root made to the owner of the folder it stands in; for anybody else nothing is to be done.
+pub fn give_to_owner_of_folder(file: &Path) -> io::Result<()> {
+    let Some(folder) = file.parent().filter(|_| rustix::process::geteuid().is_root()) else { return Ok(()) };
+    let owner = fs::stat(folder)?;
+    if owner.st_uid == 0 {
+        return Ok(());
+    }
+    std::os::unix::fs::lchown(file, Some(owner.st_uid), Some(owner.st_gid))
 }
 
 /// The name of an operation, for example `20261121T021407Z-recover-7f3a`.

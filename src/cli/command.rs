@@ -26,6 +26,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::wal::SPEC,
     super::expire::SPEC,
     super::annotate::SPEC,
+    super::verify::SPEC,
     super::repo_ls::SPEC,
     super::repo_get::SPEC,
     super::incident::SPEC,

@@ -21,9 +21,19 @@ pub(super) fn open(
     path: &StorePath,
     cipher: Option<&Secret>,
 ) -> Result<Source, RepoError> {
+    open_compressed(storage, path, Compression::None, cipher)
+}
+
+/// Opens a file that was compressed before it was encrypted.
+pub(super) fn open_compressed(
+    storage: &Arc<dyn Storage>,
+    path: &StorePath,
+    compression: Compression,
+    cipher: Option<&Secret>,
+) -> Result<Source, RepoError> {
     let place = Place { store: storage.describe(), path: path.clone() };
     let stored = storage.open(path, Range::Whole)?;
-    let spec = StreamSpec::full(Compression::None, cipher.cloned());
+    let spec = StreamSpec::full(compression, cipher.cloned());
     let decoder = Decoder::new(stored, &spec).map_err(|source| match source {
         CodecError::NotEncrypted(_) => RepoError::NotEncrypted(place.clone()),
         source => RepoError::Stream { place: place.clone(), source },

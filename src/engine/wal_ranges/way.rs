@@ -82,7 +82,8 @@ fn history(archive: &Archive, id: ArchiveId, timeline: Timeline) -> Result<Timel
     }
 }
 
-fn legs(history: &TimelineHistory, size: WalSegmentSize, newest: u64) -> Vec<Leg> {
+/// The segments a recovery to `newest`, the last segment's number on the history's own timeline, reads.
+pub(in crate::engine) fn legs(history: &TimelineHistory, size: WalSegmentSize, newest: u64) -> Vec<Leg> {
     let path = history.path();
     let leg = |stretch: &crate::wal::history::Stretch| {
         let last = match stretch.end {

@@ -67,7 +67,8 @@ impl Ranges {
         self.ranges.windows(2).filter_map(between).collect()
     }
 
-    fn add(&mut self, stored: &StoredSegment, previous: Option<&StoredSegment>, size: WalSegmentSize) {
+    /// Takes the next stored segment of a sorted walk; `previous` is the one before it.
+    pub fn add(&mut self, stored: &StoredSegment, previous: Option<&StoredSegment>, size: WalSegmentSize) {
         let segment = stored.segment;
         if u64::from(segment.seg) >= size.segments_per_log() {
             self.impossible.push(segment);
