@@ -262,10 +262,9 @@ pub struct Closed {
 
 /// Makes a restore point, so that there is something to archive, and closes the segment it is in.
 ///
-/// Only on a server that takes writes. A name longer than PostgreSQL takes is cut.
+/// Only on a server that takes writes; it refuses a name of more than 63 bytes.
 pub fn close_segment(sql: &mut Sql, version: PgVersion, restore_point: &str) -> Result<Closed> {
-    let cut = restore_point.floor_char_boundary(RESTORE_POINT_BYTES);
-    let name = literal(&restore_point[..cut]);
+    let name = literal(restore_point);
     let (switch, file_name) = if version.at_least(10) {
         ("pg_switch_wal", "pg_walfile_name")
     } else {
