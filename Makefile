@@ -8,10 +8,10 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 #   build:     gcc libc6-dev make        (zstd's C code; everything else is Rust)
 #   clusters:  postgresql pgbackrest     (the lab, the tests and the benchmark run the real ones)
 #   tests:     openssl zstd lz4 bzip2 gzip (our decoder is checked against the stock tools), tmux (screens)
-#   fetching:  ca-certificates curl python3 python3-pip unzip (other PostgreSQL versions, by package name)
+#   fetching:  ca-certificates curl python3 python3-pip unzip debootstrap (other PostgreSQL and pgBackRest versions, by name)
 #   handling:  util-linux (setpriv, flock), procps (ps), tar, xz-utils
 PACKAGES := gcc libc6-dev make postgresql pgbackrest openssl zstd lz4 bzip2 gzip tmux \
-            ca-certificates curl python3 python3-pip unzip util-linux procps tar xz-utils
+            ca-certificates curl python3 python3-pip unzip debootstrap util-linux procps tar xz-utils
 
 # Root and the CI have no excuse: there a test that needs a server fails instead of being skipped.
 ifneq ($(or $(CI),$(filter 0,$(shell id -u))),)
