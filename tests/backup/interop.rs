@@ -102,7 +102,7 @@ fn backups_alternate_in_one_repository() {
         eprintln!("{cell:?}");
         let yard = Yard::new(&binaries, &[cell.cipher]);
         let more = format!(
-            "compress-type={}\nrepo1-bundle={}\n{}process-max=2\nrepo1-retention-full=9\n",
+            "compress-type={}\nprocess-max=2\nrepo1-retention-full=9\n[global:backup]\nrepo1-bundle={}\n{}",
             cell.compression,
             if cell.bundle { "y" } else { "n" },
             if cell.block { "repo1-block=y\n" } else { "" }
