@@ -1,5 +1,5 @@
 //! Block maps made here against those that real pgBackRest wrote: the bytes, and the choices behind them.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "common/fixtures.rs"]
 mod fixtures;
@@ -35,30 +35,45 @@ fn map(stanza: &Stanza, manifest: &Manifest, file: &FileEntry<'_>, info: BlockIn
     (bytes, map)
 }
 
-/// Visits every file of every backup whose map some backup wrote, and the manifest it stands in.
-fn each_map(visit: &mut dyn FnMut(&str, &Stanza, &[Manifest], &FileEntry<'_>, BlockInfo)) {
-    for name in ALL {
-        let fixture = Fixture::open(name);
-        let stanza = fixture.repository().stanza(&fixture.stanza);
-        let info = stanza.backup_info().unwrap().value;
-        // Labels sort by time, so that a backup comes after the one it builds on.
-        let mut manifests: Vec<Manifest> = Vec::new();
-        for label in info.backups.keys() {
-            manifests.push(stanza.manifest(&info, label).unwrap().value);
-            for file in manifests[manifests.len() - 1].files.iter() {
-                if let Some(block) = file.block {
-                    visit(&format!("{name} {label} {}", file.name), &stanza, &manifests, &file, block);
-                }
+/// A file stored as blocks, as one backup has it.
+struct Seen<'a> {
+    /// For messages.
+    what: String,
+    stanza: &'a Stanza,
+    /// The manifests of the stanza up to that of the backup, which is the last.
+    manifests: &'a [Manifest],
+    file: &'a FileEntry<'a>,
+    info: BlockInfo,
+}
+
+/// Visits every file stored as blocks of every backup of a stanza.
+fn each_file(name: &str, stanza: &Stanza, visit: &mut dyn FnMut(&Seen<'_>)) {
+    let info = stanza.backup_info().unwrap().value;
+    // Labels sort by time, so that a backup comes after the one it builds on.
+    let mut manifests: Vec<Manifest> = Vec::new();
+    for label in info.backups.keys() {
+        manifests.push(stanza.manifest(&info, label).unwrap().value);
+        for file in manifests[manifests.len() - 1].files.iter() {
+            if let Some(info) = file.block {
+                let what = format!("{name} {label} {}", file.name);
+                visit(&Seen { what, stanza, manifests: &manifests, file: &file, info });
             }
         }
+    }
+}
+
+fn each_file_of_every_fixture(visit: &mut dyn FnMut(&Seen<'_>)) {
+    for name in ALL {
+        let fixture = Fixture::open(name);
+        each_file(name, &fixture.repository().stanza(&fixture.stanza), visit);
     }
 }
 
 #[test]
 fn every_real_block_map_is_encoded_to_the_same_bytes() {
     let (mut maps, mut several, mut again) = (0, 0, 0);
-    each_map(&mut |what, stanza, manifests, file, info| {
-        let (bytes, map) = map(stanza, manifests.last().unwrap(), file, info);
+    each_file_of_every_fixture(&mut |Seen { what, stanza, manifests, file, info }| {
+        let (bytes, map) = map(stanza, manifests.last().unwrap(), file, *info);
         let encoded = blockmap::encode(&map, info.block_bytes, info.checksum_bytes).unwrap();
         assert!(encoded == bytes, "{what}\n{bytes:02x?}\n{encoded:02x?}\n{map:?}");
         let runs: Vec<u32> =
@@ -103,10 +118,10 @@ fn content(
 #[test]
 fn the_builder_makes_the_maps_that_pgbackrest_made_of_the_same_files() {
     let (mut fresh, mut built_on, mut shorter) = (0, 0, 0);
-    each_map(&mut |what, stanza, manifests, file, info| {
+    each_file_of_every_fixture(&mut |Seen { what, stanza, manifests, file, info }| {
         let manifest = manifests.last().unwrap();
-        let (_, real) = map(stanza, manifest, file, info);
-        let content = content(stanza, manifest, file, info, &real);
+        let (_, real) = map(stanza, manifest, file, *info);
+        let content = content(stanza, manifest, file, *info, &real);
         let prior = manifest.prior.as_ref().and_then(|label| {
             let prior = manifests.iter().find(|prior| prior.label == *label).unwrap();
             let before = prior.files.get(prior.files.find(file.name)?);

@@ -3,7 +3,7 @@
 //! A map is a list of runs; each run names a backup and super blocks of it, each super block names how many of its
 //! blocks are used. Numbers are unsigned LEB128. The decoder takes every byte or fails, and gives exactly as many
 //! blocks as the file has. Block checksums are XXH3-128, cut to the first bytes; checking them is the caller's.
-//! A new map is made by a [`MapBuilder`] and stored by [`encode`]; nothing here reads or writes a file.
+//! A new map is made by a [`MapBuilder`] and stored by [`encode()`]; nothing here reads or writes a file.
 
 mod build;
 mod encode;

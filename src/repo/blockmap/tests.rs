@@ -80,6 +80,9 @@ proptest! {
     fn arbitrary_maps_never_panic(map in proptest::collection::vec(any::<u8>(), 0..200), blocks in 0_u64..40) {
         if let Ok(map) = decode(&map, blocks * 8192, 8192, 1) {
             prop_assert_eq!(map.blocks.len() as u64, blocks);
+            if let Ok(again) = encode(&map, 8192, 1) {
+                prop_assert_eq!(decode(&again, blocks * 8192, 8192, 1).unwrap(), map);
+            }
         }
     }
 
@@ -90,6 +93,9 @@ proptest! {
         map[at] = to;
         if let Ok(map) = decode(&map, 57_344, 8192, 6) {
             prop_assert_eq!(map.blocks.len(), 7);
+            if let Ok(again) = encode(&map, 8192, 6) {
+                prop_assert_eq!(decode(&again, 57_344, 8192, 6).unwrap(), map);
+            }
         }
     }
 }
