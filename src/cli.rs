@@ -4,8 +4,8 @@
 //! file with a [`command::CommandSpec`]; adding one is a line in [`command::COMMANDS`]. Nothing here decides
 //! anything about a recovery, and no secret is ever printed.
 
-mod archive_command;
 mod annotate;
+mod archive_command;
 mod archive_get;
 mod archive_push;
 mod arguments;

@@ -3,19 +3,19 @@
 //! Runs as the owner of the data directory, holds the stanza's backup lock to the end, and expires what retention no longer
 //! keeps. A backup that finds damaged pages is kept, says where they are, and exits 4.
 
+use super::archive_command::archive_command;
 use super::command::{CommandSpec, Run};
 use super::output::{self, Output};
 use super::progress::Lines;
-use super::archive_command::archive_command;
 use super::{Call, as_owner, signals};
 use crate::base::{Bytes, Report, Result, Timestamp};
 use crate::cluster::reach;
 use crate::codec::Compression;
 use crate::config::Origin;
 use crate::engine::backup::{self, Bundling, Cluster, Outcome, Request, StandbyUse};
-use crate::engine::{expire, hold};
 use crate::engine::locks::{Held, LockError, LockFolder, Work};
 use crate::engine::repositories::{Access, Repositories};
+use crate::engine::{expire, hold};
 use crate::model::op::Cancel;
 use crate::repo::Repository;
 use crate::repo::blockmap::policy::SuperBlockSizes;
@@ -84,7 +84,8 @@ fn expire(call: &Call, stanza: &str, key: u32) {
         dry_run: false,
         accept: call.accept.iter().cloned().collect(),
     };
-    let job = expire::Job { settings: &call.settings, stanza, locks: &folder, request, now: Timestamp::now() };
+    let job =
+        expire::Job { settings: &call.settings, stanza, locks: &folder, request, now: Timestamp::now() };
     let done = expire::run(&job, opened, &Lines::new(call.console), &Cancel::default());
     let failure = done.map_or_else(Some, |runs| expire::failure(&runs));
     if let Some(report) = failure {
@@ -154,9 +155,8 @@ pub(super) fn request(call: &Call) -> Result<Request> {
     let settings = &call.settings;
     let stanza = stanza(call)?;
     let key = settings.repos().first().map_or(1, |repo| repo.key);
-    let duration = |name: &str, default_s: u64| {
-        settings.duration(name).unwrap_or(Duration::from_secs(default_s))
-    };
+    let duration =
+        |name: &str, default_s: u64| settings.duration(name).unwrap_or(Duration::from_secs(default_s));
     let statement_limit = duration("db-timeout", 1800);
     let mut clusters = Vec::new();
     for pg in settings.pg() {
@@ -175,7 +175,11 @@ pub(super) fn request(call: &Call) -> Result<Request> {
     let chosen = |name: &str| settings.origin(name) != Origin::Unset;
     Ok(Request {
         stanza: stanza.to_owned(),
-        kind: settings.text("type").unwrap_or("incr").parse().map_err(|error| Report::usage(format!("{error}")))?,
+        kind: settings
+            .text("type")
+            .unwrap_or("incr")
+            .parse()
+            .map_err(|error| Report::usage(format!("{error}")))?,
         online: settings.flag("online"),
         clusters,
         standby: match settings.text("backup-standby") {

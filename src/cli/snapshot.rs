@@ -87,8 +87,7 @@ fn make(call: &Call, name: &str) -> Result<u8> {
     let control = ControlFile::read(&data_dir)?;
     let identity = (control.version, control.system_id);
     let label = outcome.label.parse().map_err(|error| Report::failed(format!("{error}")))?;
-    let marked =
-        snapshot::mark(&mut sql, identity, &stanza, &label, name, request.archive_timeout, &cancel)?;
+    let marked = snapshot::mark(&mut sql, identity, &stanza, &label, name, request.archive_timeout, &cancel)?;
     if call.output == Output::Json {
         let info = stanza.backup_info()?.value;
         let made = snapshot::list(&info).into_iter().find(|snapshot| snapshot.name == name);

@@ -7,7 +7,9 @@
 mod archive_command;
 mod judge;
 
-use crate::base::{Context as _, Lsn, PgVersion, Report, Result, SystemId, Timestamp, WalSegment, WalSegmentSize};
+use crate::base::{
+    Context as _, Lsn, PgVersion, Report, Result, SystemId, Timestamp, WalSegment, WalSegmentSize,
+};
 use crate::cluster::control::WalLevel;
 use crate::cluster::owner::{Users, owner_of};
 use crate::cluster::reach;

@@ -255,13 +255,9 @@ impl PendingFile {
 fn open_locked(temporary: &Path) -> io::Result<File> {
     loop {
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(temporary)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process is writing it now"));
-            }
-            // A share that knows no locks.
-            Err(TryLockError::Error(_)) => {}
+        // Any other failure is that of a share that knows no locks.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process is writing it now"));
         }
         // The one who held the lock may have renamed it meanwhile: what is open is then the finished object.
         let same = match std::fs::symlink_metadata(temporary) {

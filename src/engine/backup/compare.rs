@@ -56,7 +56,12 @@ fn can_be_referred_to(before: &FileEntry<'_>) -> bool {
 }
 
 /// Why times and sizes cannot be believed against the backup before; nothing if they can.
-pub(super) fn distrust(scan: &Scan, prior: &Manifest, copy_start: Timestamp, same_timeline: bool) -> Option<String> {
+pub(super) fn distrust(
+    scan: &Scan,
+    prior: &Manifest,
+    copy_start: Timestamp,
+    same_timeline: bool,
+) -> Option<String> {
     if !same_timeline {
         return Some("the cluster is on another timeline than when the last backup was made".to_owned());
     }

@@ -41,7 +41,13 @@ pub(super) fn stop(around: &Around<'_>, known: &mut Known, plan: &Plan) -> Resul
     let mut extras = Vec::new();
     for (name, text) in [("backup_label", &stop.label), ("tablespace_map", &stop.tablespace_map)] {
         if !text.trim().is_empty() {
-            let stored = store(storage, &plan.folder, &format!("pg_data/{name}"), &encoders.whole, &mut text.as_bytes())?;
+            let stored = store(
+                storage,
+                &plan.folder,
+                &format!("pg_data/{name}"),
+                &encoders.whole,
+                &mut text.as_bytes(),
+            )?;
             extras.push(Extra { name: format!("pg_data/{name}"), stored, at: stop.at });
         }
     }
@@ -116,7 +122,9 @@ fn copy_segment(
     let stored = store(storage, &plan.folder, &name, pool, &mut decoder)?;
     decoder.finish().map_err(|error| Report::from(error).context(format!("copying segment {segment}")))?;
     if stored.sha1 != found.sha1 {
-        return Err(Report::damaged(format!("segment {segment} in the archive does not have the content its name says")));
+        return Err(Report::damaged(format!(
+            "segment {segment} in the archive does not have the content its name says"
+        )));
     }
     Ok(Extra { name, stored, at })
 }
@@ -189,10 +197,11 @@ pub(super) fn outcome(
     took: Duration,
 ) -> Outcome {
     let entry = BackupEntry::of(manifest);
-    let page_errors = manifest.files.iter().filter(|file| file.page_ok == Some(false)).map(|file| PageErrors {
-        file: file.name.to_owned(),
-        pages: file.page_errors.clone(),
-    });
+    let page_errors = manifest
+        .files
+        .iter()
+        .filter(|file| file.page_ok == Some(false))
+        .map(|file| PageErrors { file: file.name.to_owned(), pages: file.page_errors.clone() });
     Outcome {
         label: manifest.label.to_string(),
         kind: manifest.kind.to_string(),

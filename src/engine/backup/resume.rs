@@ -106,7 +106,8 @@ pub(super) fn verify(
 fn is_sound(storage: &dyn Storage, manifest: &Manifest, entry: &FileEntry<'_>) -> bool {
     let Some(expected) = entry.repo_checksum.or(entry.checksum) else { return false };
     manifest.stored(entry).is_ok_and(|(path, range, _)| {
-        hash_of(storage, &path, range).is_some_and(|(bytes, sha1)| bytes == entry.repo_size_bytes && sha1 == expected)
+        hash_of(storage, &path, range)
+            .is_some_and(|(bytes, sha1)| bytes == entry.repo_size_bytes && sha1 == expected)
     })
 }
 

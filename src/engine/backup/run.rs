@@ -11,7 +11,9 @@ use super::scan::{self, Scan, ScanRequest};
 use super::servers::Servers;
 use super::session::Start;
 use super::{Outcome, control, ending, label, prior, resume, transfer};
-use crate::base::{BackupKind, BackupLabel, Context as _, Kind, Report, Result, Secret, Timestamp, WalSegment};
+use crate::base::{
+    BackupKind, BackupLabel, Context as _, Kind, Report, Result, Secret, Timestamp, WalSegment,
+};
 use crate::cluster::control::ControlFile;
 use crate::cluster::running::{self, Running};
 use crate::codec::random_passphrase;
@@ -140,7 +142,10 @@ fn refuse_running(request: &Request, data_dir: &std::path::Path) -> Result<()> {
         _ if request.force => Ok(()),
         _ => Err(Report::new(
             Kind::Refused(None),
-            format!("a server runs, or may run, on {}: an offline backup of it would be worthless", data_dir.display()),
+            format!(
+                "a server runs, or may run, on {}: an offline backup of it would be worthless",
+                data_dir.display()
+            ),
         )
         .hint("stop it, or back it up while it runs: leave --no-online out")),
     }
@@ -322,7 +327,10 @@ fn base(around: &Around<'_>, known: &mut Known, labels: &[BackupLabel], at: Time
     let (kind, prior) = prior::choose(&known.info, request.kind);
     let prior = prior.map(|entry| entry.label.clone());
     if kind != request.kind {
-        known.warn(around, format!("there is no backup a {} one could stand on: this becomes a full one", request.kind));
+        known.warn(
+            around,
+            format!("there is no backup a {} one could stand on: this becomes a full one", request.kind),
+        );
     }
     let storage = &**around.stanza.repository().storage();
     let pages = request.checksum_page.unwrap_or(known.control.data_checksums);

@@ -10,7 +10,7 @@ use super::error::BackupError;
 use super::pages::{PageChecker, PageScan, SEGMENT_BYTES, first_block};
 use super::scan::{ScanFile, real_path};
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
 /// From where the files of a backup are read.
@@ -111,7 +111,9 @@ impl Source {
 fn open_plain(path: &Path) -> io::Result<Option<File>> {
     use rustix::fs::{Mode, OFlags};
     match rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(file) => Ok(Some(File::from(file)).filter(|file| file.metadata().is_ok_and(|meta| meta.is_file()))),
+        Ok(file) => {
+            Ok(Some(File::from(file)).filter(|file| file.metadata().is_ok_and(|meta| meta.is_file())))
+        }
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NXIO) => Ok(None),
         Err(error) => Err(error.into()),
     }

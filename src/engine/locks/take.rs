@@ -116,13 +116,14 @@ impl Held {
     /// The file is for people; work does not fail because it cannot be written.
     fn tell(&mut self, progress: Option<(u64, u64)>) {
         let pid = std::process::id();
-        let mut text = format!("{{\"execId\":\"{}\"", self.exec_id);
-        if let Some((done, total)) = progress {
-            let percent = super::percent_hundredths(done, total);
-            text += &format!(",\"pctCplt\":{percent},\"pid\":{pid},\"sz\":{total},\"szCplt\":{done}}}");
-        } else {
-            text += &format!(",\"pid\":{pid}}}");
-        }
+        let head = format!("{{\"execId\":\"{}\"", self.exec_id);
+        let text = match progress {
+            Some((done, total)) => {
+                let percent = super::percent_hundredths(done, total);
+                format!("{head},\"pctCplt\":{percent},\"pid\":{pid},\"sz\":{total},\"szCplt\":{done}}}")
+            }
+            None => format!("{head},\"pid\":{pid}}}"),
+        };
         for file in &mut self.files {
             let rewrite = |file: &mut File| {
                 file.rewind()?;

@@ -4,6 +4,7 @@
 //! the data directory. What is written is what [`read`](super::read) would give back.
 
 use super::{FileEntry, LinkEntry, Manifest, Owner, PathEntry, Target};
+use crate::base::BackupLabel;
 use crate::repo::ini::Writer;
 use crate::repo::json::Object;
 use std::io::{self, Write};
@@ -61,7 +62,7 @@ fn write_backup<W: Write>(manifest: &Manifest, file: &mut Writer<W>) -> io::Resu
     text(manifest.lsn_start.map(|lsn| lsn.to_string()), "backup-lsn-start", file)?;
     text(manifest.lsn_stop.map(|lsn| lsn.to_string()), "backup-lsn-stop", file)?;
     text(manifest.prior.as_ref().map(ToString::to_string), "backup-prior", file)?;
-    let references: Vec<&str> = manifest.references.iter().map(|label| label.as_str()).collect();
+    let references: Vec<&str> = manifest.references.iter().map(BackupLabel::as_str).collect();
     file.string(section, "backup-reference", &references.join(","))?;
     for (key, at) in [
         ("backup-timestamp-copy-start", manifest.copy_start),
