@@ -8,6 +8,7 @@ use super::session::Stop;
 use super::{Outcome, PageErrors};
 use crate::base::{Report, Result, Timestamp, WalSegment};
 use crate::codec::{CodecError, EncoderPool};
+use crate::engine::reconcile;
 use crate::repo::{ArchiveId, BackupEntry, Found, Manifest};
 use crate::store::{Storage, StorePath};
 use std::io::{self, Read, Write as _};
@@ -156,6 +157,8 @@ pub(super) fn finish(
     }
     let mut entry = BackupEntry::of(&manifest);
     entry.annotations.clone_from(&manifest.annotations);
+    // What another host wrote meanwhile stays: its backups, and notes on those that are listed.
+    known.info = reconcile::reconcile(stanza)?.info;
     known.info.backups.insert(manifest.label.clone(), entry);
     stanza.save_backup_info(&known.info)?;
     // Its time tells object stores' rules that the archive is in use.

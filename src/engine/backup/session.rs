@@ -59,6 +59,10 @@ impl Session {
         sql.rows("set search_path = pg_catalog")?;
         sql.rows(&format!("set statement_timeout = {}", limit.as_millis()))?;
         sql.rows("set lock_timeout = 0")?;
+        // The session is idle while files are copied, for hours perhaps: its end would be the end of the backup.
+        if number >= 140_000 {
+            sql.rows("set idle_session_timeout = 0")?;
+        }
         Ok(Self { sql, version_number: number })
     }
 
