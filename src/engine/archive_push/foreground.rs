@@ -57,7 +57,8 @@ fn wait(
         match spool.status(given.file, stamp)? {
             Status::Done(warning) => {
                 let line = format!("{} archived in the background", given.file);
-                return Ok(Pushed { warnings: warning.into_iter().collect(), line });
+                let warnings = warning.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
+                return Ok(Pushed { warnings, line });
             }
             Status::Unproven if is_archived(job, given)? => {
                 let line = format!("{} archived in the background, found in every repository", given.file);
