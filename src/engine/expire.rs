@@ -132,9 +132,16 @@ pub fn plan(stanza: &Stanza, retention: &Retention, request: &Request, now: Time
     let on_disk = folders.keys().rev();
     let unmade = on_disk.clone().filter(|label| choice.expired.contains_key(*label)).cloned().collect();
     let resumable = resumable(stanza, &info, folders.iter().next_back());
+    // Whatever its own manifest has come to: files that a listed backup needs stay.
+    let needed: BTreeSet<_> = info.backups.keys().flat_map(|label| info.needs(label)).collect();
     let goes = |label: &&BackupLabel| {
-        !info.backups.contains_key(*label) && !doubtful.contains(*label) && resumable.as_ref() != Some(*label)
+        !needed.contains(*label) && !doubtful.contains(*label) && resumable.as_ref() != Some(*label)
     };
+    let unlisted =
+        on_disk.clone().filter(|label| needed.contains(*label) && !info.backups.contains_key(*label));
+    warnings.extend(unlisted.map(|label| {
+        format!("{label} is no backup any more, but a listed backup needs its files: it is left alone")
+    }));
     let folders = on_disk.filter(goes).cloned().collect();
     let latest = repointed(stanza, &info)?;
     let (archive, cuts) = cuts(stanza, &info, &choice, request)?;

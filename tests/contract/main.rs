@@ -15,6 +15,7 @@
 mod common;
 mod damage;
 mod disasters;
+mod expire;
 mod flips;
 mod hostile;
 mod kill;

@@ -4,8 +4,9 @@ use crate::made::Wanted;
 use crate::world::{World, fulls};
 use pgmayday::base::BackupLabel;
 use pgmayday::engine::annotate::annotate;
-use pgmayday::engine::expire::Request;
+use pgmayday::engine::expire::{ExpireView, Request, execute, plan};
 use pgmayday::engine::reconcile::reconcile;
+use pgmayday::model::op::{Cancel, Silent};
 
 fn without_entry(world: &mut World, label: &BackupLabel) {
     world.made.info.backups.remove(label);
@@ -99,6 +100,27 @@ fn a_manifest_that_cannot_be_read_protects_its_folder() {
     );
     assert!(world.has(&manifest(&first)));
     assert_eq!(world.listed(), [second]);
+}
+
+#[test]
+fn files_that_a_listed_backup_needs_stay() {
+    let mut world = World::new();
+    let first = world.full();
+    let diff = world.diff();
+    let second = world.full();
+    // Half of the truth: the full backup is neither listed nor whole, what was made against it is.
+    world.made.remove(&manifest(&first));
+    without_entry(&mut world, &first);
+    let view = expire_unchecked(&world);
+    assert!(view.warnings.iter().any(|warning| warning.contains(first.as_str())), "{view:?}");
+    assert!(view.leftovers.is_empty() && world.has(&format!("backup/main/{first}/pg_data/f{first}")));
+    assert_eq!(world.listed(), [diff, second]);
+}
+
+/// For repositories that are not sound to begin with.
+fn expire_unchecked(world: &World) -> ExpireView {
+    let plan = plan(&world.made.stanza, &fulls(9), &Request::default(), world.now()).unwrap();
+    execute(&plan, &Silent, &Cancel::default()).unwrap()
 }
 
 #[test]

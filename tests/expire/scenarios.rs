@@ -357,6 +357,27 @@ fn what_a_pinned_backup_needs_stays_with_it() {
 }
 
 #[test]
+fn what_was_made_against_a_pinned_backup_goes_as_ever() {
+    let mut world = World::new();
+    let pinned = world.full_with(&[(PIN, "")]);
+    let (diff, on_diff) = (world.diff(), world.incr());
+    let first = world.full();
+    // While there are not more full backups than are kept, the set is whole.
+    assert!(labels(&world.keep(&fulls(2))).is_empty());
+    let second = world.full();
+    assert_eq!(labels(&world.keep(&fulls(2))), [diff, on_diff]);
+    assert_eq!(world.listed(), [pinned, first, second]);
+    // The same for a differential one.
+    let mut world = World::new();
+    let full = world.full();
+    let pinned = world.diff();
+    world.note(&pinned, PIN, "");
+    let (on_pinned, last) = (world.incr(), world.diff());
+    let view = world.keep(&Retention { diff: Some(1), ..Retention::default() });
+    assert_eq!((labels(&view), world.listed()), (vec![on_pinned], vec![full, pinned, last]));
+}
+
+#[test]
 fn a_pin_refuses_to_be_expired_by_name() {
     let mut world = World::new();
     let first = world.full();

@@ -4,11 +4,11 @@
 use crate::made::{self, Made, STANZA, WAL_SHA1, Wanted, segment};
 use crate::random::{Random, number};
 use pgmayday::base::{BackupLabel, Kind, Timestamp};
-use pgmayday::engine::expire::{ExpireView, FullRetention, Request, Retention, execute, plan};
+use pgmayday::engine::expire::{ExpireView, FullRetention, Request, Retention, Rule, execute, plan};
 use pgmayday::model::op::{Cancel, Silent};
 use pgmayday::repo::{Repository, Stanza};
-use pgmayday::store::posix::Posix;
 use pgmayday::store::StorePath;
+use pgmayday::store::posix::Posix;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,10 @@ impl Place {
 
 /// A repository with some of everything, its newest backup an hour old.
 fn made_up(random: &mut Random) -> Place {
-    let home = tempfile::tempdir().unwrap();
+    // In memory where that can be had: every file is synced.
+    let folder =
+        [PathBuf::from("/dev/shm"), std::env::temp_dir()].into_iter().find(|folder| folder.is_dir()).unwrap();
+    let home = tempfile::tempdir_in(folder).unwrap();
     fs::create_dir(home.path().join("lock")).unwrap();
     let now_s = Timestamp::now().unix_s();
     let mut made = Made::new(Arc::new(Posix::new(home.path().join("a"), "repo1")));
@@ -160,9 +163,15 @@ fn made_up(random: &mut Random) -> Place {
 fn damage(made: &mut Made, random: &mut Random, hidden: &[BackupLabel], at_s: i64) {
     made.save();
     for label in hidden {
-        made.info.backups.remove(label);
-        if random.below(2) == 0 {
+        // Listed without a manifest; a manifest that is not listed; nothing left of it, nor of what needs it, but files.
+        let kind = random.below(3);
+        if kind != 1 {
             made.remove(&format!("backup/{STANZA}/{label}/backup.manifest"));
+        }
+        if kind == 2 {
+            made.info.dependents(label).iter().for_each(|gone| drop(made.info.backups.remove(gone)));
+        } else if kind == 1 {
+            made.info.backups.remove(label);
         }
     }
     made.save();
@@ -303,7 +312,8 @@ fn compare(random: &mut Random, turn: usize) -> Option<&'static str> {
     // On purpose: WAL before a retention by days is of no use even where nothing expires; so do 2.46 and later.
     let by_days =
         matches!(options.retention.full, FullRetention::Days(_)) && options.retention.archive.is_none();
-    if by_days && expired.is_empty() && view.archive_kept.is_none() {
+    let none_by_days = !view.expired.iter().any(|reason| reason.rule == Rule::Days);
+    if by_days && none_by_days && view.archive_kept.is_none() {
         let archive = |path: &String| !path.starts_with("archive/");
         a.retain(|path, _| archive(path));
         b.retain(|path, _| archive(path));

@@ -114,17 +114,14 @@ fn one(out: &mut String, view: &ExpireView, dry_run: bool) {
 }
 
 fn why(reason: &Reason) -> String {
-    if reason.label != reason.with {
-        return format!("needs {}", reason.with);
-    }
-    match reason.rule {
+    let why = match reason.rule {
         Rule::Full => "beyond the full backups that are kept",
         Rule::Days => "older than the days that are kept",
         Rule::Diff => "beyond the differential backups that are kept",
         Rule::Set => "named by --set",
         Rule::Oldest => "the oldest",
-    }
-    .to_owned()
+    };
+    if reason.label == reason.with { why.to_owned() } else { format!("needs {}: {why}", reason.with) }
 }
 
 fn archive_lines(out: &mut String, archive: &ArchiveView) {

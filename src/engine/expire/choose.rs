@@ -117,13 +117,17 @@ impl Candidates<'_> {
         }
     }
 
-    /// Everything of this kind but the newest.
+    /// Everything of this kind before the newest so many that count. A pinned one is a head, too: it stays, but what was
+    /// made against it goes as it would without the pin.
     fn add_all_but(&mut self, keep: u64, listed: BackupKind, goes: BackupKind, rule: Rule) {
         let counted = self.counted(listed);
-        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-        let beyond = &counted[..counted.len().saturating_sub(keep)];
-        let heads: Vec<_> =
-            beyond.iter().filter(|entry| entry.kind == goes).map(|entry| entry.label.clone()).collect();
+        let first_kept = usize::try_from(keep).ok().and_then(|keep| counted.len().checked_sub(keep));
+        let Some(oldest_kept) = first_kept.and_then(|at| counted.get(at)) else { return };
+        let before = self.info.backups.values().take_while(|entry| entry.label < oldest_kept.label);
+        let heads: Vec<_> = before
+            .filter(|entry| entry.kind == goes && !self.found.contains_key(&entry.label))
+            .map(|entry| entry.label.clone())
+            .collect();
         for head in heads {
             self.add(&head, rule);
         }

@@ -5,7 +5,7 @@ use super::{as_user, give, run, work_root};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -329,16 +329,27 @@ impl Primary {
         self.home.path().join("repo")
     }
 
+    /// The configuration file that both programs take.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.home.path().join("pgbackrest.conf")
+    }
+
+    /// Real pgBackRest with this cluster's configuration, ready for more arguments.
+    pub(crate) fn pgbackrest_command(&self, command: &str) -> Command {
+        let mut program = as_user("/usr/bin/pgbackrest");
+        program.arg(format!("--config={}", self.config().display())).arg(format!("--stanza={STANZA}"));
+        if matches!(command, "backup" | "check" | "stanza-create") {
+            program
+                .arg(format!("--pg1-socket-path={}", self.server().socket.path().display()))
+                .arg("--pg1-user=postgres");
+        }
+        program.arg(command);
+        program
+    }
+
     /// Runs real pgBackRest on it.
     pub(crate) fn pgbackrest(&self, command: &str, options: &[&str]) -> String {
-        let mut program = as_user("/usr/bin/pgbackrest");
-        program
-            .arg(format!("--config={}", self.home.path().join("pgbackrest.conf").display()))
-            .arg(format!("--stanza={STANZA}"));
-        program
-            .arg(format!("--pg1-socket-path={}", self.server().socket.path().display()))
-            .arg("--pg1-user=postgres");
-        run(program.arg(command).args(options))
+        run(self.pgbackrest_command(command).args(options))
     }
 
     /// Closes the current segment and waits until it is in the archive.
