@@ -8,6 +8,7 @@ mod blank;
 mod member;
 mod operations;
 mod repository;
+mod verified;
 mod views;
 mod watch;
 
@@ -38,6 +39,7 @@ struct Inner {
     blank: Board,
     stanza: Option<String>,
     settings: Option<crate::config::Settings>,
+    state: Option<StateDir>,
     probes: Vec<Probe>,
     /// Per probe: since when its thread is under way.
     flights: Vec<Mutex<Option<Timestamp>>>,
@@ -122,6 +124,7 @@ impl Survey {
             blank: scene.board,
             stanza: scene.stanza,
             settings: scene.settings,
+            state: state.cloned(),
             probes,
             flights,
             refreshes: AtomicU64::new(0),
@@ -162,7 +165,7 @@ impl Survey {
     /// Reads the backups. May take long; for a thread.
     pub fn catalog(&self) -> Result<CatalogView> {
         let (settings, stanza) = self.stanza()?;
-        Ok(views::catalog(settings, stanza))
+        Ok(views::catalog(settings, stanza, self.inner.state.as_ref()))
     }
 
     /// Lists the archive. May take long; for a thread.

@@ -45,10 +45,41 @@ pub struct BackupRow {
     pub database: String,
     /// Page checksums failed while it was made; unknown if it was not looked at.
     pub page_errors: Option<bool>,
-    /// Annotations, key and value.
+    /// No retention expires it; nothing if nobody pinned it.
+    pub pinned: Option<Pinned>,
+    /// What the last verification came to that looked at all of it; nothing if this host knows of none.
+    pub verified: Option<Verified>,
+    /// Annotations, key and value, without those that pin it.
     pub annotations: Vec<(String, String)>,
     /// Made from a running cluster.
     pub online: bool,
     /// Version of the program that made it.
     pub made_by: String,
+}
+
+/// What a pinned backup is kept for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Pinned {
+    /// The restore point that stays reachable; nothing if only the backup itself is kept.
+    pub restore_point: Option<String>,
+    /// What in the pin cannot be understood, one sentence each; all WAL is kept then.
+    pub doubts: Vec<String>,
+}
+
+/// What a verification came to for one backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// When it began.
+    pub at: Timestamp,
+    /// What is wrong with the backup, in a few words; nothing if it is sound.
+    pub wrong: Option<String>,
+    /// Everything was decoded and compared; else only the stored bytes.
+    pub whole: bool,
+}
+
+impl Verified {
+    /// True if every byte the backup needs was decoded and found sound.
+    pub fn is_proven(&self) -> bool {
+        self.whole && self.wrong.is_none()
+    }
 }

@@ -2,42 +2,62 @@
 //!
 //! A repository that cannot be read is a sentence beside the others. WAL comes as stretches, never as segments.
 
+use super::verified;
+use crate::base::state::StateDir;
 use crate::base::{Report, Timestamp, WalSegmentSize};
 use crate::config::Settings;
 use crate::engine::catalog::{self, BackupView, Query, StanzaView, Status};
 use crate::engine::locks::LockFolder;
+use crate::engine::pin::{PIN, PIN_LSN, PIN_WAL, Pin};
 use crate::engine::repositories::{Repositories, Slot};
+use crate::engine::verify::record::Record;
 use crate::engine::wal_ranges::way;
 use crate::engine::wal_ranges::{self, ArchivedRanges};
-use crate::model::catalog::{BackupRow, CatalogView};
+use crate::model::catalog::{BackupRow, CatalogView, Pinned};
 use crate::model::wal_view::{ArchiveRow, Stretch, TimelineRow, WalView};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 const COMMAND: &str = "info";
 
-pub(super) fn catalog(settings: &Settings, stanza: &str) -> CatalogView {
+/// The backups; with what verifications came to, where there is a state directory.
+pub(super) fn catalog(settings: &Settings, stanza: &str, state: Option<&StateDir>) -> CatalogView {
     let repositories = Repositories::open(settings, COMMAND);
     let locks = LockFolder(PathBuf::from(settings.text("lock-path").unwrap_or("/tmp/pgbackrest")));
     let query = Query { stanza: Some(stanza), ..Query::default() };
     let read = catalog::read(&repositories.slots, &query, &locks);
     let mut troubles = repositories.warnings;
     troubles.extend(read.warnings);
+    let mut records: BTreeMap<u32, Record> = BTreeMap::new();
+    for slot in &repositories.slots {
+        match state.map(|state| Record::read(state, stanza, slot.key)) {
+            Some(Ok(Some(record))) => drop(records.insert(slot.key, record)),
+            Some(Err(report)) => {
+                troubles
+                    .push(format!("repo{}: what was verified is not known: {}", slot.key, report.headline));
+            }
+            None | Some(Ok(None)) => {}
+        }
+    }
     let mut backups = Vec::new();
     for view in &read.stanzas {
         let sound = |status: &Status| matches!(status, Status::Ok);
         let unsound = view.repos.iter().filter(|repo| !sound(&repo.status));
         troubles.extend(unsound.map(|repo| format!("repo{}: {}", repo.key, repo.status)));
-        backups.extend(view.backups.iter().map(|backup| row(view, backup)));
+        backups.extend(view.backups.iter().map(|backup| row(view, backup, records.get(&backup.repo_key))));
     }
     CatalogView { stanza: stanza.to_owned(), backups, troubles, read_at: Some(Timestamp::now()) }
 }
 
-fn row(stanza: &StanzaView, backup: &BackupView) -> BackupRow {
+fn row(stanza: &StanzaView, backup: &BackupView, record: Option<&Record>) -> BackupRow {
     let entry = &backup.entry;
     let repo = stanza.repos.iter().find(|repo| repo.key == backup.repo_key);
     let version = repo.and_then(|repo| repo.databases.iter().find(|database| database.id == entry.db_id));
     let database = version
         .map_or_else(|| entry.db_id.to_string(), |database| format!("{}-{}", database.version, entry.db_id));
+    let pinned = Pin::of(&entry.annotations);
+    let other = |(key, _): &(&String, &String)| ![PIN, PIN_LSN, PIN_WAL].contains(&key.as_str());
+    let notes = entry.annotations.iter().filter(|note| pinned.is_none() || other(note));
     BackupRow {
         repo: backup.repo_key,
         label: entry.label.to_string(),
@@ -52,7 +72,9 @@ fn row(stanza: &StanzaView, backup: &BackupView) -> BackupRow {
         consistent_at: entry.lsn_stop,
         database,
         page_errors: entry.page_error,
-        annotations: entry.annotations.iter().map(|(key, text)| (key.clone(), text.clone())).collect(),
+        annotations: notes.map(|(key, text)| (key.clone(), text.clone())).collect(),
+        pinned: pinned.map(|pin| Pinned { restore_point: pin.restore_point, doubts: pin.doubts }),
+        verified: record.and_then(|record| verified::of_backup(record, entry)),
         online: entry.online,
         made_by: entry.backrest_version.clone(),
     }

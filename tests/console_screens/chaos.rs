@@ -11,7 +11,7 @@ use pgmayday::console::model::{Loaded, Model};
 use pgmayday::console::screens::{Action, Asked, Confirmed, Modal};
 use pgmayday::console::theme::Theme;
 use pgmayday::incident::IncidentView;
-use pgmayday::model::catalog::CatalogView;
+use pgmayday::model::catalog::{CatalogView, Pinned, Verified};
 use pgmayday::model::op::{Life, Mark, Snapshot, StepStatus};
 use pgmayday::model::plan::{CheckState, RecoverPlan};
 use pgmayday::model::wal_view::WalView;
@@ -123,6 +123,16 @@ impl Dice {
             }
             if self.one_in(4) {
                 backup.annotations.push((self.text(), self.text()));
+            }
+            if self.one_in(3) {
+                backup.page_errors = Some(true);
+                backup.pinned =
+                    Some(Pinned { restore_point: Some(self.text()), doubts: vec![self.text(), self.text()] });
+            }
+            if self.one_in(3) {
+                let (at, whole) = (self.time(), self.one_in(2));
+                let wrong = self.one_in(2).then(|| self.text());
+                backup.verified = Some(Verified { at, wrong, whole });
             }
         }
         view.read_at = Some(Timestamp(i64::try_from(self.roll() >> 20).unwrap()));

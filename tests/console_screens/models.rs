@@ -4,7 +4,7 @@ use pgmayday::base::{BackupKind, Lsn, Timeline, Timestamp, WalSegment, WalSegmen
 use pgmayday::console::model::{Loaded, Model};
 use pgmayday::incident::{IncidentView, JournalLine, PhaseTime};
 use pgmayday::model::board::{Application, Board, Identity};
-use pgmayday::model::catalog::{BackupRow, CatalogView};
+use pgmayday::model::catalog::{BackupRow, CatalogView, Pinned, Verified};
 use pgmayday::model::fact::Fact;
 use pgmayday::model::op::{
     Life, Mark, OpState, Outcome, Progress, Question, Replay, Snapshot, Spec, Step, StepStatus,
@@ -66,6 +66,8 @@ fn backup(repo: u32, label: &str, prior: Option<&str>, minutes: i64, gb: u64) ->
         consistent_at: Some(Lsn(number << 24 | 0x28)),
         database: "15-1".into(),
         page_errors: Some(false),
+        pinned: None,
+        verified: None,
         annotations: Vec::new(),
         online: true,
         made_by: "2.45".into(),
@@ -85,7 +87,18 @@ pub(crate) fn catalog() -> CatalogView {
         backup(2, "20261119-030000F_20261120-030000D", Some("20261119-030000F"), 25, 44),
     ];
     backups[1].page_errors = Some(true);
-    backups[2].annotations = vec![("pin".into(), "before the move to 16".into())];
+    backups[2].annotations = vec![("ticket".into(), "4711".into())];
+    let pin = Pinned { restore_point: Some("before-the-move-to-16".into()), doubts: Vec::new() };
+    backups[2].pinned = Some(pin);
+    let verified = |hours: i64, wrong: Option<&str>, whole| Verified {
+        at: Timestamp(now().0 - hours * 3_600_000_000),
+        wrong: wrong.map(Into::into),
+        whole,
+    };
+    backups[2].verified = Some(verified(9, None, true));
+    backups[3].verified = Some(verified(9, None, true));
+    backups[4].verified = Some(verified(1, None, false));
+    backups[7].verified = Some(verified(5, Some("damaged"), true));
     CatalogView { stanza: "orders".into(), backups, troubles: Vec::new(), read_at: Some(at("02:14:00")) }
 }
 

@@ -63,6 +63,14 @@ fn catalog_screens() {
     screen.on(&model, Cmd::Open);
     check("catalog-detail", &screen, &model);
     screen.on(&model, Cmd::Back);
+    let mut signs = entered::<CatalogScreen>(&model);
+    signs.on(&model, Cmd::First);
+    signs.on(&model, Cmd::Open);
+    check("catalog-detail-pinned", &signs, &model);
+    (0..5).for_each(|_| drop(signs.on(&model, Cmd::Down)));
+    check("catalog-detail-page-errors", &signs, &model);
+    signs.on(&model, Cmd::Last);
+    check("catalog-detail-damaged", &signs, &model);
     screen.on(&model, Cmd::Sort);
     screen.text(&model, Asked::Filter, "DIFF");
     check("catalog-filtered", &screen, &model);

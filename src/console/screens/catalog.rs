@@ -151,8 +151,13 @@ fn running(model: &Model) -> impl Iterator<Item = String> {
     model.board.repositories.iter().filter_map(|repository| {
         let Answer::Known { value } = &repository.backups.answer else { return None };
         let percent = value.running?;
-        let percent = percent.map(|hundredths| format!(", {} % done", hundredths / 100)).unwrap_or_default();
-        Some(format!("▶ a backup into repo{} runs{percent}", repository.key))
+        // Who tells no progress may also be expiring.
+        Some(match percent {
+            Some(hundredths) => {
+                format!("▶ a backup into repo{} runs, {} % done", repository.key, hundredths / 100)
+            }
+            None => format!("▶ a backup or expire of repo{} runs", repository.key),
+        })
     })
 }
 

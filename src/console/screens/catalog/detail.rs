@@ -1,7 +1,7 @@
 //! Everything the catalog tells of one backup: what it needs, what it reaches, what was written about it.
 
 use super::order::needs;
-use super::table::ratio;
+use super::table::{ratio, verdict};
 use crate::base::Timestamp;
 use crate::console::screens::paint::{Sheet, counted};
 use crate::console::theme::State;
@@ -57,14 +57,52 @@ pub(super) fn draw<'a>(sheet: &mut Sheet<'_>, catalog: &'a CatalogView, backup: 
         let text = format!("{}: {}", counted(labels.len() as u64, "backup", "backups"), labels.join(", "));
         field("needs", &text, plain);
     }
+    let (text, state) = verified(catalog, backup, now);
+    let style = match state {
+        Some(state) => theme.state(state),
+        None => plain,
+    };
+    field("verified", &text, style);
     match backup.page_errors {
         Some(true) => {
-            field("pages", "checksum errors were found while it was made", theme.state(State::Late));
+            let list = command(catalog, backup, "info");
+            let text = format!("! checksum errors were found while it was made; {list} lists the files");
+            field("pages", &text, theme.state(State::Late));
         }
         Some(false) => field("pages", "no checksum error while it was made", plain),
         None => field("pages", "checksums were not looked at", plain),
     }
-    for (name, value) in &backup.annotations {
-        field("note *", &format!("{name}: {value}"), plain);
+    if let Some(pin) = &backup.pinned {
+        let kept = match &pin.restore_point {
+            Some(name) => format!("* for restore point '{name}': kept with all WAL up to it"),
+            None => "* kept whatever the retention says".to_owned(),
+        };
+        field("pinned", &kept, plain);
+        for doubt in &pin.doubts {
+            field("", &format!("! {doubt}: all WAL since it is kept"), theme.state(State::Late));
+        }
     }
+    for (name, value) in &backup.annotations {
+        field("note", &format!("{name}: {value}"), plain);
+    }
+}
+
+/// What verifying the backup came to, how old that is, and how to look anew.
+fn verified(catalog: &CatalogView, backup: &BackupRow, now: Timestamp) -> (String, Option<State>) {
+    let again = command(catalog, backup, "verify");
+    let Some(known) = &backup.verified else {
+        return (format!("never, as far as this host knows; {again}"), None);
+    };
+    let (old, state) = (age(known.at, now), verdict(backup));
+    let text = match (&known.wrong, known.whole) {
+        (Some(wrong), _) => format!("it was {wrong} {old} ago; {again} lists what is wrong"),
+        (None, true) => format!("every byte it needs was sound {old} ago"),
+        (None, false) => format!("its stored bytes were sound {old} ago; {again} looks into them"),
+    };
+    (text, state)
+}
+
+/// A command line about this backup.
+fn command(catalog: &CatalogView, backup: &BackupRow, name: &str) -> String {
+    format!("pgmayday --stanza={} --repo={} --set={} {name}", catalog.stanza, backup.repo, backup.label)
 }

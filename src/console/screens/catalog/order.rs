@@ -86,6 +86,7 @@ fn matches(backup: &BackupRow, wanted: &str) -> bool {
     let has = |text: &str| text.to_lowercase().contains(wanted);
     has(&backup.label)
         || has(&backup.kind.to_string())
+        || backup.pinned.as_ref().is_some_and(|pin| pin.restore_point.as_deref().is_some_and(has))
         || backup.annotations.iter().any(|(name, value)| has(name) || has(value))
 }
 

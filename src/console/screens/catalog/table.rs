@@ -9,18 +9,19 @@ use crate::model::catalog::BackupRow;
 use ratatui::style::Style;
 
 /// Columns the table takes.
-pub(super) const WIDTH: u16 = 79;
+pub(super) const WIDTH: u16 = 80;
 
+/// The signs of a backup stand before them, one column each: what verifying it came to, page errors, a pin.
 /// Columns: where they begin, how wide they are, their title, the order that goes by them; numbers stand right.
 const COLUMNS: [(u16, u16, &str, Option<Sort>); 8] = [
-    (2, 20, "backup", None),
-    (23, 4, "type", None),
-    (28, 16, "stop (UTC)", Some(Sort::Stop)),
-    (45, 5, "age", None),
-    (51, 5, "took", Some(Sort::Took)),
-    (57, 8, "size", Some(Sort::Size)),
-    (66, 8, "stored", Some(Sort::Stored)),
-    (75, 4, "x", None),
+    (3, 20, "backup", None),
+    (24, 4, "type", None),
+    (29, 16, "stop (UTC)", Some(Sort::Stop)),
+    (46, 5, "age", None),
+    (52, 5, "took", Some(Sort::Took)),
+    (58, 8, "size", Some(Sort::Size)),
+    (67, 8, "stored", Some(Sort::Stored)),
+    (76, 4, "x", None),
 ];
 
 /// The line of titles; the one the list goes by is marked.
@@ -41,11 +42,14 @@ pub(super) fn head(sheet: &mut Sheet<'_>, y: u16, sort: Sort) {
 pub(super) fn line(sheet: &mut Sheet<'_>, y: u16, backup: &BackupRow, shown: Shown, now: Timestamp) {
     let plain = Style::new();
     let theme = sheet.theme;
-    if backup.page_errors == Some(true) {
-        sheet.text(0, y, "!", theme.state(State::Late));
+    if let Some(state) = verdict(backup) {
+        sheet.text(0, y, theme.symbol(state), theme.state(state));
     }
-    if !backup.annotations.is_empty() {
-        sheet.text(1, y, "*", theme.focus());
+    if backup.page_errors == Some(true) {
+        sheet.text(1, y, "!", theme.state(State::Late));
+    }
+    if backup.pinned.is_some() {
+        sheet.text(2, y, "*", theme.focus());
     }
     let values = [
         name(backup, shown.depth),
@@ -64,6 +68,15 @@ pub(super) fn line(sheet: &mut Sheet<'_>, y: u16, backup: &BackupRow, shown: Sho
         } else {
             sheet.right(x, y, width, value, style);
         }
+    }
+}
+
+/// What verifying a backup proved; nothing where it proved neither, as when only stored bytes were looked at.
+pub(super) fn verdict(backup: &BackupRow) -> Option<State> {
+    let verified = backup.verified.as_ref()?;
+    match verified.wrong {
+        Some(_) => Some(State::Failed),
+        None => verified.is_proven().then_some(State::Ok),
     }
 }
 
