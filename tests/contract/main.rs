@@ -20,3 +20,4 @@ mod hostile;
 mod kill;
 mod recover;
 mod restore;
+mod verify;

@@ -191,7 +191,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::at(dir.path().join("state"));
         assert_eq!(Record::read(&state, "main", 2).unwrap(), None);
-        let mut kept = |set, depth, backups: &[(&str, BackupStatus)]| {
+        let kept = |set, depth, backups: &[(&str, BackupStatus)]| {
             keep(&state, &verification(set, depth, backups)).unwrap();
             let record = Record::read(&state, "main", 2).unwrap().unwrap();
             record.backups.into_iter().map(|(label, v)| (label, v.status, v.depth)).collect::<Vec<_>>()
