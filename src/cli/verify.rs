@@ -45,7 +45,11 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 fn own(command: Command) -> Command {
     let depth = Arg::new("depth").long("depth").value_name("DEPTH").value_parser(["stored", "full"]);
-    command.arg(depth.help("how deep files of backups are looked into: their stored bytes, or all of it [default: full]"))
+    command.arg(
+        depth.help(
+            "how deep files of backups are looked into: their stored bytes, or all of it [default: full]",
+        ),
+    )
 }
 
 /// What came out for one repository.
@@ -74,13 +78,19 @@ fn run(call: &Call) -> Result<u8> {
         let request = Request {
             set: set.clone(),
             depth: if shallow { Depth::Stored } else { Depth::Full },
-            process_max: call.settings.number("process-max").and_then(|n| usize::try_from(n).ok()).unwrap_or(1),
+            process_max: call
+                .settings
+                .number("process-max")
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(1),
             busy: is_busy(call, stanza, slot.key),
             patience: PATIENCE,
         };
-        let looked = slot.repository.as_ref().map_err(Clone::clone).and_then(|repository| {
-            verify::verify(&repository.stanza(stanza), &request, &lines, &cancel)
-        });
+        let looked = slot
+            .repository
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|repository| verify::verify(&repository.stanza(stanza), &request, &lines, &cancel));
         verdicts.push(match looked {
             Ok(verification) => Verdict::Looked(Box::new(verification)),
             Err(report) if report.kind == Kind::Cancelled => return Err(report),
@@ -149,6 +159,11 @@ fn show(call: &Call, stanza: &str, verdicts: &[Verdict]) -> Result<()> {
         }
     }
     let summary_wanted = call.settings.text("output") == Some("none") && on_terminal(call.console);
+    if call.output == Output::Text
+        && let Some(next) = text::next(verdicts)
+    {
+        call.console.warn(&next);
+    }
     for verdict in verdicts {
         let summary = text::summary(verdict);
         if summary_wanted {

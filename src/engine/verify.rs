@@ -3,8 +3,8 @@
 //! Info files with their copies, every archived segment, and every file of every backup: its stored bytes, and unless
 //! only these are asked for the content that comes out of them. A file that several backups use is read once. Reads
 //! only; what cannot be read is unknown, never sound. What a backup, an expire or a push may be changing meanwhile is
-//! looked at again before it is called damage. Memory: one manifest, one folder's listing, 18 bytes per stored file of
-//! a backup set, and what was found. Layout of the result: pgBackRest's `verify`.
+//! looked at again before it is called damage. Memory: one manifest, one folder's listing, a digest per stored file
+//! of a backup set, and what was found. Layout of the result: pgBackRest's `verify`.
 
 mod archive;
 mod backup;

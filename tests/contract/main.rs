@@ -21,3 +21,4 @@ mod hostile;
 mod kill;
 mod recover;
 mod restore;
+mod verify;

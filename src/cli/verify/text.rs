@@ -2,7 +2,9 @@
 
 use super::Verdict;
 use crate::base::Bytes;
-use crate::engine::verify::{ArchiveResult, BackupResult, BackupStatus, Counts, Findings, Level, Verification};
+use crate::engine::verify::{
+    ArchiveResult, BackupResult, BackupStatus, Counts, Findings, Level, Verification,
+};
 
 /// `ok`, `error` or `unknown`.
 pub(super) fn status(verification: &Verification) -> &'static str {
@@ -16,7 +18,8 @@ pub(super) fn status(verification: &Verification) -> &'static str {
 /// All repositories; only what is not well unless everything is wanted.
 pub(super) fn document(verdicts: &[Verdict], verbose: bool) -> String {
     let several = verdicts.len() > 1;
-    let blocks: Vec<String> = verdicts.iter().filter_map(|verdict| block(verdict, several, verbose)).collect();
+    let blocks: Vec<String> =
+        verdicts.iter().filter_map(|verdict| block(verdict, several, verbose)).collect();
     blocks.join("\n")
 }
 
@@ -66,7 +69,8 @@ fn archive(lines: &mut Vec<String>, archive: &ArchiveResult, shown: Level, verbo
 }
 
 fn backup(lines: &mut Vec<String>, backup: &BackupResult, shown: Level, verbose: bool) {
-    let well = matches!(backup.status, BackupStatus::Valid | BackupStatus::InProgress | BackupStatus::Expired);
+    let well =
+        matches!(backup.status, BackupStatus::Valid | BackupStatus::InProgress | BackupStatus::Expired);
     if !verbose && well && backup.findings.worst().is_none_or(|level| level < shown) {
         return;
     }
@@ -136,4 +140,49 @@ pub(super) fn summary(verdict: &Verdict) -> String {
         verification.took_ms / 1000,
         verification.took_ms % 1000 / 100,
     )
+}
+
+/// What to do about what was found; nothing where there is nothing to do.
+pub(super) fn next(verdicts: &[Verdict]) -> Option<String> {
+    let looked: Vec<&Verification> = verdicts
+        .iter()
+        .filter_map(|verdict| match verdict {
+            Verdict::Looked(verification) => Some(&**verification),
+            Verdict::Failed { .. } => None,
+        })
+        .collect();
+    let backups = || looked.iter().flat_map(|verification| &verification.backups);
+    let unusable = |backup: &BackupResult| {
+        matches!(
+            backup.status,
+            BackupStatus::Invalid | BackupStatus::ManifestMissing | BackupStatus::WalMissing
+        )
+    };
+    let damaged = looked.iter().any(|verification| verification.worst() == Some(Level::Damage));
+    let wal = looked
+        .iter()
+        .flat_map(|verification| &verification.archives)
+        .any(|archive| archive.findings.worst() == Some(Level::Damage));
+    let unknown = looked.iter().any(|verification| verification.worst() == Some(Level::Unknown));
+    if backups().any(unusable) {
+        return Some(
+            "next: find out what damaged the store; restore only from backups that are valid, or from another \
+             repository; make a full backup and verify it before anything is expired"
+                .to_owned(),
+        );
+    }
+    if wal {
+        return Some(
+            "next: look for the segments in the pg_wal of the primary or a standby, or in another repository; a new \
+             full backup does without them"
+                .to_owned(),
+        );
+    }
+    if damaged {
+        return Some(
+            "next: find out what damaged the store; the sound file of a pair can be copied over the other"
+                .to_owned(),
+        );
+    }
+    unknown.then(|| "next: see why it could not be read, and verify again: it may be damaged".to_owned())
 }

@@ -126,7 +126,8 @@ fn gone(judged: &Judged) -> bool {
 
 /// The jobs of one folder. One that cannot be listed was told before; one that is gone was expired.
 fn jobs(work: &Work<'_>, shelf: &Shelf, folder: &str) -> Vec<Job> {
-    let listed = if work.cancel.requested() { Vec::new() } else { shelf.list(work, folder).unwrap_or_default() };
+    let listed =
+        if work.cancel.requested() { Vec::new() } else { shelf.list(work, folder).unwrap_or_default() };
     let (mut jobs, mut segments) = (Vec::new(), Vec::<(StorePath, StoredSegment)>::new());
     for (name, kind) in listed {
         let Ok(path) = shelf.folder.join(folder).and_then(|path| path.join(&name)) else { continue };

@@ -111,17 +111,20 @@ pub(super) fn verify(
         return Ok(result);
     };
     files(work, &manifest, known, &mut result)?;
-    if result.counts.missing > 0 && was_expired(work, label)? {
+    if result.counts.missing > 0 && is_unlisted(work, label) {
         return Ok(expired(result));
     }
-    let contradicted = label
-        .entry
-        .as_ref()
-        .is_some_and(|entry| entry::compare(entry, &manifest, &label.folder, &mut result.findings));
+    let contradicted = label.entry.as_ref().is_some_and(|entry| {
+        let cluster = infos.backup.history.get(&entry.db_id);
+        entry::compare(entry, cluster, &manifest, &label.folder, &mut result.findings)
+    });
     let (need, wal_unknown) = wal::need(&manifest, label, archives, &mut result.findings)?;
+    let lost_wal = need.as_ref().is_some_and(|need| need.missing + need.damaged > 0);
+    if lost_wal && is_unlisted(work, label) {
+        return Ok(expired(result));
+    }
     stray::tell(work, &manifest, &label.folder, &mut result.findings)?;
     let counts = &result.counts;
-    let lost_wal = need.as_ref().is_some_and(|need| need.missing + need.damaged > 0);
     result.status = if contradicted || counts.damaged() > 0 {
         BackupStatus::Invalid
     } else if lost_wal {
@@ -185,12 +188,7 @@ fn manifest(
 }
 
 /// Looks at every file of the manifest.
-fn files(
-    work: &Work<'_>,
-    manifest: &Manifest,
-    known: &mut Known,
-    result: &mut BackupResult,
-) -> Result<()> {
+fn files(work: &Work<'_>, manifest: &Manifest, known: &mut Known, result: &mut BackupResult) -> Result<()> {
     let (seeds, table) = (Seeds::new(manifest), &manifest.files);
     let (mut singles, mut bundled) = (Vec::new(), Vec::new());
     let mut scratch = Vec::new();
@@ -212,7 +210,9 @@ fn files(
     }
     if page_errors > 0 {
         let path = manifest.folder.join(manifest.label.as_str())?;
-        let why = format!("{page_errors} file(s) had wrong page checksums when it was made: `info --set` names them");
+        let why = format!(
+            "{page_errors} file(s) had wrong page checksums when it was made: `info --set` names them"
+        );
         result.findings.add(Level::Warning, &path, why);
     }
     // Large files first, so that no thread is left with one at the end.
@@ -257,11 +257,6 @@ fn tell_known(manifest: &Manifest, file: &FileEntry<'_>, verdict: Verdict, findi
 }
 
 /// True if the backup was listed and is not any more.
-fn was_expired(work: &Work<'_>, label: &Label) -> Result<bool> {
-    work.cancel.check()?;
-    Ok(is_unlisted(work, label))
-}
-
 fn is_unlisted(work: &Work<'_>, label: &Label) -> bool {
     label.entry.is_some() && info_now(work).is_some_and(|info| !info.backups.contains_key(&label.label))
 }

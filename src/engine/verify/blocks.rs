@@ -71,8 +71,11 @@ pub(super) fn check_object(
     };
     let watched = Watched::new(source, checker.work).hashing(file.repo_checksum.is_some());
     let mut assembly = Assembly { checker, file, info, path, base, own: Own::Forward(watched) };
-    let content =
-        if checker.decodes(file) { assembly.content(buffer).err().unwrap_or(Judged::Sound) } else { Judged::Sound };
+    let content = if checker.decodes(file) {
+        assembly.content(buffer).err().unwrap_or(Judged::Sound)
+    } else {
+        Judged::Sound
+    };
     let Own::Forward(mut watched) = assembly.own else { return Ok(content) };
     watched.drain(buffer, file.repo_size_bytes);
     Ok(stored(file, watched)?.unwrap_or(content))
@@ -299,7 +302,10 @@ fn broken(path: &StorePath, block: &Block, error: &crate::codec::CodecError) -> 
 }
 
 fn no_reference(block: &Block) -> Judged {
-    Judged::bad(Fault::Other, format!("points to backup number {}, which its set does not have", block.reference))
+    Judged::bad(
+        Fault::Other,
+        format!("points to backup number {}, which its set does not have", block.reference),
+    )
 }
 
 fn too_large(bytes: u64) -> Judged {

@@ -2,7 +2,7 @@
 
 use super::finding::{Findings, Level};
 use crate::base::BackupLabel;
-use crate::repo::{BackupEntry, Manifest};
+use crate::repo::{BackupEntry, DbHistory, Manifest};
 use crate::store::StorePath;
 use std::collections::BTreeSet;
 
@@ -35,9 +35,11 @@ impl Sums {
     }
 }
 
-/// Tells every contradiction; true if one of them makes a restore or recovery go wrong.
+/// Tells every contradiction; true if one of them makes a restore or recovery go wrong. `cluster` is what `backup.info`
+/// knows of the cluster the backup is of.
 pub(super) fn compare(
     entry: &BackupEntry,
+    cluster: Option<&DbHistory>,
     manifest: &Manifest,
     folder: &StorePath,
     findings: &mut Findings,
@@ -46,6 +48,8 @@ pub(super) fn compare(
         manifest.files.iter().map(|file| file.owner).filter(|owner| **owner != manifest.label).collect();
     let listed: BTreeSet<&BackupLabel> = entry.references.iter().collect();
     let known: BTreeSet<&BackupLabel> = manifest.references.iter().collect();
+    let db = manifest.db;
+    let same_cluster = cluster.is_some_and(|own| (own.version, own.system_id) == (db.version, db.system_id));
     let decisive = [
         ("type", entry.kind == manifest.kind),
         ("prior backup", entry.prior == manifest.prior),
@@ -55,7 +59,8 @@ pub(super) fn compare(
         ("stop LSN", entry.lsn_stop == manifest.lsn_stop),
         ("start time", entry.start == manifest.start),
         ("stop time", entry.stop == manifest.stop),
-        ("cluster", entry.db_id == manifest.db.id),
+        ("number of the cluster", entry.db_id == manifest.db.id),
+        ("cluster", same_cluster),
         ("references", used.is_subset(&listed) && listed.is_subset(&known)),
         ("online flag", entry.online == manifest.online),
     ];

@@ -117,13 +117,9 @@ impl<'a> Checker<'a> {
         if self.decodes(file) {
             let spec = self.spec(self.manifest.compression, framing);
             let ignore = &mut |_: &[u8]| {};
-            let decoded =
-                decode(&mut watched, &spec, file.repo_size_bytes, file.size_bytes, buffer, ignore);
-            content = decoded.judge(
-                file.size_bytes,
-                file.checksum.unwrap_or(Sha1Hash::EMPTY),
-                "the manifest says",
-            );
+            let decoded = decode(&mut watched, &spec, file.repo_size_bytes, file.size_bytes, buffer, ignore);
+            content =
+                decoded.judge(file.size_bytes, file.checksum.unwrap_or(Sha1Hash::EMPTY), "the manifest says");
         }
         // What a decoder left; one byte more shows that an object is too long.
         watched.drain(buffer, file.repo_size_bytes);

@@ -252,11 +252,7 @@ mod tests {
     }
 
     /// Holes as `kind timeline first-last`.
-    fn holes(
-        runs: &[(u32, u64, u64)],
-        histories: &[(u32, &str)],
-        needs: &[(u32, u64, u64)],
-    ) -> Vec<String> {
+    fn holes(runs: &[(u32, u64, u64)], histories: &[(u32, &str)], needs: &[(u32, u64, u64)]) -> Vec<String> {
         let runs: Vec<_> = runs
             .iter()
             .map(|&(timeline, first, last)| WalRange {
@@ -329,10 +325,7 @@ mod tests {
         assert_eq!(holes(&[(1, 8, 9), (1, 11, 16), (2, 11, 15)], &fork, &needs), ["Missing 1 10-10"]);
         // The retention begins on the child.
         let needs = [(1, 9, 9), (2, 13, 13)];
-        assert_eq!(
-            holes(&[(1, 9, 9), (2, 13, 15)], &fork, &needs),
-            ["Expired 1 10-10", "Expired 2 11-12"]
-        );
+        assert_eq!(holes(&[(1, 9, 9), (2, 13, 15)], &fork, &needs), ["Expired 1 10-10", "Expired 2 11-12"]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! A pair that is being written differs for a moment: it is read again before anything is said. What can be done
 //! without a file that is lost is done: an unencrypted repository needs no key, and either file knows the clusters.
 
-use super::finding::{Findings, Level, level_of};
 use super::Work;
+use super::finding::{Findings, Level, level_of};
 use crate::base::{Kind, PgVersion, Report, Result, SystemId};
 use crate::repo::{ArchiveInfo, BackupInfo, RepoError, Twins};
 use std::collections::BTreeMap;
@@ -39,7 +39,8 @@ pub(super) fn read(work: &Work<'_>, findings: &mut Findings) -> Result<Infos> {
     }
     let encrypted = work.stanza.repository().cipher().is_some();
     let (knows_backups, knows_archive) = (backup.value.is_some(), archive.value.is_some());
-    let clusters: BTreeMap<u32, (PgVersion, SystemId)> = backup.value.as_ref().map(clusters).unwrap_or_default();
+    let clusters: BTreeMap<u32, (PgVersion, SystemId)> =
+        backup.value.as_ref().map(clusters).unwrap_or_default();
     let current = backup.value.as_ref().map_or(0, |info| info.current_db_id);
     Ok(Infos {
         archive: archive.value.unwrap_or(ArchiveInfo {
@@ -61,10 +62,7 @@ pub(super) fn read(work: &Work<'_>, findings: &mut Findings) -> Result<Infos> {
 
 fn twins(work: &Work<'_>) -> Result<(Twins<BackupInfo>, Twins<ArchiveInfo>)> {
     work.cancel.check()?;
-    Ok((
-        work.stanza.backup_info_twins()?,
-        work.stanza.archive_info_twins()?,
-    ))
+    Ok((work.stanza.backup_info_twins()?, work.stanza.archive_info_twins()?))
 }
 
 fn clusters(info: &BackupInfo) -> BTreeMap<u32, (PgVersion, SystemId)> {
@@ -101,11 +99,7 @@ pub(super) fn tell<T>(findings: &mut Findings, twins: &Twins<T>) {
 }
 
 /// Where no file can be read with the key there is, the key is wrong, not everything else.
-fn refuse_wrong_key(
-    work: &Work<'_>,
-    backup: &Twins<BackupInfo>,
-    archive: &Twins<ArchiveInfo>,
-) -> Result<()> {
+fn refuse_wrong_key(work: &Work<'_>, backup: &Twins<BackupInfo>, archive: &Twins<ArchiveInfo>) -> Result<()> {
     let all = [&backup.main, &backup.copy, &archive.main, &archive.copy];
     let there: Vec<&RepoError> =
         all.iter().filter_map(|result| result.as_ref().err()).filter(|error| !error.is_missing()).collect();
@@ -138,11 +132,7 @@ fn refuse_wrong_key(
 }
 
 /// A stanza without any file or folder is not damaged; it is not there, or the repository is not mounted.
-fn refuse_no_stanza(
-    work: &Work<'_>,
-    backup: &Twins<BackupInfo>,
-    archive: &Twins<ArchiveInfo>,
-) -> Result<()> {
+fn refuse_no_stanza(work: &Work<'_>, backup: &Twins<BackupInfo>, archive: &Twins<ArchiveInfo>) -> Result<()> {
     let missing = |result: &std::result::Result<(), RepoError>| {
         result.as_ref().err().is_some_and(RepoError::is_missing)
     };
@@ -154,10 +144,6 @@ fn refuse_no_stanza(
             return Ok(());
         }
     }
-    Err(Report::failed(format!(
-        "stanza '{}' is not in {}",
-        work.stanza.name(),
-        work.storage.describe()
-    ))
-    .hint("`info` lists the stanzas; check repoN-path, and that the repository is mounted"))
+    Err(Report::failed(format!("stanza '{}' is not in {}", work.stanza.name(), work.storage.describe()))
+        .hint("`info` lists the stanzas; check repoN-path, and that the repository is mounted"))
 }

@@ -75,11 +75,9 @@ pub(super) fn find(work: &Work<'_>, infos: &Infos, findings: &mut Findings) -> R
         labels.push(Label { label, entry, folder: own, finished, stored_bytes });
     }
     match &work.request.set {
-        Some(set) if labels.is_empty() => Err(RepoError::NoSuchBackup {
-            label: set.clone(),
-            stanza: work.stanza.name().to_owned(),
+        Some(set) if labels.is_empty() => {
+            Err(RepoError::NoSuchBackup { label: set.clone(), stanza: work.stanza.name().to_owned() }.into())
         }
-        .into()),
         _ => Ok(labels),
     }
 }

@@ -26,21 +26,22 @@ pub(super) fn find_holes(work: &Work<'_>, infos: &Infos, shelved: &mut [Shelved]
     if work.request.set.is_some() {
         return Ok(());
     }
-    let mut info = None;
-    if shelved.iter().any(|shelf| !shelf.vanished.is_empty()) {
-        work.wait()?;
-        info = info_now(work);
-    }
-    let info = info.as_ref().unwrap_or(&infos.backup);
+    // What looks missing may have been expired since backup.info was read.
+    let mut now = None;
     for index in 0..shelved.len() {
         let cluster = shelved[index].cluster;
         if shelved[index + 1..].iter().any(|other| other.cluster == cluster) {
             continue;
         }
-        let mut holes = holes_of(shelved, cluster, info, index);
-        if holes.iter().any(|hole| hole.kind == HoleKind::Missing)
-            && look_again(work, infos, shelved, index, &holes)?
-        {
+        let hurt = |holes: &[Hole]| holes.iter().any(|hole| hole.kind == HoleKind::Missing);
+        let mut holes = holes_of(shelved, cluster, &infos.backup, index);
+        if (hurt(&holes) || !shelved[index].vanished.is_empty()) && now.is_none() {
+            work.wait()?;
+            now = info_now(work);
+        }
+        let info = now.as_ref().unwrap_or(&infos.backup);
+        holes = if now.is_some() { holes_of(shelved, cluster, info, index) } else { holes };
+        if hurt(&holes) && look_again(work, infos, shelved, index, &holes)? {
             holes = holes_of(shelved, cluster, info, index);
         }
         let own = &mut shelved[index];
@@ -173,8 +174,7 @@ fn tell_holes(own: &mut Shelved, holes: &[Hole]) -> Result<()> {
 /// A timeline without its history file cannot be followed to by backups from before its fork.
 fn tell_histories(own: &mut Shelved, info: &BackupInfo) -> Result<()> {
     let needs = needs(info, own.cluster);
-    let shape =
-        Shape { runs: &own.result.ranges, histories: &own.histories, needs: &needs, size: own.size };
+    let shape = Shape { runs: &own.result.ranges, histories: &own.histories, needs: &needs, size: own.size };
     let mut timelines: Vec<Timeline> = own.result.ranges.iter().map(WalRange::timeline).collect();
     timelines.dedup();
     let lost = timelines.into_iter().filter(|timeline| !own.shelf.histories.contains(timeline));

@@ -55,7 +55,8 @@ pub(super) fn check_backup_history(
         found.ok_or_else(|| format!("has no line '{key}'"))
     };
     let place = |key: &'static str| {
-        let (lsn, file) = line(key)?.split_once(" (file ").ok_or_else(|| format!("has no file at '{key}'"))?;
+        let (lsn, file) =
+            line(key)?.split_once(" (file ").ok_or_else(|| format!("has no file at '{key}'"))?;
         let lsn: Lsn = lsn.parse().map_err(|_| format!("has no LSN at '{key}'"))?;
         let file: WalSegment = file
             .strip_suffix(')')

@@ -4,9 +4,9 @@
 //! first page must be of the cluster, the version and the place of its name.
 
 use super::Work;
-use super::shelf::Shelf;
 use super::finding::{Fault, Judged};
 use super::names::check_backup_history;
+use super::shelf::Shelf;
 use super::watch::{Decoded, Watched, decode};
 use crate::base::{Result, Secret, WalSegment, WalSegmentSize};
 use crate::codec::{Compression, StreamSpec, decode_small};
@@ -149,10 +149,9 @@ fn header(
     if shelf.id.version.numbers().is_none() {
         return Ok(None);
     }
-    let header = SegmentHeader::parse_any_version(first).map_err(|fault| format!("is no WAL segment: {fault}"))?;
-    header
-        .check(segment, size, &shelf.expected)
-        .map_err(|fault| format!("belongs elsewhere: {fault}"))?;
+    let header =
+        SegmentHeader::parse_any_version(first).map_err(|fault| format!("is no WAL segment: {fault}"))?;
+    header.check(segment, size, &shelf.expected).map_err(|fault| format!("belongs elsewhere: {fault}"))?;
     Ok(Some(header))
 }
 

@@ -71,7 +71,8 @@ fn file(manifest: &Manifest, bundles: &BTreeMap<u64, u64>, name: &str, bytes: u6
     };
     let plain = name.strip_suffix(manifest.compression.extension());
     let blocks = name.strip_suffix(".pgbi");
-    let belongs = plain.is_some_and(|name| stored(name, false)) || blocks.is_some_and(|name| stored(name, true));
+    let belongs =
+        plain.is_some_and(|name| stored(name, false)) || blocks.is_some_and(|name| stored(name, true));
     (!belongs).then(|| stray(name).to_owned())
 }
 

@@ -4,8 +4,8 @@
 //! They carry no checksum, and PostgreSQL believes every byte: one flipped bit in a fork's position makes it replay rows
 //! of two histories. The proof reads one segment per timeline, up to its fork.
 
-use super::shelf::Shelf;
 use super::finding::{Findings, Level};
+use super::shelf::Shelf;
 use super::{Depth, Work};
 use crate::base::{Kind, Result, Timeline, WalSegment};
 use crate::repo::{Archive, ArchiveId, Found};
@@ -40,7 +40,8 @@ pub(super) fn check(
     for (timeline, history) in &histories {
         let path = shelf.folder.join(&timeline.history_file())?;
         if let Some(ancestor) = contradicted(history, &histories) {
-            let why = format!("contradicts {} about the ancestors of timeline {ancestor}", ancestor.history_file());
+            let why =
+                format!("contradicts {} about the ancestors of timeline {ancestor}", ancestor.history_file());
             findings.add(Level::Damage, &path, why);
             continue;
         }
