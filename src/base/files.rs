@@ -3,9 +3,10 @@
 //! Never follows what it did not create, never removes a tree.
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// What the name of a file being replaced ends with while its new content is written.
@@ -47,6 +48,26 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
 /// Syncs a folder's own entries.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// Opens a small file in a folder that strangers may write to; made with mode 0640 if `flags` say so.
+///
+/// No link is followed, nobody at the other end of a pipe is waited for, and a file that has a second name is refused:
+/// what is written to it would be written to somebody else's file.
+pub fn open_plain(path: &Path, flags: OFlags) -> io::Result<File> {
+    let safe = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags | safe, Mode::from_raw_mode(0o640)) {
+        Err(Errno::LOOP) => return Err(io::Error::other("it is a symbolic link, which is not followed")),
+        file => File::from(file?),
+    };
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    if meta.nlink() > 1 {
+        return Err(io::Error::other("it has a second name, so that it may be another file of somebody"));
+    }
+    Ok(file)
 }
 
 /// Opens a folder as a handle that other calls can be made relative to; refuses a symbolic link.

@@ -27,6 +27,10 @@ pub(super) fn step_down(call: &Call) -> Result<()> {
     };
     check_executable_by(&owner, &program).map_err(|error| refused(error.into()))?;
     let mut command = run_as(&owner, &program).map_err(|error| refused(error.into()))?;
+    // Paths given relative to the caller's folder mean the same afterwards.
+    if let Ok(here) = std::env::current_dir() {
+        command.current_dir(here);
+    }
     let error = command.args(std::env::args_os().skip(1)).exec();
     Err(refused(Report::failed(format!("cannot become user {}: {error}", owner.name))))
 }

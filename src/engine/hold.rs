@@ -6,6 +6,7 @@
 
 use super::locks::LockFolder;
 use crate::base::{Report, Result, Timestamp, files};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -105,7 +106,8 @@ pub fn look(folder: &LockFolder, stanza: &str, now: Timestamp) -> Held {
     };
     let unknown = |why: String| Held::Unknown(format!("{}: {why}", path.display()));
     let mut text = Vec::new();
-    let read = std::fs::File::open(&path).and_then(|file| file.take(LIMIT_BYTES).read_to_end(&mut text));
+    let opened = files::open_plain(&path, OFlags::RDONLY);
+    let read = opened.and_then(|file| file.take(LIMIT_BYTES).read_to_end(&mut text));
     match read {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Held::No,

@@ -9,6 +9,8 @@ mod end;
 mod stopped;
 mod take;
 
+use crate::base::files::open_plain;
+use rustix::fs::OFlags;
 use serde::Deserialize;
 use std::fs::{File, TryLockError};
 use std::io::Read as _;
@@ -88,7 +90,7 @@ impl LockFolder {
 }
 
 fn look(path: &Path) -> Lock {
-    let Ok(file) = File::open(path) else { return Lock::default() };
+    let Ok(file) = open_plain(path, OFlags::RDONLY) else { return Lock::default() };
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => read(file),
         // Dropping the file lets the lock go again.

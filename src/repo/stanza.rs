@@ -23,8 +23,10 @@ impl Stanza {
         for info in self.info_files()? {
             let folder = info.parent();
             for entry in list_sorted(&**self.repository.storage(), &folder)? {
-                let name = entry.name.strip_suffix(TEMPORARY_SUFFIX).unwrap_or(&entry.name);
-                if name.strip_suffix(".copy").unwrap_or(name) != info.file_name() {
+                let left_over =
+                    entry.name.starts_with(info.file_name()) && entry.name.ends_with(TEMPORARY_SUFFIX);
+                let name = entry.name.strip_suffix(".copy").unwrap_or(&entry.name);
+                if !left_over && name != info.file_name() {
                     found.push(folder.join(&entry.name)?);
                 }
             }

@@ -218,9 +218,11 @@ fn sync_folders(folder: &Path) -> io::Result<()> {
     files::sync_folder(folder)
 }
 
+/// Not the name pgBackRest writes to: it locks nothing, and where both put the same segment into an archive at once, for
+/// example while one takes over from the other, one file would be made of two.
 fn temporary_of(full: &Path) -> PathBuf {
     let mut temporary = full.as_os_str().to_owned();
-    temporary.push(".pgbackrest.tmp");
+    temporary.push(".pgmayday.pgbackrest.tmp");
     temporary.into()
 }
 
@@ -371,7 +373,7 @@ mod tests {
         assert!(refused.why.contains("another process"), "{refused}");
         first.commit().unwrap();
         // A left-over of a killed writer is used anew; the finished object is not touched by that.
-        std::fs::write(dir.path().join("a/x.pgbackrest.tmp"), "left over, and longer").unwrap();
+        std::fs::write(temporary_of(&dir.path().join("a/x")), "left over, and longer").unwrap();
         let mut second = store.create(&path).unwrap();
         second.write_all(b"2nd").unwrap();
         assert_eq!(std::fs::read(dir.path().join("a/x")).unwrap(), b"first");
@@ -379,6 +381,22 @@ mod tests {
         assert_eq!(std::fs::read(dir.path().join("a/x")).unwrap(), b"2nd");
         drop(store.create(&path).unwrap());
         assert_eq!(std::fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn pgbackrest_writing_the_same_object_is_kept_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, path) = (Posix::new(dir.path(), "repo1"), StorePath::new("a/x").unwrap());
+        let mut ours = store.create(&path).unwrap();
+        ours.write_all(b"0123").unwrap();
+        // As pgBackRest opens it: made or emptied, no lock asked for.
+        let mut theirs = File::create(dir.path().join("a/x.pgbackrest.tmp")).unwrap();
+        theirs.write_all(b"ab").unwrap();
+        ours.write_all(b"4567").unwrap();
+        ours.commit().unwrap();
+        theirs.write_all(b"cdefghijkl").unwrap();
+        assert_eq!(std::fs::read(dir.path().join("a/x")).unwrap(), b"01234567");
+        assert_eq!(std::fs::read(dir.path().join("a/x.pgbackrest.tmp")).unwrap(), b"abcdefghijkl");
     }
 
     #[test]

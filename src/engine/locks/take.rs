@@ -1,10 +1,12 @@
 //! Taking a lock that every pgBackRest on this host respects, and telling progress in it.
 
 use super::{LockFolder, Work};
+use crate::base::files::open_plain;
 use crate::base::{Kind, Report};
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use rustix::fs::OFlags;
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -148,8 +150,8 @@ fn lock(path: &Path) -> io::Result<Result<File, Option<u32>>> {
         DirBuilder::new().recursive(true).mode(0o770).create(folder)?;
     }
     loop {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(path)?;
+        // The folder is often below /tmp: whatever stands there instead of a lock file is not written to.
+        let file = open_plain(path, OFlags::RDWR | OFlags::CREATE)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(Err(super::read(file).pid)),
@@ -185,6 +187,32 @@ mod tests {
         folder.take("main", &[Work::Archive], &[1]).unwrap();
         folder.take("other", &[Work::Backup], &[1]).unwrap();
         drop(held);
+        folder.take("main", &[Work::Backup], &[1]).unwrap();
+    }
+
+    #[test]
+    fn what_stands_in_the_place_of_a_lock_is_not_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = LockFolder(dir.path().join("locks"));
+        std::fs::create_dir(&folder.0).unwrap();
+        let (precious, lock) = (dir.path().join("precious"), folder.0.join("main-backup.lock"));
+        std::fs::write(&precious, "precious").unwrap();
+        let lay: [&dyn Fn(); 3] = [
+            &|| std::os::unix::fs::symlink(&precious, &lock).unwrap(),
+            &|| std::fs::hard_link(&precious, &lock).unwrap(),
+            &|| {
+                let mode = rustix::fs::Mode::from_raw_mode(0o600);
+                rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+            },
+        ];
+        for lay in lay {
+            lay();
+            let refused = folder.take("main", &[Work::Backup], &[1]).unwrap_err();
+            assert!(matches!(refused, LockError::Io { .. }), "{refused}");
+            assert!(!folder.of_stanza("main", Work::Backup).held);
+            assert_eq!(std::fs::read(&precious).unwrap(), b"precious");
+            std::fs::remove_file(&lock).unwrap();
+        }
         folder.take("main", &[Work::Backup], &[1]).unwrap();
     }
 
