@@ -8,6 +8,7 @@ mod blank;
 mod member;
 mod operations;
 mod repository;
+mod upkeep;
 mod verified;
 mod views;
 mod watch;
@@ -26,6 +27,8 @@ use repository::RepoPlace;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use upkeep::HostPlace;
+use verified::RecordPlace;
 
 /// What there is to look at.
 #[derive(Debug, Clone)]
@@ -65,6 +68,8 @@ enum Place {
     DataDir(usize),
     Backups(usize),
     Wal(usize),
+    Verification(usize),
+    Upkeep,
     Application,
     Operations,
 }
@@ -76,6 +81,8 @@ enum Look {
     DataDir(DataDir),
     Backups(RepoPlace),
     Wal(RepoPlace),
+    Verification(RecordPlace),
+    Upkeep(HostPlace),
     Application(Monitor),
     Operations(StateDir),
 }
@@ -110,7 +117,15 @@ impl Survey {
                 let place = RepoPlace { settings: settings.clone(), stanza: stanza.clone(), key: repo.key };
                 add(Place::Backups(at), Look::Backups(place.clone()), REPOSITORY_EVERY, REPOSITORY_LIMIT);
                 add(Place::Wal(at), Look::Wal(place), REPOSITORY_EVERY, WAL_LIMIT);
+                if let Some(state) = state {
+                    let record = RecordPlace { state: state.clone(), stanza: stanza.clone(), key: repo.key };
+                    let look = Look::Verification(record);
+                    add(Place::Verification(at), look, REPOSITORY_EVERY, REPOSITORY_LIMIT);
+                }
             }
+        }
+        if let Some(host) = scene.host {
+            add(Place::Upkeep, Look::Upkeep(host), MEMBER_EVERY, MEMBER_LIMIT);
         }
         if let Some(monitor) = scene.monitor {
             let look = Look::Application(Monitor { users, ..monitor });

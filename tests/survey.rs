@@ -8,9 +8,11 @@ mod synthetic;
 
 use fixtures::Fixture;
 use pgmayday::base::Timestamp;
+use pgmayday::base::state::StateDir;
 use pgmayday::config::site::Site;
 use pgmayday::config::{CliOption, Config, Sources};
-use pgmayday::model::board::Board;
+use pgmayday::model::board::{Board, HoldFacts, Upkeep, VerificationFacts};
+use pgmayday::model::catalog::Verified;
 use pgmayday::model::fact::{Answer, Fact};
 use pgmayday::survey::Survey;
 use std::fmt::Debug;
@@ -292,6 +294,123 @@ fn catalog_and_wal_are_what_the_repository_holds() {
         assert_eq!(stretch.missing, stretch.stored_bytes == 0, "{stretch:?}");
         assert!(stretch.segments > 0);
     }
+}
+
+/// Every file below a folder with its size and change time.
+fn tree(folder: &Path) -> Vec<(PathBuf, u64, std::time::SystemTime)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let meta = path.symlink_metadata().unwrap();
+        all.push((path.clone(), meta.len(), meta.modified().unwrap()));
+        if meta.is_dir() {
+            all.extend(tree(&path));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn what_backups_pushes_holds_and_verifications_left_on_this_host_is_seen_and_not_touched() {
+    use pgmayday::engine::hold::{self, Hold};
+    use pgmayday::engine::locks::{LockFolder, StopFile, Work};
+    let fixture = Fixture::open("a1-plain-none");
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let stanza = fixture.stanza.as_str();
+    let file = fixture.config(&fixture.path("pg"));
+    let text = fs::read_to_string(&file).unwrap();
+    let more = format!(
+        "[global]\nrepo2-path=/nowhere\nlock-path={}\nspool-path={}\narchive-async=y\n",
+        at("locks").display(),
+        at("spool").display()
+    );
+    fs::write(&file, text.replace("[global]\n", &more)).unwrap();
+    let state = StateDir::at(at("state"));
+    let site = Site::load(None, Some(&file)).unwrap();
+    let look = || Survey::new(&config(&file), &site, Some(stanza), Some(&state)).once(LIMIT);
+
+    let nothing = look();
+    assert_eq!(nothing.upkeep.value(), Some(&Upkeep::default()), "{:?}", nothing.upkeep);
+    let never = nothing.repositories[0].verification.as_ref().unwrap().value();
+    assert_eq!(never, Some(&VerificationFacts::default()));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "looking makes nothing");
+
+    let locks = LockFolder(at("locks"));
+    let mut held = locks.take(stanza, &[Work::Backup], &[1]).unwrap();
+    held.progress(1, 4);
+    StopFile::of(&locks, Some(stanza)).create().unwrap();
+    let (since, until) = (Timestamp::now(), Timestamp(Timestamp::now().0 + 3_600_000_000));
+    let hold = Hold { incident: "2026-11-21-01".to_owned(), since, until, by: "anna".to_owned() };
+    hold::place(&locks, stanza, &hold, since).unwrap();
+    let out = at("spool").join("archive").join(stanza).join("out");
+    fs::create_dir_all(&out).unwrap();
+    fs::write(out.join("000000010000000000000007.error"), "82\nunable to push:\nrepo1: no room").unwrap();
+    fs::write(out.join("000000010000000000000006.ok"), "").unwrap();
+    let labels: Vec<String> = Survey::new(&config(&file), &site, Some(stanza), None)
+        .catalog()
+        .unwrap()
+        .backups
+        .iter()
+        .map(|backup| backup.label.clone())
+        .collect();
+    let now = serde_json::to_value(Timestamp::now()).unwrap();
+    let known = |status: &str| serde_json::json!({"status": status, "at": now, "depth": "full"});
+    let record = serde_json::json!({
+        "schema": "pgmayday.verified/1", "stanza": stanza, "repo": 1,
+        "last": {"at": now, "took_ms": 1, "depth": "full", "damage": 0, "unknown": 0, "warnings": 0},
+        "backups": {
+            labels[0].clone(): known("valid"),
+            labels[1].clone(): known("wal_missing"),
+            "19990101-000000F": known("invalid"),
+        },
+    });
+    fs::create_dir_all(state.root()).unwrap();
+    fs::write(state.verification(stanza, 1), record.to_string()).unwrap();
+
+    let before = (tree(folder.path()), tree(&fixture.repo()));
+    let board = look();
+    let survey = Survey::new(&config(&file), &site, Some(stanza), Some(&state));
+    let catalog = survey.catalog().unwrap();
+    assert_eq!((tree(folder.path()), tree(&fixture.repo())), before, "looking changes nothing");
+
+    let upkeep = board.upkeep.value().unwrap();
+    assert_eq!(upkeep.stopped_by, Some(at("locks").join(format!("{stanza}.stop"))));
+    assert!(
+        matches!(&upkeep.hold, Some(HoldFacts::Stands { incident, .. }) if incident == "2026-11-21-01"),
+        "{upkeep:?}"
+    );
+    let trouble = upkeep.archiving.as_ref().unwrap();
+    assert_eq!(
+        (trouble.file.as_deref(), trouble.why.as_str(), trouble.others),
+        (Some("000000010000000000000007"), "unable to push: repo1: no room", 0)
+    );
+    assert_eq!(board.repositories[0].backups.value().unwrap().running, Some(Some(2500)));
+    let verified = board.repositories[0].verification.as_ref().unwrap().value().unwrap();
+    let unsound: Vec<&str> = verified.unsound.iter().map(|backup| backup.label.as_str()).collect();
+    assert_eq!(
+        (verified.proven, unsound),
+        (1, vec![labels[1].as_str()]),
+        "what was expired is nobody's concern"
+    );
+    let verdicts: Vec<_> = catalog.backups.iter().map(|backup| backup.verified.clone()).collect();
+    assert!(verdicts[0].as_ref().is_some_and(Verified::is_proven), "{verdicts:?}");
+    assert!(verdicts[1].as_ref().is_some_and(|verified| verified.wrong.is_some()), "{verdicts:?}");
+    assert!(verdicts[2..].iter().all(Option::is_none), "{verdicts:?}");
+
+    // A record that cannot be read says nothing of the repository, and is told.
+    fs::write(state.verification(stanza, 1), "{").unwrap();
+    unknown(look().repositories[0].verification.as_ref().unwrap());
+    let catalog = survey.catalog().unwrap();
+    assert!(catalog.troubles.iter().any(|trouble| trouble.contains("what was verified")), "{catalog:?}");
+    assert_eq!(catalog.backups.len(), labels.len());
+    // Errors of a way of archiving that was left are of no interest.
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("archive-async=y\n", "")).unwrap();
+    assert_eq!(look().upkeep.value().unwrap().archiving, None);
+    drop(held);
+    assert_eq!(look().repositories[0].backups.value().unwrap().running, None);
 }
 
 #[test]

@@ -18,8 +18,9 @@ use std::time::Duration;
 pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "board",
     about: "Show what is alive, what is protected and what to do next",
-    long_about: "Looks at the stanza's servers, their data directories, the repositories, the application's check and \
-                 running operations, for three seconds at most, and prints what it found with a judgement: what is \
+    long_about: "Looks at the stanza's servers, their data directories, the repositories and what verifying them came \
+                 to, the application's check, running operations, and what on this host stands in the way (stop files, \
+                 holds, archiving that fails), for three seconds at most, and prints what it found with a judgement: what is \
                  broken, what is protected, how much would be lost. What did not answer in time is unknown, never \
                  good. --output=json has every fact with its age.",
     options_of: EVERY_COMMAND,
@@ -71,7 +72,7 @@ fn text(board: &Board, judgement: &Judgement, now: Timestamp) -> String {
         }
         title(&mut out, "PROTECTION");
         judgement.protection.iter().for_each(|one| line(&mut out, one, &one.name));
-        if judgement.protection.is_empty() {
+        if board.repositories.is_empty() {
             out.push("  no repository is configured: set repo1-path in [global]".to_owned());
         }
         title(&mut out, "RECOVERY WINDOW");

@@ -20,6 +20,8 @@ pub struct Board {
     pub members: Vec<Member>,
     /// Its repositories.
     pub repositories: Vec<Repository>,
+    /// What on this host keeps backups, WAL or expiry from going on.
+    pub upkeep: Fact<Upkeep>,
     /// The application, if a check is configured.
     pub application: Option<Fact<Application>>,
     /// Operations that run, were lost, or ended lately; newest first.
@@ -127,6 +129,8 @@ pub struct Repository {
     pub backups: Fact<BackupFacts>,
     /// Its WAL.
     pub wal: Fact<WalFacts>,
+    /// What verifying it came to; nothing where there is no state directory to keep that.
+    pub verification: Option<Fact<VerificationFacts>>,
 }
 
 /// The backups of a repository, in short.
@@ -140,12 +144,104 @@ pub struct BackupFacts {
     pub last: Vec<(BackupKind, Timestamp)>,
     /// Backups with page checksum errors.
     pub with_errors: usize,
+    /// The label of the newest backup, if page checksum errors were found while it was made.
+    pub newest_damaged: Option<String>,
     /// Percent of a running backup, times 100; nothing if none runs.
     pub running: Option<Option<u32>>,
     /// Moments at which backups ended, with their kind, oldest first; the latest few hundred.
     pub marks: Vec<(Timestamp, BackupKind)>,
     /// The stanza's state where it is not sound, as `info` says it.
     pub trouble: Option<String>,
+}
+
+/// What verifying a repository came to, as this host knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct VerificationFacts {
+    /// The last verification of everything.
+    pub last: Option<VerifyRun>,
+    /// How many backups were proven sound to the last byte, be it one by one.
+    pub proven: usize,
+    /// When the last of them was looked at.
+    pub last_proven: Option<Timestamp>,
+    /// Backups that are there and were found not to be sound, the one seen last first.
+    pub unsound: Vec<UnsoundBackup>,
+}
+
+/// One verification of everything a stanza has in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct VerifyRun {
+    /// When it began.
+    pub at: Timestamp,
+    /// Backups were decoded and compared; else only their stored bytes.
+    pub whole: bool,
+    /// Findings that are damage.
+    pub damage: u64,
+    /// Findings that say that something could not be looked at.
+    pub unknown: u64,
+}
+
+/// A backup that was found not to be sound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnsoundBackup {
+    /// Its label.
+    pub label: String,
+    /// What is wrong with it, in a few words.
+    pub wrong: String,
+    /// When it was looked at.
+    pub at: Timestamp,
+}
+
+/// What on this host keeps backups, WAL or expiry from going on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Upkeep {
+    /// The file by which an operator stopped the stanza, or all of them.
+    pub stopped_by: Option<PathBuf>,
+    /// Why nothing is expired.
+    pub hold: Option<HoldFacts>,
+    /// Why asynchronous archiving fails.
+    pub archiving: Option<ArchiveTrouble>,
+}
+
+/// The hold of an incident on expiry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum HoldFacts {
+    /// It stands: nothing is expired.
+    Stands {
+        /// The incident.
+        incident: String,
+        /// Since when.
+        since: Timestamp,
+        /// When it ends by itself.
+        until: Timestamp,
+        /// Who placed it.
+        by: String,
+    },
+    /// It ended by itself and was not lifted.
+    Over {
+        /// The incident.
+        incident: String,
+        /// When it ended.
+        until: Timestamp,
+    },
+    /// Something is there that cannot be read; nothing is expired.
+    Unreadable {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What asynchronous archiving could not do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArchiveTrouble {
+    /// The file it failed for; nothing if nothing can be archived at all.
+    pub file: Option<String>,
+    /// Why, one line.
+    pub why: String,
+    /// Since when it was seen to fail.
+    pub since: Timestamp,
+    /// How many more files it failed for.
+    pub others: usize,
 }
 
 /// The WAL of a repository, in short.

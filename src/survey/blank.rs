@@ -4,9 +4,11 @@
 
 use super::application::Monitor;
 use super::member::ServerPlace;
+use super::upkeep::HostPlace;
 use crate::cluster::owner::Users;
 use crate::config::site::{MemberSite, Site, StanzaSite};
 use crate::config::{Config, EVERY_COMMAND, Origin, PgSettings, RepoSettings, Settings};
+use crate::engine::locks::LockFolder;
 use crate::model::board::{Board, Identity, Limits, Member, Repository};
 use crate::model::fact::Fact;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,8 @@ pub(super) struct Scene {
     /// One per member of the board.
     pub servers: Vec<ServerPlace>,
     pub monitor: Option<Monitor>,
+    /// Where stop files, holds and archiving errors are; nothing without a stanza.
+    pub host: Option<HostPlace>,
 }
 
 pub(super) fn scene(config: &Config, site: &Site, stanza: Option<&str>) -> Scene {
@@ -65,7 +69,12 @@ pub(super) fn scene(config: &Config, site: &Site, stanza: Option<&str>) -> Scene
     board.application = monitor.as_ref().map(|_| Fact::default());
     board.members = servers.iter().map(|(name, server)| member(name, server)).collect();
     let servers = servers.into_iter().map(|(_, server)| server).collect();
-    Scene { board, stanza, settings: reading, servers, monitor }
+    let host = all.as_ref().zip(stanza.as_ref()).map(|(all, stanza)| HostPlace {
+        locks: LockFolder(PathBuf::from(all.text("lock-path").unwrap_or("/tmp/pgbackrest"))),
+        stanza: stanza.clone(),
+        spool: spool(config, stanza),
+    });
+    Scene { board, stanza, settings: reading, servers, monitor, host }
 }
 
 /// The stanza that was named, or the only one there is.
@@ -84,6 +93,12 @@ fn choose(config: &Config, named: Option<&str>, warnings: &mut Vec<String>) -> O
             None
         }
     }
+}
+
+/// Where asynchronous archiving leaves its errors, if that is how this host archives.
+fn spool(config: &Config, stanza: &str) -> Option<PathBuf> {
+    let settings = config.settings("archive-push", Some(stanza)).ok()?;
+    settings.flag("archive-async").then(|| settings.text("spool-path").map(PathBuf::from)).flatten()
 }
 
 fn host() -> String {
@@ -163,5 +178,6 @@ fn repository(repo: &RepoSettings) -> Repository {
         place: format!("{kind} {host}{}", repo.path.display()),
         backups: Fact::default(),
         wal: Fact::default(),
+        verification: None,
     }
 }

@@ -11,6 +11,7 @@ use crate::model::board::{BackupFacts, TimelineFacts, WalFacts};
 use crate::model::fact::Answer;
 use crate::repo::BackupInfo;
 use crate::repo::archive::WalRange;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// How many ends of backups are kept for the picture of the recovery window.
@@ -28,8 +29,14 @@ pub(super) struct RepoPlace {
     pub key: u32,
 }
 
-/// The first segments that backups need, oldest backup first.
-pub(super) type Starts = Vec<WalSegment>;
+/// What other probes' answers are compared with.
+#[derive(Debug)]
+pub(super) struct Needs {
+    /// The first segments that backups need, oldest backup first.
+    pub starts: Vec<WalSegment>,
+    /// The labels of all backups.
+    pub labels: BTreeSet<String>,
+}
 
 impl RepoPlace {
     fn open(&self) -> Result<Slot, Report> {
@@ -37,7 +44,7 @@ impl RepoPlace {
         slot.ok_or_else(|| Report::usage(format!("repository {} is not configured", self.key)))
     }
 
-    pub(super) fn backups(&self) -> (Answer<BackupFacts>, Option<Starts>) {
+    pub(super) fn backups(&self) -> (Answer<BackupFacts>, Option<Needs>) {
         let read = || {
             let slot = self.open()?;
             let repository = slot.repository.as_ref().map_err(Clone::clone)?;
@@ -51,7 +58,8 @@ impl RepoPlace {
                     .filter(|backup| backup.db_id == info.current_db_id)
                     .filter_map(|backup| backup.archive_start)
                     .collect();
-                (Answer::Known { value: self.facts(&info) }, Some(starts))
+                let labels = info.backups.keys().map(ToString::to_string).collect();
+                (Answer::Known { value: self.facts(&info) }, Some(Needs { starts, labels }))
             }
             Err(report) => (told(&report), None),
         }
@@ -80,6 +88,10 @@ impl RepoPlace {
                 .into_iter()
                 .filter_map(last)
                 .collect(),
+            newest_damaged: own
+                .last()
+                .filter(|backup| backup.page_error == Some(true))
+                .map(|backup| backup.label.to_string()),
             with_errors: own.iter().filter(|backup| backup.page_error == Some(true)).count(),
             running: lock.held.then_some(percent),
             marks: own.iter().skip(skipped).map(|backup| (backup.stop, backup.kind)).collect(),
@@ -87,12 +99,15 @@ impl RepoPlace {
         }
     }
 
-    /// A backup or expire at work; up to 2.52 pgBackRest does not say on which repository.
+    /// A backup or expire at work. Up to 2.52 pgBackRest does not say on which repository; whoever says it holds the
+    /// lock of the whole stanza beside the repository's own.
     fn lock(&self) -> Lock {
         let folder = self.settings.text("lock-path").unwrap_or("/tmp/pgbackrest");
         let folder = LockFolder(PathBuf::from(folder));
         let own = folder.of_repo(&self.stanza, Work::Backup, self.key);
-        if own.held { own } else { folder.of_stanza(&self.stanza, Work::Backup) }
+        let others = self.settings.repos().iter().map(|repo| repo.key).filter(|key| *key != self.key);
+        let elsewhere = || others.into_iter().any(|key| folder.of_repo(&self.stanza, Work::Backup, key).held);
+        if own.held || elsewhere() { own } else { folder.of_stanza(&self.stanza, Work::Backup) }
     }
 
     pub(super) fn wal(&self) -> (Answer<WalFacts>, Option<Present>) {

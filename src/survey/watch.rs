@@ -2,11 +2,14 @@
 //!
 //! A probe's thread belongs to the survey, not to the watcher: while it is under way nobody starts a second one.
 
-use super::repository::Starts;
+use super::repository::Needs;
 use super::{Inner, Look, Place, Probe, operations};
 use crate::base::Timestamp;
 use crate::engine::wal_ranges::way::Present;
-use crate::model::board::{Application, BackupFacts, Board, DataDirFacts, Operation, ServerFacts, WalFacts};
+use crate::model::board::{
+    Application, BackupFacts, Board, DataDirFacts, Operation, ServerFacts, Upkeep, VerificationFacts,
+    WalFacts,
+};
 use crate::model::fact::{Answer, Fact};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -29,8 +32,10 @@ const SILENT: &str = "no answer";
 enum Finding {
     Server(Answer<ServerFacts>),
     DataDir(Answer<DataDirFacts>),
-    Backups(Answer<BackupFacts>, Option<Starts>),
+    Backups(Answer<BackupFacts>, Option<Needs>),
     Wal(Answer<WalFacts>, Option<Box<Present>>),
+    Verification(Answer<VerificationFacts>),
+    Upkeep(Answer<Upkeep>),
     Application(Answer<Application>),
     Operations(Vec<Operation>, Vec<String>),
     /// It stopped by a mistake of ours.
@@ -54,7 +59,7 @@ pub(super) struct Watch {
     board: Board,
     turns: Vec<Turn>,
     /// Per repository: what the backups need, and the archive.
-    starts: Vec<Option<Starts>>,
+    needs: Vec<Option<Needs>>,
     archives: Vec<Option<Box<Present>>>,
     troubles: Vec<String>,
     refreshes: u64,
@@ -70,7 +75,7 @@ impl Watch {
         Self {
             board: inner.blank.clone(),
             turns: vec![turn; inner.probes.len()],
-            starts: vec![None; repositories],
+            needs: (0..repositories).map(|_| None).collect(),
             archives: (0..repositories).map(|_| None).collect(),
             troubles: Vec::new(),
             refreshes: inner.refreshes.load(Ordering::Relaxed),
@@ -192,10 +197,19 @@ impl Watch {
             (Place::DataDir(at), Finding::DataDir(answer)) => {
                 self.board.members[at].data_dir.get_or_insert_default().answered(answer, now);
             }
-            (Place::Backups(at), Finding::Backups(answer, starts)) => {
+            (Place::Backups(at), Finding::Backups(answer, needs)) => {
                 self.board.repositories[at].backups.answered(answer, now);
-                self.starts[at] = starts;
+                self.needs[at] = needs;
                 self.count_missing(at);
+                self.forget_expired(at);
+            }
+            (Place::Verification(at), Finding::Verification(answer)) => {
+                self.board.repositories[at].verification.get_or_insert_default().answered(answer, now);
+                self.forget_expired(at);
+            }
+            (Place::Upkeep, Finding::Upkeep(mut answer)) => {
+                keep_since(&self.board.upkeep, &mut answer);
+                self.board.upkeep.answered(answer, now);
             }
             (Place::Wal(at), Finding::Wal(answer, present)) => {
                 self.board.repositories[at].wal.answered(answer, now);
@@ -217,7 +231,16 @@ impl Watch {
     fn count_missing(&mut self, at: usize) {
         let Some(present) = &self.archives[at] else { return };
         if let Answer::Known { value } = &mut self.board.repositories[at].wal.answer {
-            value.missing = present.missing(self.starts[at].as_deref());
+            value.missing = present.missing(self.needs[at].as_ref().map(|needs| needs.starts.as_slice()));
+        }
+    }
+
+    /// What was wrong with a backup that was expired since is nobody's concern.
+    fn forget_expired(&mut self, at: usize) {
+        let Some(needs) = &self.needs[at] else { return };
+        let fact = self.board.repositories[at].verification.as_mut();
+        if let Some(Answer::Known { value }) = fact.map(|fact| &mut fact.answer) {
+            value.unsound.retain(|backup| needs.labels.contains(&backup.label));
         }
     }
 
@@ -263,6 +286,10 @@ impl Watch {
             Place::DataDir(at) => mark(self.board.members[at].data_dir.get_or_insert_default()),
             Place::Backups(at) => mark(&mut self.board.repositories[at].backups),
             Place::Wal(at) => mark(&mut self.board.repositories[at].wal),
+            Place::Verification(at) => {
+                mark(self.board.repositories[at].verification.get_or_insert_default());
+            }
+            Place::Upkeep => mark(&mut self.board.upkeep),
             Place::Application => mark(self.board.application.get_or_insert_default()),
             Place::Operations => {
                 let mut silence = Silence(false);
@@ -274,6 +301,14 @@ impl Watch {
                 }
             }
         }
+    }
+}
+
+/// Every further attempt leaves a new error: archiving fails since the first one that was seen.
+fn keep_since(before: &Fact<Upkeep>, answer: &mut Answer<Upkeep>) {
+    let before = before.value().and_then(|upkeep| upkeep.archiving.as_ref());
+    if let (Some(before), Answer::Known { value: Upkeep { archiving: Some(now), .. } }) = (before, answer) {
+        now.since = now.since.min(before.since);
     }
 }
 
@@ -324,13 +359,15 @@ fn find(look: &Look, stanza: Option<&str>) -> Finding {
         Look::Server(server) => Finding::Server(server.look()),
         Look::DataDir(data_dir) => Finding::DataDir(data_dir.look()),
         Look::Backups(repo) => {
-            let (answer, starts) = repo.backups();
-            Finding::Backups(answer, starts)
+            let (answer, needs) = repo.backups();
+            Finding::Backups(answer, needs)
         }
         Look::Wal(repo) => {
             let (answer, present) = repo.wal();
             Finding::Wal(answer, present.map(Box::new))
         }
+        Look::Verification(record) => Finding::Verification(record.look()),
+        Look::Upkeep(host) => Finding::Upkeep(host.look()),
         Look::Application(monitor) => Finding::Application(monitor.look()),
         Look::Operations(state) => {
             let (operations, troubles) = operations::look(state, stanza, Timestamp::now());

@@ -93,6 +93,7 @@ fn backups() -> BackupFacts {
         oldest_stop: marks.first().map(|(at, _)| *at),
         last: vec![(BackupKind::Full, ago(6 * DAY + 850)), (BackupKind::Diff, ago(850))],
         with_errors: 0,
+        newest_damaged: None,
         running: None,
         marks,
         trouble: None,
@@ -120,7 +121,9 @@ pub(crate) fn healthy() -> Board {
             place: "disk /var/lib/pgbackrest".to_owned(),
             backups: Fact::known(backups(), ago(3)),
             wal: Fact::known(wal(false), ago(3)),
+            verification: None,
         }],
+        upkeep: Fact::default(),
         application: None,
         operations: Vec::new(),
         incident: None,
@@ -150,6 +153,7 @@ pub(crate) fn broken() -> Board {
             since: Some(ago(90)),
             asked: None,
         },
+        verification: None,
     });
     board.application = Some(Fact::known(
         Application {

@@ -7,6 +7,7 @@ mod chaos;
 mod keys;
 mod models;
 mod pictures;
+mod whole;
 
 use pgmayday::console::keymap::Cmd;
 use pgmayday::console::model::Model;

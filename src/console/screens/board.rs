@@ -245,6 +245,7 @@ impl Page<'_> {
     /// The lines of one pane: each in one row at least; where there is room the worst are told whole first, then what
     /// to do about them.
     fn pane(&self, judged: &[judge::Line], columns: usize, room: usize) -> Vec<Line<'static>> {
+        let judged = matter_most(judged, room);
         let names = judged.iter().map(|line| width(&line.name)).max().unwrap_or(0).min(12);
         let text_columns = columns.saturating_sub(names + 4).max(8);
         let mut shown: Vec<Vec<Line<'static>>> =
@@ -254,7 +255,7 @@ impl Page<'_> {
         for with_next in [false, true] {
             for at in &worst_first {
                 let used: usize = shown.iter().map(Vec::len).sum();
-                let rows = self.rows(&judged[*at], names, text_columns, with_next);
+                let rows = self.rows(judged[*at], names, text_columns, with_next);
                 if used - shown[*at].len() + rows.len() <= room {
                     shown[*at] = rows;
                 }
@@ -311,6 +312,19 @@ impl Page<'_> {
             self.line(Line::from(vec![late, Span::raw(text)]));
         }
     }
+}
+
+/// What is shown where there is no room for all: what is as it should be gives way, from the end on.
+fn matter_most(judged: &[judge::Line], room: usize) -> Vec<&judge::Line> {
+    let mut kept: Vec<&judge::Line> = judged.iter().collect();
+    while kept.len() > room.max(1) {
+        let best = kept.iter().map(|line| line.state).min();
+        match kept.iter().rposition(|line| Some(line.state) == best) {
+            Some(at) => drop(kept.remove(at)),
+            None => break,
+        }
+    }
+    kept
 }
 
 /// Live, lost and asking operations always; ended ones for a while.

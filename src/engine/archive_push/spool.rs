@@ -14,7 +14,7 @@
 
 use super::PushError;
 use super::source::Stamp;
-use crate::base::files;
+use crate::base::{Timestamp, files};
 use crate::engine::archive_get::Wanted;
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, FileTimes, OpenOptions};
@@ -25,12 +25,57 @@ use std::time::{Duration, SystemTime};
 
 /// The most of a status file that is read.
 const MOST_BYTES: u64 = 64 * 1024;
+/// The most entries of the folder that are looked at for errors.
+const MOST_ENTRIES: usize = 100_000;
 /// What the name of a status file ends with while it is written.
 const TEMPORARY: &str = ".pgbackrest.tmp";
 const OK: &str = ".ok";
 const ERROR: &str = ".error";
 /// In the place of a file's name: the whole run failed.
 const GLOBAL: &str = "global";
+
+/// What the status files say that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The first file that failed; nothing if nothing can be archived at all.
+    pub file: Option<String>,
+    /// Why.
+    pub message: String,
+    /// When that was tried last.
+    pub at: Timestamp,
+    /// How many more files failed.
+    pub others: usize,
+}
+
+/// What failed in the spool of a stanza, the whole run before single files. Makes and changes nothing; a spool that is
+/// not there tells of no failure.
+pub fn failure(spool_path: &Path, stanza: &str) -> Result<Option<Failure>, PushError> {
+    let spool = Spool::at(spool_path, stanza);
+    let failed = |source| PushError::Spool { path: spool.folder.clone(), source };
+    let entries = match std::fs::read_dir(&spool.folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = BTreeSet::new();
+    for entry in entries.take(MOST_ENTRIES) {
+        let name = entry.map_err(failed)?.file_name();
+        names.extend(name.to_str().and_then(|name| name.strip_suffix(ERROR)).map(str::to_owned));
+    }
+    let whole = names.remove(GLOBAL).then(|| GLOBAL.to_owned());
+    let count = names.len();
+    for (at, name) in whole.iter().chain(&names).enumerate() {
+        // One that went away meanwhile was taken back.
+        let Some((content, stamp)) = spool.read(&spool.path(name, ERROR))? else { continue };
+        let message = Content::parse(&content).map_or_else(String::new, |content| content.message);
+        let at_us = stamp.modified_s.saturating_mul(1_000_000).saturating_add(stamp.modified_ns / 1000);
+        let is_whole = whole.as_ref() == Some(name);
+        let others = if is_whole { count } else { (count + whole.iter().len()).saturating_sub(at + 1) };
+        let file = (!is_whole).then(|| name.clone());
+        return Ok(Some(Failure { file, message, at: Timestamp(at_us), others }));
+    }
+    Ok(None)
+}
 
 /// The status files of one stanza.
 #[derive(Debug, Clone)]
@@ -56,11 +101,15 @@ pub(super) enum Status {
 impl Spool {
     /// The spool of a stanza, made if it is not there.
     pub fn open(spool_path: &Path, stanza: &str) -> Result<Self, PushError> {
-        let folder = spool_path.join("archive").join(stanza).join("out");
-        match DirBuilder::new().recursive(true).mode(0o750).create(&folder) {
-            Ok(()) => Ok(Self { folder }),
-            Err(source) => Err(PushError::Spool { path: folder, source }),
+        let spool = Self::at(spool_path, stanza);
+        match DirBuilder::new().recursive(true).mode(0o750).create(&spool.folder) {
+            Ok(()) => Ok(spool),
+            Err(source) => Err(PushError::Spool { path: spool.folder, source }),
         }
+    }
+
+    fn at(spool_path: &Path, stanza: &str) -> Self {
+        Self { folder: spool_path.join("archive").join(stanza).join("out") }
     }
 
     /// Where it is.
@@ -263,6 +312,16 @@ mod tests {
         assert_eq!(spool.status(one, later).unwrap(), Status::Unproven);
         spool.clear_errors(two).unwrap();
         assert_eq!(spool.status(two, STAMP).unwrap(), Status::None);
+        let told = |dir: &Path| failure(dir, "main").unwrap().map(|f| (f.file, f.message, f.others));
+        assert_eq!(told(dir.path()), None);
+        spool.put_error(Some(two), 45, "why").unwrap();
+        spool.put_error(Some(one), 45, "first").unwrap();
+        assert_eq!(told(dir.path()), Some((Some(one.to_string()), "first".to_owned(), 1)));
+        spool.put_error(None, 103, "nothing works").unwrap();
+        assert_eq!(told(dir.path()), Some((None, "nothing works".to_owned(), 2)));
+        let other = tempfile::tempdir().unwrap();
+        assert_eq!(told(other.path()), None);
+        assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0, "looking makes nothing");
         std::fs::write(at("00000002.history.error"), [0xFF]).unwrap();
         assert!(matches!(spool.status(two, STAMP).unwrap(), Status::Failed(125, _)));
     }

@@ -55,6 +55,19 @@ impl StopFile {
 }
 
 impl LockFolder {
+    /// The file by which an operator stopped the stanza, or all of them, on this host.
+    pub fn stop_file(&self, stanza: &str) -> io::Result<Option<StopFile>> {
+        for which in [None, Some(stanza)] {
+            let file = StopFile::of(self, which);
+            match file.path.symlink_metadata() {
+                Ok(_) => return Ok(Some(file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// Refuses to go on where an operator stopped the stanza, or all of them, on this host.
     pub fn refuse_if_stopped(&self, stanza: &str) -> Result<()> {
         for (which, what) in
@@ -90,7 +103,13 @@ mod tests {
         assert!(refused.contains("main.stop") && refused.contains("--stanza=main start"), "{refused}");
         folder.refuse_if_stopped("other").unwrap();
         assert_eq!((main.remove().unwrap(), main.remove().unwrap()), (true, false));
+        assert_eq!(folder.stop_file("main").unwrap(), None);
+        main.create().unwrap();
+        assert_eq!(folder.stop_file("main").unwrap(), Some(main.clone()));
         StopFile::of(&folder, None).create().unwrap();
+        assert_eq!(folder.stop_file("main").unwrap(), Some(StopFile::of(&folder, None)));
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        LockFolder(dir.path().join("file")).stop_file("main").unwrap_err();
         assert!(folder.refuse_if_stopped("other").unwrap_err().headline.contains("all stanzas"));
     }
 }

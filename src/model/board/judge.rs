@@ -5,6 +5,7 @@
 mod cluster;
 mod headline;
 mod protection;
+mod upkeep;
 mod words;
 
 pub use words::{clock, span};
@@ -101,7 +102,7 @@ pub struct Suggestion {
 pub struct Judgement {
     /// The application and the servers.
     pub cluster: Vec<Line>,
-    /// The repositories: backups and WAL.
+    /// What stands in the way on this host; then the repositories: backups and WAL, and what verifying them came to.
     pub protection: Vec<Line>,
     /// How far back and forward a recovery can go; nothing if that is not known.
     pub window: Option<Window>,
@@ -114,7 +115,8 @@ pub struct Judgement {
 /// Judges the facts of a board.
 pub fn judge(board: &Board, now: Timestamp) -> Judgement {
     let cluster = cluster::lines(board, now);
-    let protection = protection::lines(board, now);
+    let mut protection = upkeep::lines(board, now);
+    protection.extend(protection::lines(board, now));
     let window = protection::window(board);
     let headline = headline::headline(board, &cluster, &protection, window.as_ref(), now);
     let next = headline::suggestions(board, &headline, now);

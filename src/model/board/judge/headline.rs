@@ -52,8 +52,10 @@ pub(super) fn headline(
             let shown = Line::new(line.state, NAME, text);
             Line { next: line.next.clone(), ..shown }
         }
-        _ if protection.is_empty() => Line::new(State::Failed, NAME, "alive, but no repository protects it")
-            .next("configure repo1-path"),
+        _ if board.repositories.is_empty() => {
+            Line::new(State::Failed, NAME, "alive, but no repository protects it")
+                .next("configure repo1-path")
+        }
         _ => Line::new(State::Ok, NAME, format!("alive and protected; {lost}")),
     }
 }

@@ -1,8 +1,8 @@
 //! The repositories: how old the backups are, how far the WAL reaches, what is missing.
 
-use super::{Line, State, Window, span, unseen};
+use super::{Line, State, Window, may_still_come, span, unseen};
 use crate::base::{BackupKind, Timestamp};
-use crate::model::board::{BackupFacts, Board, Repository, WalFacts};
+use crate::model::board::{BackupFacts, Board, Repository, VerificationFacts, WalFacts};
 
 /// A repository is looked at rarely; older than this is not known any more.
 const STALE_S: i64 = 600;
@@ -15,12 +15,23 @@ pub(super) fn lines(board: &Board, now: Timestamp) -> Vec<Line> {
         let wal = if several { format!("WAL repo{}", repository.key) } else { "WAL".to_owned() };
         [backups(board, repository, now), wal_line(board, repository, &wal, now)]
     };
-    board.repositories.iter().flat_map(of).collect()
+    let verified = |repository: &Repository| {
+        let name = if several { format!("verify repo{}", repository.key) } else { "verify".to_owned() };
+        verify_line(board, repository, &name, now)
+    };
+    let lines = board.repositories.iter().flat_map(of);
+    lines.chain(board.repositories.iter().filter_map(verified)).collect()
 }
 
 fn command(board: &Board, rest: &str) -> String {
     let stanza = board.identity.stanza.as_deref().unwrap_or("STANZA");
     format!("pgbackrest --stanza={stanza} {rest}")
+}
+
+/// A command of this program's own.
+fn ours(board: &Board, rest: &str) -> String {
+    let stanza = board.identity.stanza.as_deref().unwrap_or("STANZA");
+    format!("pgmayday --stanza={stanza} {rest}")
 }
 
 fn backups(board: &Board, repository: &Repository, now: Timestamp) -> Line {
@@ -33,9 +44,11 @@ fn backups(board: &Board, repository: &Repository, now: Timestamp) -> Line {
     };
     let running = match facts.running {
         Some(Some(hundredths)) => format!(", a backup runs ({} %)", hundredths / 100),
-        Some(None) => ", a backup runs".to_owned(),
+        // Who tells no progress may also be expiring.
+        Some(None) => ", a backup or expire runs".to_owned(),
         None => String::new(),
     };
+    let damaged = facts.newest_damaged.as_deref();
     let Some((kind, newest)) = facts.last.iter().max_by_key(|(_, stop)| *stop) else {
         let trouble = facts.trouble.as_deref().unwrap_or("no backups");
         return Line::new(State::Failed, name, format!("{trouble}{running}"))
@@ -50,15 +63,23 @@ fn backups(board: &Board, repository: &Repository, now: Timestamp) -> Line {
     }
     let old = span(age);
     if age > limit_us {
+        let pages = if damaged.is_some() { ", with damaged pages" } else { "" };
         return Line::new(
             State::Late,
             name,
-            format!("last {kind} {old} old, limit {}{running}", hours(limit_us)),
+            format!("last {kind} {old} old, limit {}{pages}{running}", hours(limit_us)),
         )
         .next(command(board, "backup"));
     }
+    if let Some(label) = damaged {
+        let text = format!("damaged pages in the last {kind}, {old} old{running}");
+        let list = format!("--repo={} --set={label} info", repository.key);
+        let next = format!("{} lists the files", ours(board, &list));
+        return Line::new(State::Late, name, text).next(next);
+    }
     if facts.with_errors > 0 {
-        let text = format!("{} with page errors, last {kind} {old}", count(facts.with_errors, "backup"));
+        let errors = count(facts.with_errors, "backup");
+        let text = format!("{errors} with page errors, last {kind} {old}{running}");
         return Line::new(State::Late, name, text).next("see info --set for the damaged files");
     }
     if let Some(trouble) = &facts.trouble {
@@ -124,6 +145,41 @@ fn wal_line(board: &Board, repository: &Repository, name: &str, now: Timestamp) 
         return Line::new(State::Late, name, text).next(command(board, "check"));
     }
     Line::new(State::Ok, name, text)
+}
+
+/// What verifying a repository came to; nothing where this host knows of none.
+fn verify_line(board: &Board, repository: &Repository, name: &str, now: Timestamp) -> Option<Line> {
+    let fact = repository.verification.as_ref().filter(|fact| !may_still_come(fact, now))?;
+    let again = || ours(board, &format!("--repo={} verify", repository.key));
+    if let Some(line) = unseen(fact, name, STALE_S, now) {
+        return Some(line.next(format!("see the state directory; {}", again())));
+    }
+    let VerificationFacts { last, proven, last_proven, unsound } = fact.value()?;
+    let ago = |at: Timestamp| format!("{} ago", span(now.0 - at.0));
+    let line = |state, text| Line::new(state, name, text);
+    if let Some(worst) = unsound.first() {
+        let more = match unsound.len() {
+            1 => String::new(),
+            number => format!(", and {} more", number - 1),
+        };
+        let text = format!("{} is {}, seen {}{more}", worst.label, worst.wrong, ago(worst.at));
+        return Some(line(State::Failed, text).next(format!("{} lists what is wrong", again())));
+    }
+    match last {
+        Some(run) if run.damage > 0 => {
+            let text = format!("damage found {}", ago(run.at));
+            Some(line(State::Failed, text).next(format!("{} lists it", again())))
+        }
+        Some(run) if run.unknown > 0 => {
+            let text = format!("not all could be looked at, {}", ago(run.at));
+            Some(line(State::Unknown, text).next(again()))
+        }
+        Some(run) if run.whole => Some(line(State::Ok, format!("all sound {}", ago(run.at)))),
+        Some(run) => Some(line(State::Ok, format!("stored bytes sound {}", ago(run.at)))),
+        None => {
+            last_proven.map(|at| line(State::Ok, format!("{} sound {}", count(*proven, "backup"), ago(at))))
+        }
+    }
 }
 
 fn newest(facts: &WalFacts) -> Option<Timestamp> {

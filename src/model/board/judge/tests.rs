@@ -3,7 +3,8 @@
 use super::*;
 use crate::base::{BackupKind, Lsn, PgVersion, SystemId, Timeline};
 use crate::model::board::{
-    Application, BackupFacts, DataDirFacts, Identity, Member, Operation, Repository, ServerFacts, WalFacts,
+    Application, ArchiveTrouble, BackupFacts, DataDirFacts, HoldFacts, Identity, Member, Operation,
+    Repository, ServerFacts, UnsoundBackup, Upkeep, VerificationFacts, VerifyRun, WalFacts,
 };
 use crate::model::op::Life;
 
@@ -87,7 +88,34 @@ fn repository(backups: BackupFacts, wal: WalFacts) -> Repository {
         place: "disk /var/lib/pgbackrest".to_owned(),
         backups: Fact::known(backups, now()),
         wal: Fact::known(wal, now()),
+        verification: None,
     }
+}
+
+/// What this host says stands in the way.
+fn upkeep(change: impl FnOnce(&mut Upkeep)) -> Fact<Upkeep> {
+    let mut upkeep = Upkeep::default();
+    change(&mut upkeep);
+    Fact::known(upkeep, now())
+}
+
+fn archiving(file: Option<&str>, others: usize) -> Fact<Upkeep> {
+    let (file, why, since) = (file.map(str::to_owned), "repo1: no room".to_owned(), ago(185 * S));
+    upkeep(|it| it.archiving = Some(ArchiveTrouble { file, why, since, others }))
+}
+
+/// What verifying everything three hours ago came to.
+fn verified(whole: bool, damage: u64, unknown: u64) -> VerificationFacts {
+    let last = Some(VerifyRun { at: ago(3 * HOUR), whole, damage, unknown });
+    VerificationFacts { last, ..VerificationFacts::default() }
+}
+
+fn unsound(label: &str) -> UnsoundBackup {
+    UnsoundBackup { label: label.to_owned(), wrong: "damaged".to_owned(), at: ago(HOUR) }
+}
+
+fn verify_said(board: &mut Board, facts: VerificationFacts) {
+    board.repositories[0].verification = Some(Fact::known(facts, now()));
 }
 
 /// A primary, a standby, a repository, an application: all well.
@@ -268,6 +296,105 @@ const SITUATIONS: &[Situation] = &[
         "last incr 14 m, full 2 d, a backup runs (42 %)",
     ),
     (
+        |b| b.repositories[0].backups = Fact::known(BackupFacts { running: Some(None), ..backups() }, now()),
+        "repo1",
+        State::Ok,
+        "last incr 14 m, full 2 d, a backup or expire runs",
+    ),
+    (
+        |b| {
+            let newest_damaged = Some("20261121-020001F".to_owned());
+            b.repositories[0].backups =
+                Fact::known(BackupFacts { with_errors: 2, newest_damaged, ..backups() }, now());
+        },
+        "repo1",
+        State::Late,
+        "damaged pages in the last incr, 14 m old",
+    ),
+    (
+        |b| {
+            let (newest_damaged, last) =
+                (Some("20261121-020001F".to_owned()), vec![(BackupKind::Full, ago(27 * HOUR))]);
+            b.repositories[0].backups =
+                Fact::known(BackupFacts { newest_damaged, last, running: Some(Some(7)), ..backups() }, now());
+        },
+        "repo1",
+        State::Late,
+        "last full 27 h old, limit 26 h, with damaged pages, a backup runs (0 %)",
+    ),
+    (|b| verify_said(b, verified(true, 0, 0)), "verify", State::Ok, "all sound 3 h ago"),
+    (|b| verify_said(b, verified(false, 0, 0)), "verify", State::Ok, "stored bytes sound 3 h ago"),
+    (|b| verify_said(b, verified(true, 2, 1)), "verify", State::Failed, "damage found 3 h ago"),
+    (
+        |b| verify_said(b, verified(true, 0, 1)),
+        "verify",
+        State::Unknown,
+        "not all could be looked at, 3 h ago",
+    ),
+    (
+        |b| {
+            let facts = VerificationFacts { proven: 2, last_proven: Some(ago(S)), ..Default::default() };
+            verify_said(b, facts);
+        },
+        "verify",
+        State::Ok,
+        "2 backups sound 1 s ago",
+    ),
+    (
+        |b| {
+            let unsound = vec![unsound("20261120-020001F"), unsound("20261119-020001F")];
+            verify_said(b, VerificationFacts { unsound, ..verified(true, 0, 0) });
+        },
+        "verify",
+        State::Failed,
+        "20261120-020001F is damaged, seen 60 m ago, and 1 more",
+    ),
+    (
+        |b| b.repositories[0].verification = Some(unknown("verify-main-1.json is damaged", 5 * S)),
+        "verify",
+        State::Unknown,
+        "verify-main-1.json is damaged for 5 s",
+    ),
+    (
+        |b| b.upkeep = upkeep(|it| it.stopped_by = Some("/tmp/pgbackrest/orders.stop".into())),
+        "stopped",
+        State::Late,
+        "nothing is archived or backed up from this host, by /tmp/pgbackrest/orders.stop",
+    ),
+    (
+        |b| {
+            let (incident, by) = ("2026-11-21-01".to_owned(), "anna".to_owned());
+            let (since, until) = (ago(HOUR), ago(-2 * HOUR));
+            b.upkeep = upkeep(|it| it.hold = Some(HoldFacts::Stands { incident, since, until, by }));
+        },
+        "expiry",
+        State::Late,
+        "incident 2026-11-21-01 holds expiry until 04:14:07",
+    ),
+    (
+        |b| {
+            let (incident, until) = ("2026-11-21-01".to_owned(), ago(HOUR));
+            b.upkeep = upkeep(|it| it.hold = Some(HoldFacts::Over { incident, until }));
+        },
+        "expiry",
+        State::Late,
+        "the hold of incident 2026-11-21-01 ended by itself 60 m ago",
+    ),
+    (
+        |b| b.upkeep = upkeep(|it| it.hold = Some(HoldFacts::Unreadable { why: "no permission".to_owned() })),
+        "expiry",
+        State::Unknown,
+        "held, by what cannot be read: no permission",
+    ),
+    (|b| b.upkeep = archiving(None, 0), "archiving", State::Late, "fails: repo1: no room, 3 m"),
+    (
+        |b| b.upkeep = archiving(Some("000000010000000000000007"), 4),
+        "archiving",
+        State::Late,
+        "fails for 000000010000000000000007: repo1: no room, 3 m, and 4 more",
+    ),
+    (|b| b.upkeep = unknown("no answer", 9 * S), "this host", State::Unknown, "no answer for 9 s"),
+    (
         |b| {
             b.repositories[0].backups =
                 Fact::known(BackupFacts { last: vec![(BackupKind::Full, ago(-HOUR))], ..backups() }, now());
@@ -437,6 +564,38 @@ fn one_sentence_says_what_is_broken_and_what_it_costs() {
         let headline = &judgement.headline;
         assert_eq!((headline.state, headline.whole().as_str()), (*state, *words), "headline {number}");
     }
+}
+
+#[test]
+fn what_stands_in_no_way_is_not_mentioned_and_what_does_says_how_to_go_on() {
+    let names =
+        |judgement: &Judgement| judgement.protection.iter().map(|line| line.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&after(|board| board.upkeep = upkeep(|_| {}))), ["repo1", "WAL"]);
+    let never = after(|board| verify_said(board, VerificationFacts::default()));
+    assert_eq!(names(&never), ["repo1", "WAL"], "never verified");
+    let stopped = |file: &str| {
+        let judgement = after(|board| board.upkeep = upkeep(|it| it.stopped_by = Some(file.into())));
+        line(&judgement, "stopped").next.clone().unwrap()
+    };
+    assert!(stopped("/l/orders.stop").ends_with("pgmayday --stanza=orders start"));
+    assert!(stopped("/l/all.stop").ends_with("pgmayday start"));
+    let several = after(|board| {
+        verify_said(board, verified(true, 1, 0));
+        board.upkeep = archiving(None, 0);
+        board.repositories.push(Repository { key: 2, ..repository(backups(), wal()) });
+    });
+    let expected = ["archiving", "repo1", "WAL repo1", "repo2", "WAL repo2", "verify repo1"];
+    assert_eq!(names(&several), expected);
+    assert_eq!(
+        line(&several, "verify repo1").next.as_deref(),
+        Some("pgmayday --stanza=orders --repo=1 verify lists it")
+    );
+    let damaged = after(|board| {
+        let newest_damaged = Some("20261121-020001F".to_owned());
+        board.repositories[0].backups = Fact::known(BackupFacts { newest_damaged, ..backups() }, now());
+    });
+    let next = line(&damaged, "repo1").next.as_deref();
+    assert_eq!(next, Some("pgmayday --stanza=orders --repo=1 --set=20261121-020001F info lists the files"));
 }
 
 #[test]
