@@ -121,6 +121,10 @@ fn segment(
             lodged.failures.extend(stream_to(&absent, source, &stored, packing, &mut buffers.content)?);
         }
     }
+    // Another server may have put another content there between the look and now: then neither is acknowledged blindly.
+    for shelf in &absent {
+        lodged.failures.extend(shelf.find(file).err());
+    }
     for (shelf, _) in there {
         match shelf.settle(file) {
             Ok(()) if job.care.tell_twice => lodged.warnings.push(format!(

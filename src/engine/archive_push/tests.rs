@@ -6,9 +6,9 @@ use crate::cluster::control;
 use crate::codec::Sha1Hash;
 use crate::engine::locks::StopFile;
 use crate::repo::{ArchiveId, ArchiveInfo, Found, Repository};
-use crate::store::Storage;
 use crate::store::posix::Posix;
 use crate::store::wrap::ReadOnly;
+use crate::store::{Entry, Meta, PendingObject, Range, Storage, StorePath, StoreResult};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::Arc;
@@ -38,6 +38,41 @@ fn content_of(name: &str, seed: u8) -> Vec<u8> {
     header.extend(8192_u32.to_le_bytes());
     bytes[..header.len()].copy_from_slice(&header);
     bytes
+}
+
+/// A folder into which somebody else puts `rival` whenever a segment is begun.
+#[derive(Debug)]
+struct Contested {
+    inner: Posix,
+    rival: StorePath,
+}
+
+impl Storage for Contested {
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+    fn stat(&self, path: &StorePath) -> StoreResult<Option<Meta>> {
+        self.inner.stat(path)
+    }
+    fn list(&self, folder: &StorePath, visit: &mut dyn FnMut(Entry) -> bool) -> StoreResult<()> {
+        self.inner.list(folder, visit)
+    }
+    fn open(&self, path: &StorePath, range: Range) -> StoreResult<Box<dyn io::Read + Send>> {
+        self.inner.open(path, range)
+    }
+    fn create(&self, path: &StorePath) -> StoreResult<Box<dyn PendingObject>> {
+        crate::store::write_small(&self.inner, &self.rival, b"another server's")?;
+        self.inner.create(path)
+    }
+    fn remove(&self, path: &StorePath) -> StoreResult<()> {
+        self.inner.remove(path)
+    }
+    fn remove_folder(&self, folder: &StorePath) -> StoreResult<()> {
+        self.inner.remove_folder(folder)
+    }
+    fn anchor(&self, folder: &StorePath) -> StoreResult<()> {
+        self.inner.anchor(folder)
+    }
 }
 
 /// A data directory, two repositories of which the second is encrypted, a spool and a folder for locks.
@@ -91,6 +126,12 @@ impl Yard {
     fn broken(&self, key: u32) -> Repository {
         let storage: Arc<dyn Storage> = Arc::new(ReadOnly(self.store(key)));
         Repository::new(storage, key, (key == 2).then(|| Secret::new("outer")))
+    }
+
+    /// The first repository, into which another server puts its own segment just as this one begins to write.
+    fn contested(&self, rival: StorePath) -> Repository {
+        let storage: Arc<dyn Storage> = Arc::new(Contested { inner: self.store(1), rival });
+        Repository::new(storage, 1, None)
     }
 
     fn job(&self) -> Job {
@@ -218,6 +259,20 @@ fn a_segment_is_in_every_repository_and_the_second_push_writes_nothing() {
             assert!(yard.push(&quiet, name).unwrap().warnings.is_empty());
             assert_eq!((yard.files(1), yard.files(2)), before);
         }
+    }
+}
+
+#[test]
+fn what_another_server_put_there_meanwhile_is_not_acknowledged() {
+    let yard = Yard::new();
+    yard.write(ONE, &content_of(ONE, 3));
+    let rival = format!("archive/main/15-2/0000000100000000/{ONE}-{}", "a".repeat(40));
+    let mut job = yard.job();
+    job.repositories.truncate(1);
+    job.repositories[0].repository = Ok(yard.contested(StorePath::new(&rival).unwrap()));
+    for _ in 0..2 {
+        let refused = yard.push(&job, ONE).unwrap_err();
+        assert!(matches!(refused, PushError::Torn { .. }), "{refused}");
     }
 }
 
