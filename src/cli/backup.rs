@@ -56,12 +56,12 @@ fn run(call: &Call) -> Result<u8> {
     let mut locks = lock(call, &request.stanza, &repository, &cancel)?;
     let outcome = backup::run(&request, &repository, &mut locks, &Lines::new(call.console), &cancel)?;
     drop(locks);
+    if call.settings.flag("expire-auto") {
+        expire(call, &request.stanza, repository.key());
+    }
     match call.output {
         Output::Text => output::text(&text(&outcome))?,
         Output::Json => output::json("backup", &outcome)?,
-    }
-    if call.settings.flag("expire-auto") {
-        expire(call, &request.stanza, repository.key());
     }
     Ok(exit_code(&outcome))
 }

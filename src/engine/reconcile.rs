@@ -28,6 +28,7 @@ pub fn reconcile(stanza: &Stanza) -> Result<Reconciled, RepoError> {
     let Loaded { value: info, warnings } = stanza.backup_info()?;
     let folders = stanza.label_folders()?;
     let mut reconciled = Reconciled { info, changed: false, folders, doubtful: BTreeSet::new(), warnings };
+    reconciled.keep_by_copy(stanza);
     reconciled.drop_missing();
     reconciled.adopt(stanza);
     Ok(reconciled)
@@ -36,6 +37,27 @@ pub fn reconcile(stanza: &Stanza) -> Result<Reconciled, RepoError> {
 impl Reconciled {
     fn is_whole(&self, label: &BackupLabel) -> bool {
         self.folders.get(label) == Some(&FolderState::Whole)
+    }
+
+    /// A listed backup whose manifest is gone but whose copy of it is whole is no unfinished one: it restores, and nothing
+    /// of it may be removed. pgBackRest would.
+    fn keep_by_copy(&mut self, stanza: &Stanza) {
+        let partial: Vec<_> = self
+            .info
+            .backups
+            .keys()
+            .filter(|label| self.folders.get(label) == Some(&FolderState::Partial))
+            .cloned()
+            .collect();
+        for label in partial {
+            if stanza.manifest(&self.info, &label).is_ok() {
+                self.warnings.push(format!(
+                    "backup {label} has lost its backup.manifest and is kept by the copy of it: copy \
+                     backup.manifest.copy to backup.manifest before pgBackRest works on this repository"
+                ));
+                self.folders.insert(label, FolderState::Whole);
+            }
+        }
     }
 
     /// Takes from the list what has no manifest, and what needs it.

@@ -6,7 +6,7 @@
 use super::error::RepoError;
 use super::{ArchiveInfo, BackupInfo, Manifest, Stanza, manifest};
 use crate::base::BackupLabel;
-use crate::codec::{CodecError, Compression, Encoder, StreamSpec, encode_small};
+use crate::codec::{CodecError, Compression, Encoder, Stored, StreamSpec, encode_small};
 use crate::store::{StoreError, StorePath, write_small};
 use std::io::{self, Write as _};
 
@@ -29,6 +29,7 @@ impl Stanza {
         let spec = StreamSpec::full(Compression::None, self.repository.cipher().cloned());
         let stored = encode_small(&content.map_err(fail)?, &spec, None).map_err(into_io).map_err(fail)?;
         let storage = &**self.repository.storage();
+        storage.anchor(&path.parent())?;
         write_small(storage, path, &stored)?;
         write_small(storage, &path.with_suffix(".copy"), &stored)?;
         Ok(())
@@ -38,17 +39,21 @@ impl Stanza {
     pub fn save_partial_manifest(&self, info: &BackupInfo, manifest: &Manifest) -> Result<(), RepoError> {
         let path = self.manifest_path(&manifest.label)?.with_suffix(".copy");
         let spec = StreamSpec::full(Compression::None, info.cipher_pass.clone());
-        self.write_manifest(manifest, &path, &spec, None)
+        self.write_manifest(manifest, &path, &spec, None).map(drop)
     }
 
     /// Writes the manifest of a backup whose files are all durable: from now on the backup exists. A copy of it is kept
     /// beyond the backup's life.
     pub fn commit_manifest(&self, info: &BackupInfo, manifest: &Manifest) -> Result<(), RepoError> {
-        self.save_partial_manifest(info, manifest)?;
         let path = self.manifest_path(&manifest.label)?;
-        self.duplicate(&path.with_suffix(".copy"), &path)?;
+        let spec = StreamSpec::full(Compression::None, info.cipher_pass.clone());
+        let written = self.write_manifest(manifest, &path.with_suffix(".copy"), &spec, None)?;
+        // Locks are of one host: another one may have begun to work in the same folder.
+        self.duplicate(&path.with_suffix(".copy"), &path, Some(written.sha1))?;
         let spec = StreamSpec::full(Compression::Gz, info.cipher_pass.clone());
-        self.write_manifest(manifest, &self.history_path(&manifest.label)?, &spec, Some(HISTORY_LEVEL))
+        let kept = self.history_path(&manifest.label)?;
+        self.repository.storage().anchor(&kept.parent())?;
+        self.write_manifest(manifest, &kept, &spec, Some(HISTORY_LEVEL)).map(drop)
     }
 
     /// Where the manifest of a backup is kept beyond its life, by the year of its full backup.
@@ -70,16 +75,16 @@ impl Stanza {
         path: &StorePath,
         spec: &StreamSpec,
         level: Option<i32>,
-    ) -> Result<(), RepoError> {
+    ) -> Result<Stored, RepoError> {
         let fail = |error: io::Error| self.write_error(path, &error);
         let pending = self.repository.storage().create(path)?;
         let encoder = Encoder::new(pending, spec, level).map_err(into_io).map_err(fail)?;
         let mut lines = manifest::write(manifest, io::BufWriter::new(encoder)).map_err(fail)?;
         lines.flush().map_err(fail)?;
         let encoder = lines.into_inner().map_err(|error| fail(error.into_error()))?;
-        let (pending, ..) = encoder.finish().map_err(into_io).map_err(fail)?;
+        let (pending, _, stored) = encoder.finish().map_err(into_io).map_err(fail)?;
         pending.commit()?;
-        Ok(())
+        Ok(stored)
     }
 
     pub(super) fn write_error(&self, path: &StorePath, error: &io::Error) -> RepoError {

@@ -6,6 +6,7 @@
 use super::Stanza;
 use super::error::RepoError;
 use crate::base::BackupLabel;
+use crate::codec::{Compression, Decoder, Sha1Hash, StreamSpec};
 use crate::store::{EntryKind, Range, StoreError, StorePath, list_sorted};
 use std::io;
 
@@ -59,7 +60,7 @@ impl Stanza {
                 (false, true) => (copy, main),
                 _ => continue,
             };
-            self.duplicate(&from, &to)?;
+            self.duplicate(&from, &to, None)?;
             mended.push(to);
         }
         Ok(mended)
@@ -76,12 +77,27 @@ impl Stanza {
         Ok(false)
     }
 
-    /// Stores the same bytes under a second name.
-    pub(super) fn duplicate(&self, from: &StorePath, to: &StorePath) -> Result<(), RepoError> {
+    /// Stores the same bytes under a second name; if they are not the expected ones, somebody else has written them.
+    pub(super) fn duplicate(
+        &self,
+        from: &StorePath,
+        to: &StorePath,
+        expected: Option<Sha1Hash>,
+    ) -> Result<(), RepoError> {
+        let fail = |error: io::Error| self.write_error(to, &error);
         let storage = self.repository.storage();
-        let mut stored = storage.open(from, Range::Whole)?;
+        let stored = storage.open(from, Range::Whole)?;
         let mut pending = storage.create(to)?;
-        io::copy(&mut stored, &mut pending).map_err(|error| self.write_error(to, &error))?;
+        // A stream without compression and cipher: what is read, and its hash.
+        let mut decoder = Decoder::new(stored, &StreamSpec::full(Compression::None, None))
+            .map_err(|error| fail(io::Error::other(error)))?;
+        io::copy(&mut decoder, &mut pending).map_err(fail)?;
+        let seal = decoder.finish().map_err(|error| fail(io::Error::other(error)))?;
+        if expected.is_some_and(|expected| expected != seal.sha1) {
+            return Err(fail(io::Error::other(format!(
+                "{from} is no longer what was written: another host works in the same folder"
+            ))));
+        }
         pending.commit()?;
         Ok(())
     }

@@ -34,6 +34,7 @@ fn a_backup_without_manifest_is_dropped_with_what_needs_it() {
     let (diff, incr) = (world.diff(), world.incr());
     let other = world.diff();
     world.made.remove(&manifest(&diff));
+    world.made.remove(&format!("{}.copy", manifest(&diff)));
     let reconciled = reconcile(&world.made.stanza).unwrap();
     assert!(reconciled.changed);
     assert_eq!(reconciled.info.backups.keys().collect::<Vec<_>>(), [&first, &other]);
@@ -44,6 +45,22 @@ fn a_backup_without_manifest_is_dropped_with_what_needs_it() {
     let view = world.keep(&fulls(9));
     assert!(view.info_changes);
     assert_eq!((world.listed(), view.leftovers), (vec![first, other], vec![incr, diff]));
+}
+
+#[test]
+fn a_listed_backup_is_kept_by_the_copy_of_its_manifest() {
+    let mut world = World::new();
+    let first = world.full();
+    let diff = world.diff();
+    for label in [&first, &diff] {
+        world.made.remove(&manifest(label));
+    }
+    let reconciled = reconcile(&world.made.stanza).unwrap();
+    assert!(!reconciled.changed, "{:?}", reconciled.warnings);
+    assert_eq!(reconciled.warnings.len(), 2, "{:?}", reconciled.warnings);
+    assert_eq!(reconciled.info.backups.keys().collect::<Vec<_>>(), [&first, &diff]);
+    let view = expire_unchecked(&world);
+    assert_eq!((world.listed(), view.leftovers), (vec![first, diff], Vec::new()));
 }
 
 #[test]

@@ -168,6 +168,10 @@ fn damage(made: &mut Made, random: &mut Random, hidden: &[BackupLabel], at_s: i6
         if kind != 1 {
             made.remove(&format!("backup/{STANZA}/{label}/backup.manifest"));
         }
+        if kind == 0 {
+            // With the copy of its manifest we would keep it, other than pgBackRest.
+            made.remove(&format!("backup/{STANZA}/{label}/backup.manifest.copy"));
+        }
         if kind == 2 {
             made.info.dependents(label).iter().for_each(|gone| drop(made.info.backups.remove(gone)));
         } else if kind == 1 {

@@ -93,6 +93,12 @@ impl Servers {
         self.primary.lock().unwrap_or_else(PoisonError::into_inner).insert_lsn()
     }
 
+    /// Fails once the session that holds the backup is lost: the server has forgotten the backup then.
+    pub(super) fn still_there(&self) -> Result<()> {
+        let mut primary = self.primary.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(primary.sql().rows("select 1").map(drop)?)
+    }
+
     /// The data directory relations are read from.
     pub(super) fn relations_dir(&self) -> &Path {
         self.standby.as_ref().map_or(&self.primary_dir, |standby| &standby.data_dir)

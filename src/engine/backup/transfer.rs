@@ -7,6 +7,7 @@ use super::plan::Plan;
 use super::queue::Queue;
 use super::run::{Around, Known};
 use super::scan::Scan;
+use super::servers::Servers;
 use super::source::{PageOptions, Places};
 use crate::base::{Report, Result};
 use crate::engine::locks::Held;
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// How often progress is told, and the lock file rewritten.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+/// How often the session that holds the backup is asked whether it is still there: without it all copying is in vain.
+const ASK_EVERY: Duration = Duration::from_secs(10);
 /// The unfinished manifest is saved at most each time this share of all was copied.
 const SAVE_SHARE: u64 = 100;
 
@@ -109,7 +112,7 @@ impl Watch<'_, '_> {
     fn until_done(&mut self, from: &Receiver<Result<Vec<Done>>>, draft: &mut Draft<'_>) -> Result<()> {
         let total = self.plan.copied_bytes(self.scan);
         let save_every = self.around.request.save_every_bytes.max(total / SAVE_SHARE).max(1);
-        let (mut told, mut saved_at) = (Instant::now(), 0);
+        let (mut told, mut asked, mut saved_at) = (Instant::now(), Instant::now(), 0);
         let mut failure: Option<Report> = None;
         loop {
             match from.recv_timeout(PROGRESS_EVERY) {
@@ -126,6 +129,10 @@ impl Watch<'_, '_> {
                 told = Instant::now();
                 self.around.sink.progress(sample);
                 self.locks.progress(sample.bytes_done.min(total), total);
+            }
+            if asked.elapsed() >= ASK_EVERY {
+                asked = Instant::now();
+                self.known.servers.as_ref().map_or(Ok(()), Servers::still_there)?;
             }
             if self.around.request.resume && sample.bytes_done >= saved_at + save_every {
                 saved_at = sample.bytes_done;
