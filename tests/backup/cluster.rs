@@ -137,7 +137,7 @@ impl Cluster {
     pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> String {
         let finished = self.try_run(program, arguments);
         let printed = finished.stdout + &finished.stderr;
-        assert!(finished.code == Some(0), "{program:?} {arguments:?}: {printed}");
+        assert!(finished.code == Some(0), "{} {arguments:?}: {printed}", program.display());
         printed
     }
 

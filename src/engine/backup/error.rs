@@ -127,7 +127,7 @@ impl BackupError {
     fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                "run this as the owner of the data directory or as root"
+                "run this as the owner of the data directory or as root; or leave it out: exclude=NAME"
             }
             Self::Name { .. } => "rename it, or leave its folder's content out: exclude=FOLDER/",
             Self::Link { fault, .. } => match fault {

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the numbers of these tests are small, or are cut on purpose"
+)]
+
 use super::judge::{Judge, Verdict, read_page};
 use super::*;
 use crate::model::op::Cancel;

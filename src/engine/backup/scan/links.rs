@@ -4,7 +4,7 @@
 //! into the data directory, around it, or into another link's place would be backed up twice and restored into each
 //! other; a link to a link would lose one of the two.
 
-use super::super::error::{BackupError, LinkFault, TablespaceFault};
+use super::super::error::{BackupError, LinkFault, TablespaceFault, shown};
 use super::look::utf8;
 use std::collections::BTreeMap;
 use std::io;
@@ -111,16 +111,12 @@ impl Destinations {
 
     /// Adds the destination of `link`, unless it meets another.
     pub(super) fn add(&mut self, link: &Path, to: &Followed, is_folder: bool) -> Result<(), BackupError> {
-        let place = &to.place;
-        match self.clash(place, is_folder) {
-            Some(fault) => {
-                Err(BackupError::Link { link: link.to_owned(), destination: to.destination.clone(), fault })
-            }
-            None => {
-                self.places.insert(place.clone(), (link.to_owned(), is_folder));
-                Ok(())
-            }
+        if let Some(fault) = self.clash(&to.place, is_folder) {
+            let destination = to.destination.clone();
+            return Err(BackupError::Link { link: link.to_owned(), destination, fault });
         }
+        self.places.insert(to.place.clone(), (link.to_owned(), is_folder));
+        Ok(())
     }
 
     fn clash(&self, place: &Path, is_folder: bool) -> Option<LinkFault> {
@@ -130,20 +126,19 @@ impl Destinations {
         if is_folder && self.data.starts_with(place) {
             return Some(LinkFault::AroundData);
         }
-        let named = |link: &Path| super::super::error::shown(link);
         if let Some((link, _)) = self.places.get(place) {
-            return Some(LinkFault::Shared(named(link)));
+            return Some(LinkFault::Shared(shown(link)));
         }
         // A file shares its folder with whatever it likes; only folders hold others.
         let around =
             place.ancestors().skip(1).find_map(|above| self.places.get(above).filter(|(_, folder)| *folder));
         if let Some((link, _)) = around {
-            return Some(LinkFault::Inside(named(link)));
+            return Some(LinkFault::Inside(shown(link)));
         }
         let below = self.places.range::<Path, _>((Bound::Excluded(place), Bound::Unbounded)).next();
         below
             .filter(|(other, _)| is_folder && other.starts_with(place))
-            .map(|(_, (link, _))| LinkFault::Around(named(link)))
+            .map(|(_, (link, _))| LinkFault::Around(shown(link)))
     }
 }
 

@@ -5,17 +5,17 @@
 
 use super::super::error::{BackupError, LinkFault, TablespaceFault, shown};
 use super::links::{self, Followed};
+use super::names::Names;
 use super::owners::{Last, OwnerId};
 use super::rules::{self, DATA, Place, TABLESPACES};
 use super::walk::{Folder, Found, FoundLink, FoundPath, Walk};
 use super::{ScanFile, real_path};
 use crate::base::files;
 use crate::repo::Target;
-use rustix::fs::{AtFlags, CWD, FileType, RawDir, Statx, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::ffi::{CStr, OsStr};
-use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt as _;
@@ -351,40 +351,4 @@ fn special(kind: FileType) -> &'static str {
 
 fn os(name: &CStr) -> &OsStr {
     OsStr::from_bytes(name.to_bytes())
-}
-
-/// The names in a folder, sorted, in one piece of memory.
-struct Names {
-    arena: Vec<u8>,
-    entries: Vec<(usize, FileType)>,
-}
-
-impl Names {
-    fn read(folder: &File, buffer: &mut [MaybeUninit<u8>]) -> io::Result<Self> {
-        let mut names = Self { arena: Vec::new(), entries: Vec::new() };
-        let mut listing = RawDir::new(folder, buffer);
-        while let Some(entry) = listing.next() {
-            let entry = match entry {
-                // A folder that was removed while it was being listed.
-                Err(Errno::NOENT) => break,
-                entry => entry?,
-            };
-            let name = entry.file_name().to_bytes_with_nul();
-            if !matches!(name, b".\0" | b"..\0") {
-                names.entries.push((names.arena.len(), entry.file_type()));
-                names.arena.extend_from_slice(name);
-            }
-        }
-        let arena = &names.arena;
-        names.entries.sort_unstable_by(|a, b| name_at(arena, a.0).cmp(name_at(arena, b.0)));
-        Ok(names)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (&CStr, FileType)> {
-        self.entries.iter().map(|(start, kind)| (name_at(&self.arena, *start), *kind))
-    }
-}
-
-fn name_at(arena: &[u8], start: usize) -> &CStr {
-    arena.get(start..).and_then(|rest| CStr::from_bytes_until_nul(rest).ok()).unwrap_or_default()
 }

@@ -48,14 +48,11 @@ impl Numbers {
             return Ok(id);
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = u16::try_from(all.len());
-        let id = match all.get(&pair) {
-            Some(id) => *id,
-            None => {
-                let id = next.map(OwnerId).map_err(|_| too_many(&path()))?;
-                all.insert(pair, id);
-                id
-            }
+        let next = u16::try_from(all.len()).map(OwnerId);
+        let id = match (all.get(&pair), next) {
+            (Some(id), _) => *id,
+            (None, Ok(next)) => *all.entry(pair).or_insert(next),
+            (None, Err(_)) => return Err(too_many(&path())),
         };
         last.0 = Some((pair, id));
         Ok(id)

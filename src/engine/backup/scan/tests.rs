@@ -34,6 +34,11 @@ impl Yard {
         fs::write(self.at(below), content).unwrap();
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a folder of this test")]
+    fn remove(&self, below: &str) {
+        fs::remove_dir_all(self.at(below)).unwrap();
+    }
+
     /// A link at `pg/<name>`.
     fn link(&self, name: &str, to: impl AsRef<Path>) {
         symlink(to, self.at("pg").join(name)).unwrap();
@@ -354,7 +359,7 @@ fn what_is_no_tablespace_is_refused() {
     assert_eq!(yard.tablespace_fault(), TablespaceFault::NoFolder("PG_15_202209061".to_owned()));
     yard.file("ext/ts/PG_15_202209061", "a file");
     assert_eq!(yard.tablespace_fault(), TablespaceFault::NoFolder("PG_15_202209061".to_owned()));
-    fs::remove_dir_all(yard.at("ext/ts")).unwrap();
+    yard.remove("ext/ts");
     assert_eq!(yard.link_fault(), LinkFault::Broken);
     yard.exclude.push("pg_tblspc/16400".to_owned());
     yard.scan().unwrap();
@@ -425,7 +430,7 @@ fn nobody_but_the_owner_may_look() {
     let report = Report::from(scan(&missing, &Cancel::default()).unwrap_err());
     assert!(report.kind == Kind::Failed && report.headline.contains("/none"), "{report}");
     if !rustix::process::geteuid().is_root() {
-        fs::set_permissions(yard.at("pg/base"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(yard.at("pg/base"), fs::Permissions::from_mode(0o000)).unwrap();
         let report = Report::from(yard.scan().unwrap_err());
         assert!(report.headline.contains("pg/base") && report.hint.unwrap().contains("owner"));
         fs::set_permissions(yard.at("pg/base"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -469,7 +474,7 @@ fn what_vanishes_while_it_is_looked_at_is_no_error() {
                 for number in 0..20 {
                     fs::remove_file(yard.at(&format!("pg/base/5/goes{number}"))).unwrap();
                 }
-                fs::remove_dir_all(yard.at("pg/base/6")).unwrap();
+                yard.remove("pg/base/6");
             }
         });
         scope.spawn(|| {
@@ -478,7 +483,7 @@ fn what_vanishes_while_it_is_looked_at_is_no_error() {
                 yard.file("ext/ts/PG_15_202209061/5/16384", "x");
                 yard.link("pg_tblspc/16400", yard.at("ext/ts"));
                 std::thread::sleep(std::time::Duration::from_millis(4));
-                fs::remove_dir_all(yard.at("ext/ts/PG_15_202209061")).unwrap();
+                yard.remove("ext/ts/PG_15_202209061");
                 fs::remove_file(yard.at("pg/pg_tblspc/16400")).unwrap();
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
