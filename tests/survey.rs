@@ -316,28 +316,24 @@ fn what_backups_pushes_holds_and_verifications_left_on_this_host_is_seen_and_not
     use pgmayday::engine::hold::{self, Hold};
     use pgmayday::engine::locks::{LockFolder, StopFile, Work};
     let fixture = Fixture::open("a1-plain-none");
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
+    let at = |name: &str| fixture.path(name);
     let stanza = fixture.stanza.as_str();
     let file = fixture.config(&fixture.path("pg"));
     let text = fs::read_to_string(&file).unwrap();
-    let more = format!(
-        "[global]\nrepo2-path=/nowhere\nlock-path={}\nspool-path={}\narchive-async=y\n",
-        at("locks").display(),
-        at("spool").display()
-    );
-    fs::write(&file, text.replace("[global]\n", &more)).unwrap();
+    let more = "[global]\nrepo2-path=/nowhere\narchive-async=y\n";
+    fs::write(&file, text.replace("[global]\n", more)).unwrap();
     let state = StateDir::at(at("state"));
     let site = Site::load(None, Some(&file)).unwrap();
     let look = || Survey::new(&config(&file), &site, Some(stanza), Some(&state)).once(LIMIT);
 
+    let before = tree(&at(""));
     let nothing = look();
     assert_eq!(nothing.upkeep.value(), Some(&Upkeep::default()), "{:?}", nothing.upkeep);
     let never = nothing.repositories[0].verification.as_ref().unwrap().value();
     assert_eq!(never, Some(&VerificationFacts::default()));
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "looking makes nothing");
+    assert_eq!(tree(&at("")), before, "looking makes nothing");
 
-    let locks = LockFolder(at("locks"));
+    let locks = LockFolder(at("lock"));
     let mut held = locks.take(stanza, &[Work::Backup], &[1]).unwrap();
     held.progress(1, 4);
     StopFile::of(&locks, Some(stanza)).create().unwrap();
@@ -369,14 +365,14 @@ fn what_backups_pushes_holds_and_verifications_left_on_this_host_is_seen_and_not
     fs::create_dir_all(state.root()).unwrap();
     fs::write(state.verification(stanza, 1), record.to_string()).unwrap();
 
-    let before = (tree(folder.path()), tree(&fixture.repo()));
+    let before = tree(&at(""));
     let board = look();
     let survey = Survey::new(&config(&file), &site, Some(stanza), Some(&state));
     let catalog = survey.catalog().unwrap();
-    assert_eq!((tree(folder.path()), tree(&fixture.repo())), before, "looking changes nothing");
+    assert_eq!(tree(&at("")), before, "looking changes nothing");
 
     let upkeep = board.upkeep.value().unwrap();
-    assert_eq!(upkeep.stopped_by, Some(at("locks").join(format!("{stanza}.stop"))));
+    assert_eq!(upkeep.stopped_by, Some(at("lock").join(format!("{stanza}.stop"))));
     assert!(
         matches!(&upkeep.hold, Some(HoldFacts::Stands { incident, .. }) if incident == "2026-11-21-01"),
         "{upkeep:?}"

@@ -319,8 +319,10 @@ fn the_chosen_backup_stays_chosen_and_goes_to_the_target_screen() {
     assert_eq!(screen.on(&model, Cmd::Recover), hand("20261113-020001F"), "read again");
     (0..4).for_each(|_| drop(screen.on(&model, Cmd::Sort)));
     assert_eq!(screen.on(&model, Cmd::Recover), hand("20261113-020001F"), "sorted by stored size");
-    screen.text(&model, Asked::Filter, "BEFORE the move");
+    screen.text(&model, Asked::Filter, "TICKET");
     assert_eq!(screen.on(&model, Cmd::Recover), hand("20261120-020001F"), "by its annotation");
+    screen.text(&model, Asked::Filter, "Before-the-move");
+    assert_eq!(screen.on(&model, Cmd::Recover), hand("20261120-020001F"), "by what it is pinned for");
     screen.text(&model, Asked::Filter, "nothing has this");
     assert_eq!(screen.on(&model, Cmd::Recover), None);
 }

@@ -116,10 +116,18 @@ fn check(name: &str, keys: &[Key]) {
 fn the_board_tells_what_stands_in_the_way() {
     check("whole-board-upkeep", &[]);
     // Where not all has room, what is as it should be gives way.
-    let shown = text(&painted(&app(COLOUR, (80, 24), &[]), (80, 24)));
-    for word in ["stopped", "archiving", "expiry", "verify repo2", "(42 %)"] {
+    let mut crowded = troubled();
+    for key in 3..=5 {
+        let repository = Repository { key, ..crowded.repositories[1].clone() };
+        crowded.repositories.push(repository);
+    }
+    let mut app = app(COLOUR, (80, 24), &[]);
+    app.update(Input::Board(Box::new(crowded)));
+    let shown = text(&painted(&app, (80, 24)));
+    for word in ["stopped", "archiving", "expiry", "repo2", "repo5", "verify repo2", "verify repo5"] {
         assert!(shown.contains(word), "{word}: {shown}");
     }
+    assert!(!shown.contains("✔ verify repo1"), "{shown}");
 }
 
 #[test]
