@@ -156,6 +156,7 @@ pub(crate) fn request() -> RecoverRequest {
         timeline: None,
         set: None,
         asks: true,
+        no_first_backup: false,
     }
 }
 
