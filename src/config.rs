@@ -162,6 +162,11 @@ impl Config {
         resolve::resolve(self, command, stanza)
     }
 
+    /// As [`Config::settings`], for another command than that of the command line: what it does not take is passed over.
+    pub fn settings_beside(&self, command: &str, stanza: Option<&str>) -> Result<Settings, ConfigError> {
+        resolve::resolve_valid(self, command, stanza)
+    }
+
     /// The sections of files that hold for a single command only, for example `global:backup`.
     pub fn command_sections(&self) -> impl Iterator<Item = &str> {
         self.layers.files.keys().map(AsRef::as_ref).filter(|name: &&str| name.contains(':'))

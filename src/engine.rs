@@ -22,5 +22,6 @@ pub mod restore;
 pub mod served;
 pub mod snapshot;
 pub mod stanza;
+pub mod timeline_begin;
 pub mod verify;
 pub mod wal_ranges;

@@ -11,6 +11,7 @@ mod begin;
 mod course;
 mod evidence;
 mod fold;
+mod hold;
 pub mod report;
 mod table;
 pub mod words;

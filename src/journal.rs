@@ -150,6 +150,13 @@ pub enum Fact {
         /// What was found.
         text: String,
     },
+    /// The incident holds the stanza: nothing is removed from its repositories, and nothing is backed up.
+    HoldPlaced {
+        /// When that ends by itself.
+        until: Timestamp,
+    },
+    /// The incident no longer holds the stanza.
+    HoldLifted,
     /// The incident is over.
     Closed {
         /// What is to be said about it.

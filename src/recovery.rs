@@ -6,6 +6,7 @@
 
 pub mod closed;
 pub mod exchange;
+pub mod hold;
 pub mod in_place;
 pub mod kept;
 pub mod recover;
@@ -107,9 +108,14 @@ fn give(path: &Path, owner: &Account) -> Result<(), RecoveryError> {
 
 /// Makes a folder that only the owner may enter, its missing parents too.
 fn make_folder(path: &Path, owner: &Account) -> Result<(), RecoveryError> {
+    make_folder_for(path, owner, 0o700)
+}
+
+/// Makes a folder of the owner's with this mode, its missing parents too.
+fn make_folder_for(path: &Path, owner: &Account, mode: u32) -> Result<(), RecoveryError> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     for folder in missing.into_iter().rev() {
-        let made = std::fs::DirBuilder::new().mode(0o700).create(folder);
+        let made = std::fs::DirBuilder::new().mode(mode).create(folder);
         made.map_err(RecoveryError::io("make", folder))?;
         give(folder, owner)?;
     }

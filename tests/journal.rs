@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::disallowed_methods, reason = "tests start the program")]
 
-use pgmayday::base::Timestamp;
+use pgmayday::base::{TargetTime, Timestamp};
 use pgmayday::base::state::StateDir;
 use pgmayday::incident::report::{Document, markdown};
 use pgmayday::incident::{Declaration, Evidence, Incidents};
@@ -491,10 +491,13 @@ fn what_the_site_expects_is_in_the_declaration() {
     let dir = folder();
     let site = dir.path().join("pgmayday.toml");
     let kept = dir.path().join("kept");
-    let text = format!("state-dir = {kept:?}\n[stanza.main]\nlabel = \"LAB\"\nrto = \"30m\"\n");
-    fs::write(&site, text).unwrap();
+    let written = format!("state-dir = {kept:?}\n[stanza.main]\nlabel = \"LAB\"\nrto = \"30m\"\nhold = \"6h\"\n");
+    fs::write(&site, written).unwrap();
     let conf = dir.path().join("pgbackrest.conf");
-    fs::write(&conf, "[main]\npg1-path=/pg\n").unwrap();
+    let (locks, pg) = (dir.path().join("locks"), dir.path().join("pg"));
+    fs::create_dir(&pg).unwrap();
+    let places = format!("[global]\nlock-path={}\n[main]\npg1-path={}\n", locks.display(), pg.display());
+    fs::write(&conf, places).unwrap();
     let beside = |named: bool| {
         let mut command = Command::new(PROGRAM);
         command.env_clear().env("PATH", "/usr/bin:/bin");
@@ -508,12 +511,30 @@ fn what_the_site_expects_is_in_the_declaration() {
     let output =
         beside(false).env("SUDO_USER", "dk").args(["incident", "declare", "--reason=x"]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
+    let said = text(&output.stdout);
+    assert!(said.contains("until ") && said.contains("nothing is removed"), "{said}");
     let output = beside(true).args(["incident", "show", "--output=json"]).output().unwrap();
     let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&shown["stanza"], &shown["label"]), (&"main".into(), &Value::from("LAB")));
     assert_eq!((&shown["rto_s"], &shown["rpo_s"]), (&1800.into(), &Value::from(300)));
     assert_eq!(shown["lines"][0]["actor"], "dk");
     assert!(kept.join("incidents").is_dir());
+    // The stanza is held as long as the site says, and as long as the incident is open.
+    let hold: Value = serde_json::from_slice(&fs::read(locks.join("main.hold")).unwrap()).unwrap();
+    assert_eq!((&hold["incident"], &hold["by"]), (&shown["id"], &Value::from("dk")));
+    let at = |member: &str| TargetTime::parse(hold[member].as_str().unwrap()).unwrap().at.unix_s();
+    assert_eq!(at("until") - at("since"), 6 * 3600);
+    for command in [&["expire"][..], &["backup", "--type=full"]] {
+        let output = beside(false).arg("--stanza=main").args(command).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{command:?}: {output:?}");
+        assert!(text(&output.stderr).contains("incident-hold"), "{output:?}");
+    }
+    let output = beside(false).env("SUDO_USER", "dk").args(["incident", "close", "over"]).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert!(!locks.join("main.hold").exists());
+    let output = beside(false).args(["incident", "show"]).output().unwrap();
+    let said = text(&output.stdout);
+    assert!(said.contains("hold placed: ") && said.contains("hold lifted: "), "{said}");
 }
 
 /// Runs the recipe of the documentation in a journal's folder.

@@ -1,14 +1,17 @@
 //! The lab with real servers: disasters, recoveries checked to the row, and what it refuses to touch.
 //!
-//! Where PostgreSQL or pgBackRest is missing a test says so and ends; under `REQUIRE_SERVERS` it fails.
+//! Where PostgreSQL is missing a test says so and ends; under `REQUIRE_SERVERS` it fails. pgBackRest is needed only where
+//! it is the other side.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on must fail")]
 #![expect(clippy::disallowed_methods, reason = "a test starts the program and clears its own folders")]
 
 use pgmayday::base::{Kind, TargetTime, Timeline, Timestamp};
+use pgmayday::cluster::binaries::Search;
 use pgmayday::cluster::owner::{Users, is_root, run_as};
 use pgmayday::config::site::Site;
 use pgmayday::lab::db::Db;
+use pgmayday::lab::programs::find_postgres;
 use pgmayday::lab::rehearsal::{self, LabService, Nobody};
 use pgmayday::lab::truth::Truth;
 use pgmayday::lab::verify::verify;
@@ -29,11 +32,9 @@ struct Place(tempfile::TempDir);
 impl Place {
     /// Nothing where servers are missing and not required.
     fn new() -> Option<Self> {
-        let missing =
-            ["/usr/bin/pgbackrest", "/usr/bin/setpriv"].into_iter().find(|path| !Path::new(path).exists());
-        if let Some(missing) = missing {
-            assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "{missing} is required here");
-            eprintln!("skipped: {missing} is not installed");
+        if let Err(error) = find_postgres(&Search::new(None, std::env::var_os("PATH").as_deref())) {
+            assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "servers are required here: {error}");
+            eprintln!("skipped: {error}");
             return None;
         }
         let folder = tempfile::Builder::new().prefix("pgm-lab").tempdir_in("/var/tmp").unwrap();
@@ -137,6 +138,12 @@ fn three_disasters_in_a_row_are_undone_to_the_row() {
         let left = superuser(&lab, "postgres")
             .rows("SELECT name FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf' AND name ~ 'recovery|restore'");
         assert_eq!(left.unwrap(), Vec::<Vec<String>>::new(), "recovery settings are left behind");
+        let phases = evidence["phases"].as_array().unwrap();
+        let backup = phases.iter().find(|phase| phase["name"] == "first backup").unwrap();
+        let label = backup["detail"].as_str().unwrap().split(',').next().unwrap();
+        let newest = json(&dir, &["status"])["backups"].as_array().unwrap().last().cloned();
+        assert_eq!(newest, Some(label.into()), "{text}");
+        assert!(label.ends_with('F'), "{text}");
     }
     let status = json(&dir, &["status"]);
     assert_eq!(status["disasters"].as_array().unwrap().len(), 3);
@@ -251,13 +258,185 @@ fn the_lab_is_configured_as_any_cluster_and_every_hook_works() {
     assert_eq!(hook(&hooks.start, &[]).0, 0);
     let (code, text) = hook(&hooks.first_write, &[]);
     assert!(code == 0 && text.contains("transaction"), "{text}");
-    assert_eq!(hook(&hooks.first_backup, &[]).0, 0);
-    assert_eq!(json(&dir, &["status"])["backups"].as_array().unwrap().len(), 4);
+    assert!(hooks.first_backup.is_empty(), "the recovery itself makes the first backup");
+    assert_eq!(json(&dir, &["status"])["backups"].as_array().unwrap().len(), 3);
 
     json(&dir, &["break", "bad-update"]);
     let (code, text) = hook(&hooks.verify, &at(Timestamp::now()));
     assert_eq!((code, text.trim()), (3, "the books do not agree"));
     json(&dir, &["down"]);
+}
+
+/// This program on the lab's configuration, as whoever runs the tests.
+fn program(dir: &Path, words: &[&str]) -> Output {
+    let config = format!("--config={}", dir.join("pgbackrest.conf").display());
+    Command::new(PROGRAM).args([config.as_str(), "--stanza=lab"]).args(words).output().unwrap()
+}
+
+#[track_caller]
+fn exits(output: &Output, code: i32) -> String {
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    said
+}
+
+/// A recovery to just before the last disaster, by command.
+fn recover_by_command(lab: &Lab, more: &[&str]) -> String {
+    let damage = disaster::happened(lab).unwrap().last().unwrap().at_us;
+    let target = format!("--target={}", Timestamp(damage - 1));
+    exits(&program(lab.dir(), &[&["recover", "--type=time", &target], more].concat()), 0)
+}
+
+#[test]
+fn an_incident_holds_the_stanza_and_its_recovery_backs_it_up() {
+    let Some(place) = Place::new() else { return };
+    let dir = place.dir("lab");
+    json(&dir, &["up"]);
+    let lab = Lab::open(&dir).unwrap();
+    let backups = || {
+        let listed = json(&dir, &["status"])["backups"].clone();
+        let labels = listed.as_array().unwrap().iter().map(|label| label.as_str().unwrap().to_owned());
+        labels.collect::<Vec<_>>()
+    };
+    let before = backups();
+    std::thread::sleep(Duration::from_secs(1));
+    json(&dir, &["break", "bad-update"]);
+    let said = recover_by_command(&lab, &[]);
+    assert!(!said.contains("warning"), "{said}");
+    let rows = disaster::happened(&lab).unwrap()[0].rows_before;
+    wait_until("the workload's return", || Truth::load(&lab.truth_file()).unwrap().last() > rows);
+
+    // Its own backup was made although the incident it declared holds the stanza; nobody else's is, and nothing goes.
+    let made = backups();
+    assert!(made.len() == before.len() + 1 && made.last().unwrap().ends_with('F'), "{made:?}");
+    assert!(dir.join("lock/lab.hold").exists());
+    for words in [&["backup"][..], &["expire"], &["snapshot", "now"]] {
+        assert!(exits(&program(&dir, words), 3).contains("incident-hold"), "{words:?}");
+    }
+    let expires = ["--repo1-retention-full=1", "--type=full", "backup", "--accept=incident-hold"];
+    let said = exits(&program(&dir, &expires), 0);
+    assert!(said.contains("nothing was expired"), "accepted was the backup, not the expiry: {said}");
+    assert_eq!(backups().len(), made.len() + 1);
+
+    let shown = exits(&program(&dir, &["incident", "show"]), 0);
+    assert!(shown.contains("hold placed: ") && shown.contains("first backup: "), "{shown}");
+    exits(&program(&dir, &["incident", "close", "rehearsed"]), 0);
+    assert!(!dir.join("lock/lab.hold").exists());
+    assert!(exits(&program(&dir, &["incident", "show"]), 0).contains("hold lifted: "));
+    exits(&program(&dir, &["backup"]), 0);
+
+    // And without it, if that is asked for: the outcome says how to make it.
+    json(&dir, &["break", "bad-update"]);
+    let count = backups().len();
+    let said = recover_by_command(&lab, &["--no-first-backup"]);
+    assert!(said.contains("next: make a full backup of it: "), "{said}");
+    assert_eq!(backups().len(), count);
+    json(&dir, &["down"]);
+}
+
+/// A folder with every program of this host but pgBackRest, to be searched in the place of all others.
+fn without_pgbackrest(place: &Place) -> PathBuf {
+    let folder = place.dir("programs");
+    fs::create_dir(&folder).unwrap();
+    for entry in ["/usr/bin", "/usr/sbin", "/bin"].into_iter().flat_map(|from| fs::read_dir(from).unwrap()) {
+        let entry = entry.unwrap();
+        if entry.file_name() != "pgbackrest" {
+            drop(std::os::unix::fs::symlink(entry.path(), folder.join(entry.file_name())));
+        }
+    }
+    folder
+}
+
+#[test]
+fn the_demonstration_needs_no_pgbackrest() {
+    let Some(place) = Place::new() else { return };
+    let dir = place.dir("lab");
+    let evidence = place.dir("evidence.json");
+    let mut words = vec![PROGRAM.to_owned(), "lab".to_owned(), "demo".to_owned(), "--keep".to_owned()];
+    words.push(format!("--dir={}", dir.display()));
+    words.push(format!("--evidence={}", evidence.display()));
+    // Where this process may, the installed one is hidden from everything that is started from here.
+    let installed = Path::new("/usr/bin/pgbackrest");
+    let hide = "mount --bind /dev/null /usr/bin/pgbackrest";
+    let unshare = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation=private", "sh", "-c", script, "sh"]);
+        command
+    };
+    let hides = installed.exists() && unshare(hide).output().is_ok_and(|output| output.status.success());
+    let mut command = if hides { unshare(&format!("{hide} && exec \"$@\"")) } else { Command::new("env") };
+    let output = command.args(&words).env("PATH", without_pgbackrest(&place)).output().unwrap();
+    exits(&output, 0);
+    eprintln!("pgBackRest was {}", if hides { "hidden" } else { "not searched for" });
+    let text = fs::read_to_string(&evidence).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["right"], true, "{text}");
+
+    // And everything that writes to the repository is this program, whatever else is installed.
+    let lab = Lab::open(&dir).unwrap();
+    let archive = superuser(&lab, "postgres").value("SHOW archive_command").unwrap();
+    let ours = format!("{} --config={}", lab.settings().program.display(), lab.config().display());
+    assert!(archive.starts_with(&ours) && archive.ends_with(" archive-push %p"), "{archive}");
+    let info: Value =
+        serde_json::from_str(&exits(&program(&dir, &["info", "--output=json"]), 0)).unwrap();
+    let backups = info[0]["backup"].as_array().unwrap();
+    assert_eq!(backups.len(), 4);
+    for backup in backups {
+        assert_eq!(backup["backrest"]["version"], pgmayday::repo::WRITER, "{backup}");
+    }
+    assert_eq!(json(&dir, &["status"])["archive"]["failed"], 0);
+    json(&dir, &["down"]);
+}
+
+#[test]
+fn real_pgbackrest_reads_what_the_lab_wrote() {
+    let Some(place) = Place::new() else { return };
+    let installed = Path::new("/usr/bin/pgbackrest");
+    if !installed.exists() {
+        assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "pgBackRest is required here");
+        eprintln!("skipped: pgBackRest is not installed");
+        return;
+    }
+    let dir = place.dir("lab");
+    json(&dir, &["up"]);
+    json(&dir, &["__rehearse", "bad-update"]);
+    let lab = Lab::open(&dir).unwrap();
+    let config = format!("--config={}", lab.config().display());
+    let run = |program: &Path, words: &[&str]| {
+        let command = format!("--cmd={}", program.display());
+        exits(&as_owner(program, &[&[config.as_str(), "--stanza=lab", &command], words].concat()), 0)
+    };
+    // It takes our archiving for its own, and sees the WAL it asks for arrive.
+    assert!(run(installed, &["info"]).contains("status: ok"));
+    run(installed, &["check"]);
+    let Some(newer) = with_blocks() else {
+        eprintln!("left out: no pgBackRest that reads blocks is to be had here");
+        return;
+    };
+    let verified = run(&newer, &["verify", "--output=text", "--verbose", "--log-level-console=off"]);
+    assert_eq!(verified.matches("status: valid").count(), 4, "{verified}");
+    // Restored by it, to now, and compared to the row.
+    assert_eq!(hook(&Site::load(None, Some(&lab.config())).unwrap().of("lab").hooks.stop_writers, &[]).0, 0);
+    let rows = Truth::load(&lab.truth_file()).unwrap().last();
+    assert!(pg_ctl(&dir, &lab.primary(), &["stop", "-m", "fast"]).status.success());
+    run(&newer, &["restore", "--delta"]);
+    assert!(pg_ctl(&dir, &lab.primary(), &["start"]).status.success());
+    wait_until("the end of recovery", || {
+        superuser(&lab, "postgres").value("SELECT pg_is_in_recovery()").unwrap() == "f"
+    });
+    assert_rows(&lab, rows);
+    json(&dir, &["down"]);
+}
+
+/// A pgBackRest that restores blocks: where `tests/setup-pgbackrest.sh` puts it, or where `PGMAYDAY_TEST_PGBACKREST` says.
+fn with_blocks() -> Option<PathBuf> {
+    let named = std::env::var_os("PGMAYDAY_TEST_PGBACKREST").map(PathBuf::from);
+    let places = named.into_iter().chain(["/var/tmp/pgmayday-tests/pgbackrest/pgbackrest".into()]);
+    places.filter(|path: &PathBuf| path.exists()).find(|path| {
+        let said = as_owner(path, &["version"]).stdout;
+        let minor = String::from_utf8_lossy(&said).trim().rsplit("2.").next().map(str::to_owned);
+        let digits = |text: String| text.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok();
+        minor.and_then(digits).is_some_and(|minor| minor >= 46)
+    })
 }
 
 #[test]
@@ -411,6 +590,11 @@ fn two_labs_live_side_by_side_and_go_without_a_trace() {
     assert_eq!(status["servers"][1]["role"], "in recovery");
     assert!(status["disasters"].as_array().unwrap().is_empty());
     assert_eq!(status["backups"].as_array().unwrap().len(), 3);
+
+    // A lab that another version made, with more in its settings, can still be taken down.
+    let settings = two.join("lab.json");
+    let known = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, known.replacen('{', "{\"pgbackrest\": \"/usr/bin/pgbackrest\",", 1)).unwrap();
 
     // Moved while it runs, it is no lab any more; moved back, it is.
     let moved = place.dir("moved");

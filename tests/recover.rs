@@ -1,19 +1,21 @@
 //! Recovery in place of a configured cluster, with a real PostgreSQL and a real repository: planned, run, killed at
 //! every step, resumed, and compared to the row.
 //!
-//! The lab is the cluster; nothing here uses what the lab knows about recovering itself. Where PostgreSQL or
-//! pgBackRest is missing a test says so and ends; under `REQUIRE_SERVERS` it fails.
+//! The lab is the cluster; nothing here uses what the lab knows about recovering itself. Where PostgreSQL is missing a test
+//! says so and ends; under `REQUIRE_SERVERS` it fails.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on must fail")]
 #![expect(clippy::disallowed_methods, reason = "a test starts the program and itself")]
 
 use pgmayday::base::state::{OpId, StateDir};
 use pgmayday::base::{Kind, Report, Timestamp};
-use pgmayday::cluster::owner::is_root;
+use pgmayday::cluster::binaries::Search;
+use pgmayday::cluster::owner::{Users, is_root, owner_of, run_as};
 use pgmayday::cluster::recovery_settings::RestoreCommand;
 use pgmayday::config::site::Site;
 use pgmayday::config::{CliOption, Config, Sources};
 use pgmayday::lab::db::Db;
+use pgmayday::lab::programs::find_postgres;
 use pgmayday::lab::truth::Truth;
 use pgmayday::lab::verify::verify;
 use pgmayday::lab::{Lab, disaster, ledger, process};
@@ -41,11 +43,9 @@ struct Place(tempfile::TempDir);
 impl Place {
     /// Nothing where servers are missing and not required.
     fn new() -> Option<Self> {
-        let missing =
-            ["/usr/bin/pgbackrest", "/usr/bin/setpriv"].into_iter().find(|path| !Path::new(path).exists());
-        if let Some(missing) = missing {
-            assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "{missing} is required here");
-            eprintln!("skipped: {missing} is not installed");
+        if let Err(error) = find_postgres(&Search::new(None, std::env::var_os("PATH").as_deref())) {
+            assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "servers are required here: {error}");
+            eprintln!("skipped: {error}");
             return None;
         }
         let folder = tempfile::Builder::new().prefix("pgm-rec").tempdir_in("/var/tmp").unwrap();
@@ -142,6 +142,19 @@ impl Case {
         self.recover(&operation(), request).plan(&Cancel::default())
     }
 
+    /// Labels of the full backups that were begun on a timeline.
+    fn full_backups_on(&self, timeline: u64) -> Vec<String> {
+        let words = ["--output=json", "info"];
+        let info = pgmayday::lab::programs::ours(&self.lab, &words).unwrap();
+        let info: Value = serde_json::from_str(&info).unwrap();
+        let begun = |backup: &&Value| {
+            let first = backup["archive"]["start"].as_str().unwrap();
+            backup["type"] == "full" && u64::from_str_radix(&first[..8], 16).unwrap() == timeline
+        };
+        let backups = info[0]["backup"].as_array().unwrap().iter().filter(begun);
+        backups.map(|backup| backup["label"].as_str().unwrap().to_owned()).collect()
+    }
+
     fn break_by(&self, disaster: &str) -> disaster::Happened {
         let broken = lab(&self.dir, &["break", disaster]);
         assert!(broken.status.success(), "{}", String::from_utf8_lossy(&broken.stderr));
@@ -211,6 +224,7 @@ fn request(kind: &str, targets: &[String]) -> RecoverRequest {
         timeline: None,
         set: None,
         asks: false,
+        no_first_backup: false,
     }
 }
 
@@ -403,7 +417,7 @@ fn killed_in_every_step_it_goes_on_and_the_rows_are_right() {
         ledger::second_check_query()
     )
     .replace("database = 'shop'", &format!("database = '{}'", ledger::DATABASE));
-    case.configure(&[case.hold(), ("first-backup", "echo made".to_owned())], &checks);
+    case.configure(&[case.hold()], &checks);
     let rounds = if std::env::var_os("PGMAYDAY_ENDURANCE").is_some() { 8 } else { 1 };
     for round in 0..rounds {
         case.order("run");
@@ -436,6 +450,11 @@ fn killed_in_every_step_it_goes_on_and_the_rows_are_right() {
         let damaged =
             |event: &Value| event["detail"].as_str().is_some_and(|d| d.starts_with("still damaged"));
         assert!(told.iter().any(damaged), "the first target holds the damage");
+        // Whichever worker made it: there is a full backup of the new timeline.
+        let backup = told.iter().rev().find(|event| event["event"] == "step_done" && event["step"] == "first backup");
+        let backup = backup.unwrap()["detail"].as_str().unwrap();
+        let label = backup.split([',', ' ']).next().unwrap();
+        assert_eq!(case.full_backups_on(2 + round), [label], "{backup}");
         // Once more, and nothing is left to do.
         let before = told.len();
         job.finish();
@@ -449,7 +468,8 @@ fn killed_in_every_step_it_goes_on_and_the_rows_are_right() {
 fn a_killed_a_damaged_and_a_wiped_cluster_come_back() {
     let Some(place) = Place::new() else { return };
     let case = place.up();
-    case.configure(&[case.hold()], "");
+    let fails = "echo no tape in the drive >&2; exit 1".to_owned();
+    case.configure(&[case.hold(), ("first-backup", fails)], "");
     std::thread::sleep(Duration::from_secs(1));
     case.break_by("kill-primary");
     case.forget_killed();
@@ -492,6 +512,14 @@ fn plans_refuse_and_write_nothing(case: &Case) {
         assert!(failed.iter().any(|text| text.contains(says)), "{kind} {target}: {plan:#?}");
         assert!(!plan.steps.is_empty() && plan.digest.len() == 64);
     }
+    let last = |plan: &RecoverPlan| plan.steps.last().unwrap().clone();
+    let without = case.plan(&RecoverRequest { no_first_backup: true, ..latest.clone() }).unwrap();
+    assert_eq!((last(&plan), last(&without)), ("first backup".to_owned(), "prove archive".to_owned()));
+    assert!(
+        checks(&without, CheckState::Warn).iter().any(|text| text.contains("no backup of it is made")),
+        "{without:#?}"
+    );
+    assert!(without.command.ends_with("--no-first-backup") && without.digest != plan.digest);
     let future = Timestamp(Timestamp::now().0 + 3_600_000_000).to_string();
     assert_eq!(case.plan(&request("time", &[future])).unwrap_err().kind, Kind::Usage);
     assert_eq!([case.lab.primary(), case.dir.join("repo")].map(|root| listing(&root)), before);
@@ -529,11 +557,21 @@ fn killed_comes_back_whole(case: &Case) {
         |replay: &Replay| replay.from.is_some() && replay.goal.is_some() && replay.replayed >= replay.goal;
     assert!(replays.iter().any(told), "{replays:?}");
     assert!(person.detail("first write").contains("not by the application"));
-    assert!(person.detail("first backup").starts_with("not made: pgbackrest "));
+    // The hook fails, and that is told with what is to be done; the recovery is done all the same.
+    let left = person.detail("first backup");
+    assert!(left.starts_with("not made: the first-backup hook failed") && left.contains("no tape"), "{left}");
+    let next = lines.iter().find(|line| line.starts_with("next: ")).unwrap();
+    assert!(next.contains("make a full backup of it: /bin/sh -c 'echo no tape"), "{next}");
+    let proof = person.detail("prove archive");
+    assert!(proof.starts_with("00000002.history, 0000000200000000"), "{proof}");
     assert!(person.detail("verify").contains("no check of the application is configured"));
 }
 
 fn damage_is_found_by_a_person(case: &Case) {
+    // A backup of ours that cannot be made: no standby is configured that it could be taken from.
+    case.configure(&[case.hold()], "");
+    let plain = fs::read_to_string(case.lab.config()).unwrap();
+    fs::write(case.lab.config(), format!("{plain}\n[lab:backup]\nbackup-standby=y\n")).unwrap();
     case.order("run");
     std::thread::sleep(Duration::from_secs(1));
     let happened = case.break_by("bad-update");
@@ -555,6 +593,19 @@ fn damage_is_found_by_a_person(case: &Case) {
     let questions = person.questions.lock().unwrap();
     let look = questions[0].evidence.iter().find(|line| line.contains("psql -h ")).unwrap();
     assert!(look.contains(operation.as_str()) && questions.len() == 2, "{questions:?}");
+    let left = person.detail("first backup");
+    assert!(left.starts_with("not made: ") && left.contains("no standby answers"), "{left}");
+    let next = lines.iter().find(|line| line.starts_with("next: ")).unwrap();
+    assert!(next.contains(PROGRAM) && next.contains(" --type=full ") && next.ends_with(" backup"), "{next}");
+    let warned = |event: &Event| matches!(event, Event::Warning { text } if text.contains("is not backed up"));
+    assert!(person.events.lock().unwrap().iter().any(warned));
+    // And exactly that command makes it, once nothing stands in its way.
+    fs::write(case.lab.config(), plain).unwrap();
+    let command = next.split_once("backup of it: ").unwrap().1;
+    let owner = owner_of(case.lab.dir(), &Users::new()).unwrap();
+    let made = run_as(&owner, Path::new("sh")).unwrap().args(["-c", command]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert_eq!(case.full_backups_on(3).len(), 1);
     case.assert_served(3);
     case.assert_rows(happened.rows_before);
 }

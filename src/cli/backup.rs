@@ -72,7 +72,7 @@ pub(super) fn exit_code(outcome: &Outcome) -> u8 {
 }
 
 /// Removes what the retention no longer keeps in the repository that was backed up to. The backup is made, whatever
-/// becomes of this.
+/// becomes of this. That a backup was accepted during an incident says nothing about removing any.
 fn expire(call: &Call, stanza: &str, key: u32) {
     let mut opened = Repositories::open_for(&call.settings, "expire", Access::Write);
     opened.slots.retain(|slot| slot.key == key);
@@ -82,7 +82,7 @@ fn expire(call: &Call, stanza: &str, key: u32) {
         oldest: false,
         archive_before: None,
         dry_run: false,
-        accept: call.accept.iter().cloned().collect(),
+        accept: call.accept.iter().filter(|guard| *guard != hold::GUARD).cloned().collect(),
     };
     let job =
         expire::Job { settings: &call.settings, stanza, locks: &folder, request, now: Timestamp::now() };

@@ -10,9 +10,11 @@ use super::output::{self, Output};
 use super::site::{actor, site, state};
 use crate::base::{Kind, Report, Result, TargetTime, Timestamp};
 use crate::config::EVERY_COMMAND;
+use crate::config::site::Site;
 use crate::incident::report::{Document, markdown};
 use crate::incident::{Declaration, IncidentView, Incidents};
 use crate::journal::{Verification, Witness};
+use crate::recovery::hold::StanzaHold;
 use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 
@@ -20,8 +22,9 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "incident",
     about: "Declare an incident, add to its journal, report and verify it",
     long_about: "An incident is a journal: what was seen, decided, confirmed and done, by whom and when, each entry bound \
-                 to the one before. `declare` starts the clock, `note` adds a sentence, `close` ends it. `list` and \
-                 `show` read; `report` writes the evidence as Markdown or JSON; `verify` proves that no entry was \
+                 to the one before. `declare` starts the clock and holds the stanza on this host: nothing is \
+                 expired, and nothing is backed up unless that is accepted; `note` adds a sentence, `close` ends \
+                 the incident and its hold. `list` and `show` read; `report` writes the evidence as Markdown or JSON; `verify` proves that no entry was \
                  altered, removed or put in, and exits with 4 if one was. Without a name the open incident is meant, \
                  else the newest one.",
     options_of: EVERY_COMMAND,
@@ -71,7 +74,7 @@ fn run(call: &Call) -> Result<u8> {
     let incidents = Incidents::new(state(call, &site)?);
     let (verb, args) =
         call.args.subcommand().ok_or_else(|| Report::usage("incident: what is to be done with it?"))?;
-    let desk = Desk { call, incidents, args };
+    let desk = Desk { call, site: &site, incidents, args };
     match verb {
         "list" => desk.list(),
         "show" => desk.show(),
@@ -91,6 +94,7 @@ fn run(call: &Call) -> Result<u8> {
 /// A call and the incidents it is about.
 struct Desk<'a> {
     call: &'a Call,
+    site: &'a Site,
     incidents: Incidents,
     args: &'a ArgMatches,
 }
@@ -156,7 +160,15 @@ impl Desk<'_> {
             let note = format!("declared although {said}: --accept={OPEN}");
             self.incidents.note(&id, &actor(), &note)?;
         }
-        self.done(&id, &format!("incident {id} is declared; the clock runs"))
+        let held_until = keeper(self.call, self.site, &declaration.stanza)
+            .and_then(|keeper| self.incidents.hold(&id, &actor(), &keeper))
+            .unwrap_or_else(|report| {
+                self.call.console.warn(&report.to_string());
+                None
+            });
+        let until = held_until
+            .map_or_else(String::new, |until| format!("; until {until} nothing is removed from its repositories"));
+        self.say(&Done { id: &id, held_until }, &format!("incident {id} is declared; the clock runs{until}"))
     }
 
     fn note(&self) -> Result<()> {
@@ -168,13 +180,24 @@ impl Desk<'_> {
     fn close(&self) -> Result<()> {
         let (id, text) = (self.chosen_open()?, plain(self.args, "text")?);
         self.incidents.close(&id, &actor(), &text)?;
+        let released = self.incidents.view(&id).and_then(|view| {
+            let keeper = keeper(self.call, self.site, &view.stanza)?;
+            self.incidents.release(&id, &actor(), &keeper)
+        });
+        if let Err(report) = released {
+            self.call.console.warn(&report.to_string());
+        }
         self.done(&id, &format!("incident {id} is closed; `pgmayday incident report {id}` writes its report"))
     }
 
     fn done(&self, id: &str, said: &str) -> Result<()> {
+        self.say(&Done { id, held_until: None }, said)
+    }
+
+    fn say(&self, done: &Done<'_>, said: &str) -> Result<()> {
         match self.call.output {
             Output::Text => output::text(said),
-            Output::Json => output::json("incident-done", &Done { id }),
+            Output::Json => output::json("incident-done", done),
         }
     }
 
@@ -223,6 +246,11 @@ impl Desk<'_> {
             }
         }
     }
+}
+
+/// Who keeps the holds of a stanza, as this call's configuration says.
+pub(super) fn keeper(call: &Call, site: &Site, stanza: &str) -> Result<StanzaHold> {
+    StanzaHold::new(&call.config.settings(EVERY_COMMAND, Some(stanza))?, &site.of(stanza))
 }
 
 /// The stanza an incident is declared for: the chosen one, else the only one.
@@ -306,4 +334,6 @@ struct Verified<'a> {
 #[derive(Serialize)]
 struct Done<'a> {
     id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_until: Option<Timestamp>,
 }

@@ -7,12 +7,13 @@ mod show;
 
 use super::command::{CommandSpec, Run};
 use super::follow::follow;
+use super::incident::keeper;
 use super::output::{self, Output};
 use super::restore::{fetch_command, passphrase_survives};
 use super::{Call, operation, site};
 use crate::base::state::{OpId, StateDir};
 use crate::base::{Kind, Report, Result, Timestamp};
-use crate::config::options;
+use crate::config::{EVERY_COMMAND, options};
 use crate::incident::{Declaration, Incidents};
 use crate::model::op::{Cancel, Spec};
 use crate::model::plan::{CheckState, RecoverPlan, RecoverRequest};
@@ -24,7 +25,9 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     about: "Recover the cluster in place, to a target, and put it back into service",
     long_about: "Restores a copy beside the data directory, replays it to the target, checks it while nothing is \
                  promoted yet, exchanges the two directories in one step, promotes, cleans up and opens. The old \
-                 data directory is kept in quarantine. What stops the application, checks the data and starts the \
+                 data directory is kept in quarantine. Once the service is back its new timeline is seen to be \
+                 archived and a full backup of it is made; if that fails, the recovery is done all the same and says \
+                 how to make it. What stops the application, checks the data and starts the \
                  service is told in pgmayday.toml. With --dry-run the plan is printed and nothing is done. The work \
                  goes on if this terminal is closed; a recovery that was killed is resumed where it stood.",
     options_of: "restore",
@@ -62,6 +65,7 @@ fn own(command: Command) -> Command {
                 .help("an earlier target of the same type, tried if the damage is found in the one before"),
         )
         .arg(flag("ask", "ask a person at the pause before anything is promoted"))
+        .arg(flag("no-first-backup", "make no full backup of the recovered cluster at the end"))
         .arg(flag("detach", "print the operation's name and return; `pgmayday attach` follows it"))
 }
 
@@ -103,7 +107,14 @@ fn in_journal(call: &Call, state: &StateDir, plan: &RecoverPlan, id: &OpId) -> O
     let begun = site::site(call).and_then(|site| {
         let stanza = &plan.request.stanza;
         let declaration = Declaration::of_site(stanza, &site.of(stanza), plan.summary(), None);
-        Incidents::new(state.clone()).begin(&site::actor(), &declaration, plan, id, "")
+        let incidents = Incidents::new(state.clone());
+        let incident = incidents.begin(&site::actor(), &declaration, plan, id, "")?;
+        let held = keeper(call, &site, stanza)
+            .and_then(|keeper| incidents.hold(&incident, &site::actor(), &keeper));
+        if let Err(report) = held {
+            call.console.warn(&report.to_string());
+        }
+        Ok(incident)
     });
     begun.map_err(|report| call.console.warn(&format!("the recovery is not in a journal: {report}"))).ok()
 }
@@ -133,9 +144,13 @@ pub(super) fn recover_of(
     let fetch = fetch_command(call, &request.stanza)?;
     let recover = Recover::new(&call.settings, &site, request.clone(), operation, state, fetch)?
         .with_given(&call.given);
-    // pgBackRest's restore knows no port and no socket; its backup does.
-    let recover = match call.config.settings("backup", Some(&request.stanza)) {
+    // pgBackRest's restore knows no port and no socket, and it may be told to use one repository only.
+    let recover = match call.config.settings(EVERY_COMMAND, Some(&request.stanza)) {
         Ok(settings) => recover.with_server(&settings),
+        Err(_) => recover,
+    };
+    let recover = match call.config.settings_beside("archive-push", Some(&request.stanza)) {
+        Ok(settings) => recover.with_archives(&settings),
         Err(_) => recover,
     };
     Ok((recover, request))
@@ -177,6 +192,7 @@ fn request(call: &Call) -> Result<RecoverRequest> {
         timeline,
         set: settings.text("set").filter(|set| *set != "latest").map(str::to_owned),
         asks: call.args.get_flag("ask"),
+        no_first_backup: call.args.get_flag("no-first-backup"),
     })
 }
 
@@ -239,6 +255,7 @@ mod tests {
                     timeline: Some(7).filter(|_| flags && kind != "immediate"),
                     set: flags.then(|| "20261121-010559F".to_owned()),
                     asks: flags,
+                    no_first_backup: flags,
                 };
                 let read = call(&words(&asked));
                 assert_eq!(request(&read).unwrap(), asked);

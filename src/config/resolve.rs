@@ -11,8 +11,23 @@ use super::{Config, ConfigError, Origin, cross, places, spelling};
 use crate::base::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Resolves every option that is valid for `command`.
+/// Resolves every option that is valid for `command`, which must be all of the command line.
 pub(super) fn resolve(config: &Config, command: &str, stanza: Option<&str>) -> Result<Settings, ConfigError> {
+    if let Some(given) = config.layers.cli.values().find(|given| !given.def.valid_for(command)) {
+        let hint = (given.def.name == "pg-path")
+            .then(|| format!("{command} does not need a data directory; leave the option out"));
+        let (option, command) = (given.name(), command.to_owned());
+        return Err(ConfigError::NotForCommand { option, command, hint });
+    }
+    resolve_valid(config, command, stanza)
+}
+
+/// Resolves every option that is valid for `command`; others are passed over wherever they stand.
+pub(super) fn resolve_valid(
+    config: &Config,
+    command: &str,
+    stanza: Option<&str>,
+) -> Result<Settings, ConfigError> {
     let mut resolver = Resolver::new(config, command, stanza)?;
     let keys = resolver.keys_in_use();
     for def in options::all().iter().filter(|def| def.valid_for(command)) {
@@ -47,12 +62,6 @@ struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     fn new(config: &'a Config, command: &'a str, stanza: Option<&str>) -> Result<Self, ConfigError> {
         let layers = &config.layers;
-        if let Some(given) = layers.cli.values().find(|given| !given.def.valid_for(command)) {
-            let hint = (given.def.name == "pg-path")
-                .then(|| format!("{command} does not need a data directory; leave the option out"));
-            let (option, command) = (given.name(), command.to_owned());
-            return Err(ConfigError::NotForCommand { option, command, hint });
-        }
         let mut resolver = Self {
             config,
             command,

@@ -8,6 +8,7 @@
 //! rpo = "5m"
 //! rto = "1h"
 //! backup-age = "26h"
+//! hold = "72h"                             # how long an open incident keeps backups and WAL from being removed
 //!
 //! [stanza.main.hooks]                      # programs with their arguments; no shell
 //! stop-writers = ["systemctl", "stop", "shop.service"]
@@ -65,6 +66,9 @@ pub struct StanzaSite {
     /// How old the last good backup may be.
     #[serde(deserialize_with = "duration")]
     pub backup_age: Option<Duration>,
+    /// How long an incident keeps backups and WAL from being removed, if it is not closed before; zero holds nothing.
+    #[serde(deserialize_with = "duration")]
+    pub hold: Option<Duration>,
     /// The folder of PostgreSQL's programs, if they are not where the system's packages put them.
     pub pg_bin: Option<PathBuf>,
     /// Servers besides those of `pgbackrest.conf`.
@@ -114,7 +118,7 @@ pub struct Hooks {
     pub start: Vec<String>,
     /// Lets the application write again and returns after its first commit through the application's own address.
     pub first_write: Vec<String>,
-    /// Makes the first backup of the recovered cluster.
+    /// Makes the first backup of the recovered cluster, in the place of this program's own full backup.
     pub first_backup: Vec<String>,
     /// Prints when the application's check was right and wrong, as JSON:
     /// `{"right": true, "why": "", "last_right": ["2026-11-21 02:03:11.2+00", …newest first], "wrong_since": null}`.
@@ -193,11 +197,12 @@ mod tests {
     #[test]
     fn everything_is_optional_and_read() {
         assert_eq!(parse("").unwrap().of("main"), StanzaSite::default());
-        let text = "[stanza.main]\nrpo = '5m'\n[stanza.main.hooks]\nmonitor = ['m', 'x y']\n\
+        let text = "[stanza.main]\nrpo = '5m'\nhold = '3d'\n[stanza.main.hooks]\nmonitor = ['m', 'x y']\n\
                     [[stanza.main.smoke]]\ndatabase='d'\nsql='SELECT 1'\nexpect='1'\n\
                     [[stanza.main.member]]\nname='standby'\nhost='db2'\n";
         let main = parse(text).unwrap().of("main");
         assert_eq!(main.rpo, Some(Duration::from_secs(300)));
+        assert_eq!(main.hold, Some(Duration::from_secs(3 * 86_400)));
         assert_eq!(main.hooks.monitor, ["m", "x y"]);
         assert_eq!((main.member[0].port, main.smoke.len()), (5432, 1));
     }

@@ -429,6 +429,19 @@ fn without_a_command_everything_is_valid_and_nothing_required() {
     assert!(config.settings(EVERY_COMMAND, None).unwrap().stanza().is_none());
 }
 
+#[test]
+fn beside_another_command_its_options_are_passed_over() {
+    let setup = conf("[global]\nrepo1-path=/r\nrepo2-path=/s\n[main]\npg1-path=/pg\npg1-port=5499\n");
+    let setup = setup.cli("stanza=main repo=2 type=xid target=4711 process-max=3");
+    let config = setup.load().unwrap();
+    assert!(config.settings("archive-push", Some("main")).is_err());
+    let keys = |settings: &Settings| settings.repos().iter().map(|repo| repo.key).collect::<Vec<_>>();
+    let archives = config.settings_beside("archive-push", Some("main")).unwrap();
+    assert_eq!((keys(&archives), archives.number("process-max")), (vec![1, 2], Some(3)));
+    assert_eq!(keys(&config.settings("restore", Some("main")).unwrap()), [2]);
+    assert_eq!(config.settings(EVERY_COMMAND, Some("main")).unwrap().pg()[0].port, 5499);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

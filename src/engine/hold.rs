@@ -152,7 +152,8 @@ impl Hold {
     }
 }
 
-fn path(folder: &LockFolder, stanza: &str) -> Result<PathBuf> {
+/// The file of a stanza's hold.
+pub fn path(folder: &LockFolder, stanza: &str) -> Result<PathBuf> {
     if stanza.is_empty() || stanza.contains('/') {
         return Err(Report::usage(format!("'{}' is not the name of a stanza", stanza.escape_debug())));
     }

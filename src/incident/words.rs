@@ -34,6 +34,10 @@ pub fn fact(fact: &Fact) -> String {
             format!("{bytes} bytes of an interrupted write were cut off the end, SHA-256 {sha256}")
         }
         Fact::Damaged { text } => format!("damage found: {text}"),
+        Fact::HoldPlaced { until } => {
+            format!("hold placed: nothing is removed from the repositories until {until}")
+        }
+        Fact::HoldLifted => "hold lifted: backups and WAL are removed again as the retention says".to_owned(),
         Fact::Closed { text } => format!("closed: {text}"),
         Fact::Unknown(members) => {
             let kind = members.get("kind").and_then(|kind| kind.as_str()).unwrap_or("entry without a kind");

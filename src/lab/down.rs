@@ -59,7 +59,7 @@ fn data_dirs(lab: &Lab) -> Result<Vec<PathBuf>, LabError> {
 fn end_the_rest(lab: &Lab) -> Result<(), LabError> {
     let own = rustix::process::geteuid().as_raw();
     let settings = lab.settings();
-    let programs = [&settings.pgbackrest, &settings.program, &settings.pg_bin.join("postgres")];
+    let programs = [&settings.program, &settings.pg_bin.join("postgres")];
     let programs: Vec<PathBuf> = programs.into_iter().filter_map(|p| p.canonicalize().ok()).collect();
     for left in process::belonging_to(lab.dir()) {
         let same_user = std::fs::metadata(format!("/proc/{}", left.pid)).is_ok_and(|meta| meta.uid() == own);

@@ -7,6 +7,7 @@ use super::marker::Root;
 use crate::base::Secret;
 use crate::base::files::atomic_replace;
 use crate::cluster::binaries::Binaries;
+use crate::cluster::recovery_settings::RestoreCommand;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -19,8 +20,9 @@ pub const STANZA: &str = "lab";
 pub const SUPERUSER: &str = "postgres";
 
 /// What `up` decided and everything later needs.
+///
+/// What other versions wrote beside is passed over, so that their labs can be taken down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Form of this file.
     pub schema: String,
@@ -30,9 +32,7 @@ pub struct Settings {
     pub pg_bin: PathBuf,
     /// PostgreSQL's major version, as text.
     pub pg_version: String,
-    /// pgBackRest's program.
-    pub pgbackrest: PathBuf,
-    /// Our own program, as the server calls it.
+    /// This program, as the servers call it and as it makes the lab's stanza and backups.
     pub program: PathBuf,
     /// Loopback port of the primary; part of its socket's name.
     pub primary_port: u16,
@@ -113,12 +113,12 @@ impl Lab {
         self.dir().join("run")
     }
 
-    /// pgBackRest's configuration file.
+    /// The configuration file, in pgBackRest's form.
     pub fn config(&self) -> PathBuf {
         self.dir().join("pgbackrest.conf")
     }
 
-    /// What pgBackRest's configuration has no place for: members, hooks, limits.
+    /// What that configuration has no place for: members, hooks, limits.
     pub fn site_file(&self) -> PathBuf {
         self.dir().join(crate::config::site::FILE_NAME)
     }
@@ -161,6 +161,13 @@ impl Lab {
     /// Where the workload tells what it does.
     pub fn workload_file(&self) -> PathBuf {
         self.dir().join("workload.json")
+    }
+
+    /// A call of our program with the lab's configuration, which is about the primary.
+    pub fn call(&self) -> RestoreCommand {
+        RestoreCommand::new(&self.settings.program)
+            .option("config", self.config().to_string_lossy())
+            .option("stanza", STANZA)
     }
 
     /// The password of the application's role.

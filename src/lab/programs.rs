@@ -1,20 +1,20 @@
 //! The programs the lab runs: where they are, and running them with nothing inherited but the search path.
 //!
-//! An inherited variable of PostgreSQL or pgBackRest would send a command to another cluster or repository.
+//! An inherited variable of PostgreSQL or of our configuration would send a command to another cluster or repository.
 
 use super::LabError;
+use super::layout::Lab;
 use crate::base::PgVersion;
 use crate::cluster::binaries::{Binaries, Search};
 use crate::cluster::owner::{Users, owner_of, run_as};
 use crate::cluster::process::run_limited;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 /// The longest any one program of the lab may take.
 const LIMIT: Duration = Duration::from_secs(120);
-const PLACES: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
 /// PostgreSQL's major versions that this program can run.
 const MAJORS: std::ops::RangeInclusive<u16> = 13..=18;
 
@@ -56,11 +56,9 @@ pub fn find_postgres(search: &Search) -> Result<Binaries, LabError> {
     ))
 }
 
-/// A program by name in the usual places.
-pub fn find(name: &str) -> Result<PathBuf, LabError> {
-    let found = PLACES.iter().map(|place| Path::new(place).join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| LabError::Missing {
-        program: name.to_owned(),
-        looked: format!("looked in {}", PLACES.join(", ")),
-    })
+/// Runs our program with the lab's configuration; what it printed.
+pub fn ours(lab: &Lab, words: &[&str]) -> Result<String, LabError> {
+    let call = lab.call().words();
+    let all: Vec<&str> = call.iter().skip(1).map(String::as_str).chain(words.iter().copied()).collect();
+    run(lab.dir(), &lab.settings().program, &all)
 }

@@ -10,12 +10,10 @@ use super::ledger;
 use super::monitor;
 use super::postgres;
 use super::truth::Truth;
-use super::up;
 use super::verify::{Verdict, verify};
 use super::workload::{self, Order};
 use crate::base::state::{OpId, StateDir};
 use crate::base::{Report, Timestamp};
-use crate::cluster::recovery_settings::RestoreCommand;
 use crate::config::site::Site;
 use crate::config::{CliOption, Config, Sources};
 use crate::model::op::{Answer, Question};
@@ -32,7 +30,7 @@ use std::time::{Duration, Instant};
 pub fn recovery(lab: &Lab, targets: &[Timestamp]) -> Result<Recover, LabError> {
     let option = |name: &str, value: String| CliOption { name: name.to_owned(), value: Some(value) };
     let path = lab.config().display().to_string();
-    let given = vec![option("config", path.clone()), option("stanza", STANZA.to_owned())];
+    let given = vec![option("config", path), option("stanza", STANZA.to_owned())];
     let config =
         Config::load(&Sources { cli: given.clone(), env: Vec::new(), default_dir: lab.dir().to_owned() });
     let config = config.map_err(Report::from)?;
@@ -46,12 +44,13 @@ pub fn recovery(lab: &Lab, targets: &[Timestamp]) -> Result<Recover, LabError> {
         timeline: None,
         set: None,
         asks: false,
+        no_first_backup: false,
     };
     let operation = OpId::new("recover", Timestamp::now())?;
     let state = StateDir::at(lab.state_dir());
-    let fetch = RestoreCommand::new(&lab.settings().program).option("config", path).option("stanza", STANZA);
-    let recover = Recover::new(&settings("restore")?, &site, request, &operation, &state, fetch)?;
-    Ok(recover.with_server(&settings("backup")?).with_given(&given))
+    let recover = Recover::new(&settings("restore")?, &site, request, &operation, &state, lab.call())?;
+    let recover = recover.with_server(&settings("backup")?).with_archives(&settings("archive-push")?);
+    Ok(recover.with_given(&given))
 }
 
 /// Nobody is asked anything in an unattended recovery.
@@ -161,12 +160,6 @@ impl<'a> LabService<'a> {
         }
         let what = "a commit of the application".to_owned();
         Err(LabError::Timeout { what, seconds: limit.as_secs() }.into())
-    }
-
-    /// Makes a full backup.
-    pub fn first_backup(&self) -> Result<String, Report> {
-        up::pgbackrest(self.lab, &["--type=full", "backup"])?;
-        Ok("full".to_owned())
     }
 }
 

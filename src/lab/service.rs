@@ -27,20 +27,17 @@ pub enum Verb {
     Start,
     /// Lets the writer write again.
     FirstWrite,
-    /// A full backup.
-    FirstBackup,
     /// When the application's check was right.
     Monitor,
 }
 
 impl Verb {
     /// All of them, as `pgmayday.toml` names them.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 5] = [
         ("stop-writers", Self::StopWriters),
         ("verify", Self::Verify),
         ("start", Self::Start),
         ("first-write", Self::FirstWrite),
-        ("first-backup", Self::FirstBackup),
         ("monitor", Self::Monitor),
     ];
 
@@ -75,7 +72,6 @@ pub fn serve(
         Verb::StopWriters => service.stop_writers(),
         Verb::Start => service.start(),
         Verb::FirstWrite => service.first_write(),
-        Verb::FirstBackup => service.first_backup(),
         Verb::Monitor => report(lab),
         Verb::Verify => match verify(&service, variable) {
             Ok(Finding::Damaged(why)) => return Ok((why, DAMAGED)),

@@ -19,7 +19,7 @@ pub struct Status {
     pub dir: PathBuf,
     /// The lab's id.
     pub id: String,
-    /// pgBackRest's configuration file, for every command that wants one.
+    /// The configuration file, for every command that wants one.
     pub config: PathBuf,
     /// The lab's stanza.
     pub stanza: &'static str,
@@ -136,19 +136,13 @@ fn archive(lab: &Lab) -> Result<ArchiveStatus, LabError> {
 }
 
 fn backups(lab: &Lab) -> Result<Vec<String>, LabError> {
-    let args = [
-        format!("--config={}", lab.config().display()),
-        format!("--stanza={STANZA}"),
-        "--output=json".to_owned(),
-        "info".to_owned(),
-    ];
-    let text = programs::run(lab.dir(), &lab.settings().pgbackrest, &args)?;
+    let text = programs::ours(lab, &["--output=json", "info"])?;
     let bad = |why: String| LabError::Damaged { path: lab.dir().join("repo"), why };
     let info: serde_json::Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
     let labels = info
         .pointer("/0/backup")
         .and_then(serde_json::Value::as_array)
-        .ok_or_else(|| bad("pgBackRest's answer has no list of backups".to_owned()))?;
+        .ok_or_else(|| bad("the catalog has no list of backups".to_owned()))?;
     Ok(labels.iter().filter_map(|backup| backup.get("label")?.as_str().map(str::to_owned)).collect())
 }
 

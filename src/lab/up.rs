@@ -27,7 +27,6 @@ const FIRST_COMMITS: u64 = 50;
 /// `program` is our own executable, as the servers will call it; `search` finds PostgreSQL's.
 pub fn up(dir: &Path, program: PathBuf, search: &Search, sink: &dyn Sink) -> Result<Lab, LabError> {
     let binaries = programs::find_postgres(search)?;
-    let pgbackrest = programs::find("pgbackrest")?;
     let dir = prepare(dir)?;
     let [primary_port, standby_port] = free_ports()?;
     let settings = Settings {
@@ -35,7 +34,6 @@ pub fn up(dir: &Path, program: PathBuf, search: &Search, sink: &dyn Sink) -> Res
         id: String::new(),
         pg_bin: binaries.folder,
         pg_version: binaries.version.to_string(),
-        pgbackrest,
         program,
         primary_port,
         standby_port,
@@ -52,13 +50,13 @@ pub fn up(dir: &Path, program: PathBuf, search: &Search, sink: &dyn Sink) -> Res
 fn build(lab: &Lab, sink: &dyn Sink) -> Result<(), LabError> {
     step(sink, "initdb", || make_primary(lab))?;
     step(sink, "start the primary", || postgres::start(lab, &lab.primary(), "primary.log"))?;
-    step(sink, "make the stanza", || pgbackrest(lab, &["stanza-create"]))?;
+    step(sink, "make the stanza", || programs::ours(lab, &["stanza-create"]))?;
     step(sink, "make the databases", || make_databases(lab))?;
     step(sink, "start the workload", || start_workload(lab))?;
-    step(sink, "full backup", || pgbackrest(lab, &["--type=full", "backup"]))?;
+    step(sink, "full backup", || back_up(lab, "full"))?;
     step(sink, "start the standby", || make_standby(lab))?;
-    step(sink, "differential backup", || pgbackrest(lab, &["--type=diff", "backup"]))?;
-    step(sink, "incremental backup", || pgbackrest(lab, &["--type=incr", "backup"]))
+    step(sink, "differential backup", || back_up(lab, "diff"))?;
+    step(sink, "incremental backup", || back_up(lab, "incr"))
 }
 
 /// Runs one step and tells the sink when it began and how long it took.
@@ -134,7 +132,7 @@ fn make_primary(lab: &Lab) -> Result<(), LabError> {
     let mut all: Vec<&std::ffi::OsStr> = args.iter().map(AsRef::as_ref).collect();
     all.extend::<[&std::ffi::OsStr; 4]>(["-U".as_ref(), SUPERUSER.as_ref(), "-D".as_ref(), data.as_ref()]);
     programs::run(lab.dir(), &lab.settings().pg_bin.join("initdb"), &all)?;
-    append(&data.join("postgresql.conf"), &server_settings(lab))?;
+    append(&data.join("postgresql.conf"), &server_settings(lab)?)?;
     std::fs::write(data.join("pg_hba.conf"), HBA).map_err(LabError::io("write", &data.join("pg_hba.conf")))
 }
 
@@ -145,21 +143,22 @@ local replication all trust
 host all all 127.0.0.1/32 scram-sha-256
 ";
 
-fn server_settings(lab: &Lab) -> String {
-    let Settings { pgbackrest, primary_port, .. } = lab.settings();
-    let (config, sockets) = (lab.config(), lab.sockets());
-    let push = format!("{} --config={} --stanza={STANZA}", pgbackrest.display(), config.display());
-    format!(
+fn server_settings(lab: &Lab) -> Result<String, LabError> {
+    let port = lab.settings().primary_port;
+    let sockets = lab.sockets();
+    let (push, fetch) = (lab.call().archive_text()?, lab.call().text()?);
+    let (push, fetch) = (conf_string(&push), conf_string(&fetch));
+    Ok(format!(
         "
 # written by pgmayday lab
-port = {primary_port}
+port = {port}
 listen_addresses = '127.0.0.1'
 unix_socket_directories = '{}'
 cluster_name = 'pgmayday-lab'
 archive_mode = on
-archive_command = '{push} archive-push %p'
+archive_command = {push}
 archive_timeout = 5
-restore_command = '{push} archive-get %f \"%p\"'
+restore_command = {fetch}
 wal_keep_size = 64MB
 track_commit_timestamp = on
 shared_buffers = 64MB
@@ -169,7 +168,12 @@ log_timezone = 'UTC'
 log_checkpoints = off
 ",
         sockets.display()
-    )
+    ))
+}
+
+/// A value of `postgresql.conf`.
+fn conf_string(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn backrest_config(lab: &Lab, passphrase: &str) -> String {
@@ -180,6 +184,7 @@ repo1-path={dir}/repo
 repo1-cipher-type=aes-256-cbc
 repo1-cipher-pass={passphrase}
 repo1-bundle=y
+repo1-block=y
 repo1-retention-full=9
 compress-type=zst
 log-path={dir}/log
@@ -246,11 +251,9 @@ fn start_workload(lab: &Lab) -> Result<(), LabError> {
     Err(LabError::Timeout { what: "the workload's first commits".to_owned(), seconds: limit.as_secs() })
 }
 
-/// Runs the installed pgBackRest on the lab's stanza.
-pub fn pgbackrest(lab: &Lab, args: &[&str]) -> Result<(), LabError> {
-    let mut all = vec![format!("--config={}", lab.config().display()), format!("--stanza={STANZA}")];
-    all.extend(args.iter().map(|&arg| arg.to_owned()));
-    programs::run(lab.dir(), &lab.settings().pgbackrest, &all).map(drop)
+/// Backs the primary up as an operator would: by this program.
+fn back_up(lab: &Lab, kind: &str) -> Result<(), LabError> {
+    programs::ours(lab, &[&format!("--type={kind}"), "backup"]).map(drop)
 }
 
 fn make_standby(lab: &Lab) -> Result<(), LabError> {
@@ -270,9 +273,14 @@ fn make_standby(lab: &Lab) -> Result<(), LabError> {
         format!("host={sockets} port={primary_port} user={SUPERUSER} application_name=standby"),
     ];
     programs::run(lab.dir(), &pg_bin.join("pg_basebackup"), &args)?;
+    // By its own data directory it is known to be a standby, which a failing archive must not end.
+    let fetch = lab.call().option("pg1-path", data.to_string_lossy()).text()?;
     append(
         &data.join("postgresql.conf"),
-        &format!("port = {standby_port}\ncluster_name = 'pgmayday-lab-standby'\n"),
+        &format!(
+            "port = {standby_port}\ncluster_name = 'pgmayday-lab-standby'\nrestore_command = {}\n",
+            conf_string(&fetch)
+        ),
     )?;
     postgres::start(lab, &data, "standby.log")
 }

@@ -22,6 +22,9 @@ pub struct RecoverRequest {
     pub set: Option<String>,
     /// Ask a person at the pause before promotion.
     pub asks: bool,
+    /// Make no backup of the recovered cluster.
+    #[serde(default)]
+    pub no_first_backup: bool,
 }
 
 /// How a check of the plan came out.

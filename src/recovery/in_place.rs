@@ -6,6 +6,7 @@
 //! never removed. Until the exchange nothing of the old cluster is changed.
 
 pub(in crate::recovery) mod beside;
+mod first_backup;
 mod real_path;
 mod run;
 mod settle;
@@ -21,6 +22,7 @@ use crate::cluster::binaries::Binaries;
 use crate::cluster::owner::Account;
 use crate::model::op::{Cancel, Sink};
 use crate::model::target;
+pub use first_backup::FirstBackup;
 use run::Run;
 use std::path::PathBuf;
 
@@ -45,6 +47,8 @@ pub struct Spec {
     pub work_dir: PathBuf,
     /// Folder for the closed server's socket; made, accessible to the owner alone.
     pub closed_sockets: PathBuf,
+    /// The backup at the end.
+    pub first_backup: FirstBackup,
 }
 
 /// Where to recover to, on a timeline.
@@ -78,8 +82,8 @@ pub trait Service: Sync {
     fn open(&self) -> Result<String, Report>;
     /// Lets the application write again and waits for its first commit, through the application's own address.
     fn first_write(&self) -> Result<String, Report>;
-    /// Makes the first backup of the recovered cluster.
-    fn first_backup(&self) -> Result<String, Report>;
+    /// Makes the first backup of the recovered cluster in the site's own way; nothing if it has none.
+    fn first_backup(&self) -> Result<Option<String>, Report>;
 }
 
 /// One step as it went.
@@ -110,6 +114,8 @@ pub struct Recovered {
     pub timeline: Timeline,
     /// Standbys that stay stopped: they hold the old history and must be rebuilt before they are started.
     pub to_rebuild: Vec<PathBuf>,
+    /// What is left to do, with its command.
+    pub to_do: Option<String>,
 }
 
 /// What makes a recovery one that another worker can go on with, and that may ask a person.
@@ -124,8 +130,9 @@ pub struct Durable<'a> {
     pub asker: Option<&'a dyn Asker>,
 }
 
-/// The steps in their order, as they are told; `asks`: a person decides at the pause.
-pub fn steps(asks: bool) -> Vec<&'static str> {
+/// The steps in their order, as they are told; `asks`: a person decides at the pause; `backs_up`: a backup is made at the
+/// end.
+pub fn steps(asks: bool, backs_up: bool) -> Vec<&'static str> {
     let before = [
         "check layout",
         "stop writers",
@@ -147,9 +154,9 @@ pub fn steps(asks: bool) -> Vec<&'static str> {
         "open",
         "first write",
         "prove archive",
-        "first backup",
     ];
-    before.into_iter().chain(asks.then_some("decide")).chain(after).collect()
+    let steps = before.into_iter().chain(asks.then_some("decide")).chain(after);
+    steps.chain(backs_up.then_some("first backup")).collect()
 }
 
 /// Recovers in place to the first of `targets` at which the service's check is right; they are tried in order,

@@ -41,7 +41,7 @@ pub enum State {
     Served,
     /// Its new timeline is in the archive.
     Archived,
-    /// It was backed up: nothing is left to do.
+    /// It was backed up, or that was left to a person: nothing is left to do here.
     Done,
 }
 
@@ -97,6 +97,9 @@ pub struct Kept {
     pub goal: Option<Lsn>,
     /// The timeline after promotion.
     pub timeline: Option<Timeline>,
+    /// What is left to a person when everything is done.
+    #[serde(default)]
+    pub to_do: Option<String>,
 }
 
 impl Kept {

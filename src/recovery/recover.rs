@@ -9,9 +9,9 @@ pub mod command;
 mod plan;
 
 use super::exchange;
-use super::in_place::{self, Durable, Recovered, Spec, Target};
+use super::in_place::{self, Durable, FirstBackup, Recovered, Spec, Target};
 use super::kept::{FILE_NAME, Facts, Kept};
-use super::service::{Around, ConfiguredService, backup_command};
+use super::service::{Around, ConfiguredService};
 use super::source::{Source, Wish};
 use crate::base::state::{self, OpId, StateDir};
 use crate::base::{Kind, PgVersion, Report, Result, Timeline, Timestamp};
@@ -20,6 +20,7 @@ use crate::cluster::recovery_settings::RestoreCommand;
 use crate::config::site::StanzaSite;
 use crate::config::{CliOption, Origin, Settings};
 use crate::engine::restore::{Plan, ProofDepth};
+use crate::engine::stanza::lock_folder;
 use crate::model::op::{Answer, Cancel, Question, Sink};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::model::target::{self, TimelineChoice};
@@ -48,6 +49,8 @@ pub struct Recover {
     settings: Settings,
     site: StanzaSite,
     source: Source,
+    /// This program with what is needed to find the repositories again.
+    call: RestoreCommand,
     named: Named,
     given: Vec<CliOption>,
     operation: OpId,
@@ -80,7 +83,8 @@ impl Recover {
         });
         Ok(Self {
             given: on_command_line.collect(),
-            source: Source::open(settings, command)?.with_set(set),
+            source: Source::open(settings, command.clone())?.with_set(set),
+            call: command,
             settings: settings.clone(),
             site: site.clone(),
             named: Named::default(),
@@ -92,11 +96,19 @@ impl Recover {
         })
     }
 
-    /// Takes port, socket and user of the server from the settings of a command that speaks SQL (`backup`);
+    /// Takes port, socket and user of the server from the settings of a command that speaks SQL, or of no single one;
     /// pgBackRest's `restore` has none. Without them the server's own files tell.
     #[must_use]
     pub fn with_server(mut self, settings: &Settings) -> Self {
         self.named = Named::of(settings, self.key);
+        self
+    }
+
+    /// Takes the repositories the cluster archives to from the settings of `archive-push`; without them they are taken to
+    /// be those that are restored from.
+    #[must_use]
+    pub fn with_archives(mut self, settings: &Settings) -> Self {
+        self.source = self.source.with_archives(settings);
         self
     }
 
@@ -108,7 +120,7 @@ impl Recover {
 
     /// Every step in its order.
     pub fn steps(&self) -> Vec<String> {
-        in_place::steps(self.request.asks).into_iter().map(str::to_owned).collect()
+        in_place::steps(self.request.asks, !self.request.no_first_backup).into_iter().map(str::to_owned).collect()
     }
 
     /// Works everything out. Writes nothing.
@@ -278,7 +290,19 @@ impl Recover {
             standbys: facts.standbys.clone(),
             closed_sockets: self.closed_sockets(facts.port),
             work_dir,
+            first_backup: self.first_backup(),
         })
+    }
+
+    /// The backup at the end. It goes where the configuration says, whatever was restored from.
+    fn first_backup(&self) -> FirstBackup {
+        let call = self.call.words().into_iter().filter(|word| !word.starts_with("--repo="));
+        FirstBackup {
+            wanted: !self.request.no_first_backup,
+            words: call.chain(command::places(&self.given)).chain(FirstBackup::command()).collect(),
+            hook: self.site.hooks.first_backup.clone(),
+            locks: lock_folder(&self.settings),
+        }
     }
 
     /// Beside the data directory, where its owner can reach it: the state directory may be closed to that account.
@@ -298,8 +322,6 @@ impl Recover {
 
     fn around(&self, spec: &Spec, owner: &Account) -> Around {
         let (_, quarantine) = exchange::names(&spec.data_dir, &spec.operation);
-        let config = self.given.iter().find(|option| option.name == "config");
-        let config = config.and_then(|option| option.value.as_deref()).map(Path::new);
         Around {
             stanza: self.request.stanza.clone(),
             operation: spec.operation.clone(),
@@ -311,7 +333,6 @@ impl Recover {
             port: spec.port,
             superuser: spec.superuser.clone(),
             work_dir: spec.work_dir.clone(),
-            backup_command: backup_command(&self.request.stanza, config),
         }
     }
 }
@@ -341,5 +362,6 @@ fn lines(spec: &Spec, recovered: &Recovered) -> Vec<String> {
     lines.extend(recovered.to_rebuild.iter().map(|standby| {
         format!("the standby in {} is stopped and must be rebuilt before it is started", standby.display())
     }));
+    lines.extend(recovered.to_do.iter().map(|next| format!("next: {next}")));
     lines
 }

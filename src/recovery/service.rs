@@ -8,7 +8,7 @@ mod start;
 
 use super::closed::Closed;
 use super::in_place::{Finding, Service, Target};
-use crate::base::{Report, shell};
+use crate::base::Report;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::lock_file::LockFile;
 use crate::cluster::owner::Account;
@@ -16,7 +16,7 @@ use crate::cluster::sql::{Address, Sql};
 use crate::config::site::StanzaSite;
 use crate::model::op::{Cancel, Event, Sink};
 use hook::{DAMAGED, Hook};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -47,8 +47,6 @@ pub struct Around {
     pub superuser: String,
     /// The folder for logs.
     pub work_dir: PathBuf,
-    /// The command that makes a backup, for a shell.
-    pub backup_command: String,
 }
 
 /// A service made of hooks and checks.
@@ -144,14 +142,12 @@ impl Service for ConfiguredService<'_> {
         self.run(&self.hook("first-write", words, 10 * MINUTE))
     }
 
-    fn first_backup(&self) -> Result<String, Report> {
+    fn first_backup(&self) -> Result<Option<String>, Report> {
         let words = &self.site.hooks.first_backup;
         if words.is_empty() {
-            let command = &self.around.backup_command;
-            self.warn(&format!("no first-backup hook is configured: make a full backup now: {command}"));
-            return Ok(format!("not made: {command}"));
+            return Ok(None);
         }
-        self.run(&self.hook("first-backup", words, 48 * HOUR))
+        self.run(&self.hook("first-backup", words, 48 * HOUR)).map(Some)
     }
 }
 
@@ -177,13 +173,4 @@ fn serving(around: &Around) -> Address {
     let told = lock.and_then(|lock| lock.socket_dir.zip(lock.port));
     let (sockets, port) = told.unwrap_or_else(|| (around.sockets.clone(), around.port));
     Address::socket(sockets, port, &around.superuser, "postgres")
-}
-
-/// The command that makes a full backup by hand.
-pub fn backup_command(stanza: &str, config: Option<&Path>) -> String {
-    let config = config.map(|path| format!("--config={}", path.display()));
-    let stanza = format!("--stanza={stanza}");
-    let words =
-        ["pgbackrest"].into_iter().chain(config.as_deref()).chain([stanza.as_str(), "--type=full", "backup"]);
-    shell::line(words)
 }

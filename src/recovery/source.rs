@@ -4,11 +4,12 @@
 
 use super::exchange::is_vacant;
 use super::in_place::Target;
-use crate::base::{BackupLabel, Report, Result, Timeline, WalSegment};
+use crate::base::{BackupKind, BackupLabel, Report, Result, Timeline, WalSegment, WalSegmentSize};
 use crate::cluster::recovery_settings::RestoreCommand;
 use crate::config::Settings;
-use crate::engine::repositories::Repositories;
+use crate::engine::repositories::{Repositories, Slot};
 use crate::engine::restore::{Maps, Plan, ProofDepth, Request};
+use crate::engine::timeline_begin::first_segment;
 use crate::model::op::Cancel;
 use crate::model::target::{Recovery, Target as End, TargetAction, TimelineChoice};
 use crate::repo::{Archive, ArchiveId, Found};
@@ -19,6 +20,8 @@ use std::path::Path;
 pub struct Source {
     stanza: String,
     repositories: Repositories,
+    /// Where the cluster archives to, if that is more than is restored from.
+    archives: Option<Repositories>,
     process_max: usize,
     command: RestoreCommand,
     set: Option<BackupLabel>,
@@ -35,13 +38,20 @@ impl Source {
             return Err(Report::usage("no repository is configured").hint("set repo1-path"));
         }
         let process_max = settings.number("process-max").and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
-        Ok(Self { stanza, repositories, process_max, command, set: None })
+        Ok(Self { stanza, repositories, archives: None, process_max, command, set: None })
     }
 
     /// Restores from this set instead of the newest that will do.
     #[must_use]
     pub fn with_set(self, set: Option<BackupLabel>) -> Self {
         Self { set, ..self }
+    }
+
+    /// Takes the repositories the cluster archives to from the settings of `archive-push`: a restore may be told to use
+    /// one of them only.
+    #[must_use]
+    pub fn with_archives(self, settings: &Settings) -> Self {
+        Self { archives: Some(Repositories::open(settings, "archive-push")), ..self }
     }
 
     /// The stanza.
@@ -127,19 +137,63 @@ impl Source {
         Ok(self.command_for(data_dir, salvage).text()?)
     }
 
-    /// True once a WAL file (segment or history, by name) is in every repository.
+    /// True once a WAL file (segment or history, by name) is in every repository that is restored from.
     pub fn archived(&self, file: &str) -> Result<bool> {
-        for slot in &self.repositories.slots {
-            let repository = slot.repository.as_ref().map_err(Clone::clone)?;
-            let stanza = repository.stanza(&self.stanza);
-            let info = stanza.archive_info()?.value;
-            let Some((version, _)) = info.history.get(&info.current_db_id) else { return Ok(false) };
-            let id = ArchiveId { version: *version, db_id: info.current_db_id };
-            if !is_in(&stanza.archive(&info), id, file)? {
+        self.is_in_all(&self.repositories, file)
+    }
+
+    /// True once a WAL file is in every repository the cluster archives to.
+    pub fn archived_everywhere(&self, file: &str) -> Result<bool> {
+        self.is_in_all(self.archives(), file)
+    }
+
+    fn archives(&self) -> &Repositories {
+        self.archives.as_ref().unwrap_or(&self.repositories)
+    }
+
+    fn is_in_all(&self, repositories: &Repositories, file: &str) -> Result<bool> {
+        for slot in &repositories.slots {
+            let Some((archive, id)) = self.archive(slot)? else { return Ok(false) };
+            if !is_in(&archive, id, file)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// The archive of the stanza's current cluster.
+    fn archive(&self, slot: &Slot) -> Result<Option<(Archive, ArchiveId)>> {
+        let repository = slot.repository.as_ref().map_err(Clone::clone)?;
+        let stanza = repository.stanza(&self.stanza);
+        let info = stanza.archive_info()?.value;
+        let current = info.history.get(&info.current_db_id);
+        let id = current.map(|(version, _)| ArchiveId { version: *version, db_id: info.current_db_id });
+        Ok(id.map(|id| (stanza.archive(&info), id)))
+    }
+
+    /// The first segment of a timeline, as its history in the first archive that has it says.
+    pub fn first_segment(&self, timeline: Timeline, size: WalSegmentSize) -> Result<Option<WalSegment>> {
+        for slot in &self.archives().slots {
+            if let Some((archive, id)) = self.archive(slot)?
+                && let Some(first) = first_segment(&archive, id, timeline, size)?
+            {
+                return Ok(Some(first));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A full backup that was begun on this timeline, in any repository that can be read.
+    pub fn full_backup_on(&self, timeline: Timeline) -> Option<BackupLabel> {
+        let readable = self.archives().slots.iter().filter_map(|slot| slot.repository.as_ref().ok());
+        let mut infos = readable.filter_map(|repository| repository.stanza(&self.stanza).backup_info().ok());
+        infos.find_map(|info| {
+            let begun = |segment: WalSegment| segment.timeline == timeline;
+            let mut backups = info.value.backups.into_values();
+            let found = backups
+                .find(|entry| entry.kind == BackupKind::Full && entry.archive_start.is_some_and(begun));
+            found.map(|entry| entry.label)
+        })
     }
 }
 

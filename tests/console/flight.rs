@@ -3,7 +3,9 @@
 
 use crate::harness::Screen;
 use crate::terminal::press_at_random;
+use pgmayday::cluster::binaries::Search;
 use pgmayday::cluster::owner::is_root;
+use pgmayday::lab::programs::find_postgres;
 use pgmayday::lab::rehearsal::verify_live;
 use pgmayday::lab::{Lab, ledger};
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,10 +24,9 @@ struct Place(tempfile::TempDir);
 impl Place {
     /// Nothing where servers are missing and not required.
     fn new() -> Option<Self> {
-        let needed = ["/usr/bin/pgbackrest", "/usr/bin/setpriv"];
-        if let Some(missing) = needed.into_iter().find(|path| !Path::new(path).exists()) {
-            assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "{missing} is required here");
-            eprintln!("skipped: {missing} is not installed");
+        if let Err(error) = find_postgres(&Search::new(None, std::env::var_os("PATH").as_deref())) {
+            assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "servers are required here: {error}");
+            eprintln!("skipped: {error}");
             return None;
         }
         let folder = tempfile::Builder::new().prefix("pgm-flight").tempdir_in("/var/tmp").unwrap();
@@ -189,7 +190,7 @@ fn terminal_console_and_worker_may_go_and_the_recovery_ends_the_same() {
     let ended = place.operation();
     assert_eq!((&ended["life"], &ended["done"]), (&"ended".into(), &true.into()), "{ended}");
     let incident = place.json(&["incident", "report", "--format=json"]).to_string();
-    for word in ["rto", "service_back", "restore_started", "target_reached", "validated"] {
+    for word in ["rto", "service_back", "restore_started", "target_reached", "validated", "hold placed"] {
         assert!(incident.contains(word), "{word} is not in {incident}");
     }
     assert_eq!(place.json(&["incident", "verify"])["ok"], true);

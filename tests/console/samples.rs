@@ -285,6 +285,7 @@ pub(crate) fn request() -> RecoverRequest {
         timeline: Some(3),
         set: None,
         asks: true,
+        no_first_backup: false,
     }
 }
 

@@ -169,6 +169,7 @@ pub(crate) fn request() -> RecoverRequest {
         timeline: None,
         set: None,
         asks: true,
+        no_first_backup: false,
     }
 }
 

@@ -36,6 +36,18 @@ impl RestoreCommand {
         &self.program
     }
 
+    /// The call's words, for a process of our own: the program, then its options, sorted by name.
+    pub fn words(&self) -> Vec<String> {
+        let mut options: Vec<_> = self.options.iter().collect();
+        options.sort_by(|a, b| a.0.cmp(&b.0));
+        let option = |(name, value): &(String, Option<String>)| match value {
+            Some(value) => format!("--{name}={value}"),
+            None => format!("--{name}"),
+        };
+        let program = self.program.to_string_lossy().into_owned();
+        std::iter::once(program).chain(options.into_iter().map(option)).collect()
+    }
+
     /// The command as the setting's value, not yet quoted for the configuration file.
     pub fn text(&self) -> Result<String, ClusterError> {
         Ok(format!("{} archive-get %f \"%p\"", self.call()?))
@@ -51,16 +63,10 @@ impl RestoreCommand {
         if !self.program.is_absolute() {
             return Err(bad("the program's path is not absolute"));
         }
-        let program = self.program.to_str().ok_or_else(|| bad("the program's path is not UTF-8"))?;
-        let mut words = vec![shell_word(program)?];
-        let mut options: Vec<_> = self.options.iter().collect();
-        options.sort_by(|a, b| a.0.cmp(&b.0));
-        for (name, value) in options {
-            words.push(match value {
-                Some(value) => shell_word(&format!("--{name}={value}"))?,
-                None => shell_word(&format!("--{name}"))?,
-            });
+        if self.program.to_str().is_none() {
+            return Err(bad("the program's path is not UTF-8"));
         }
+        let words: Vec<_> = self.words().iter().map(|word| shell_word(word)).collect::<Result<_, _>>()?;
         Ok(words.join(" "))
     }
 }
@@ -101,6 +107,8 @@ mod tests {
             call.archive_text().unwrap(),
             "/usr/bin/pgmayday --config=/etc/pgbackrest.conf '--pg1-path=/srv/pg 15' --stanza=main archive-push %p"
         );
+        let words = ["/usr/bin/pgmayday", "--config=/etc/pgbackrest.conf", "--pg1-path=/srv/pg 15", "--stanza=main"];
+        assert_eq!(call.words(), words);
         assert!(RestoreCommand::new("pgmayday").text().is_err());
         assert!(RestoreCommand::new("/bin/x").option("stanza", "a\nb").text().is_err());
     }

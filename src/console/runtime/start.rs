@@ -76,7 +76,10 @@ fn in_journal(
     detected_at: Option<Timestamp>,
 ) -> Option<String> {
     let begun = declaration(tools, plan.summary(), detected_at)
-        .and_then(|declaration| tools.incidents()?.begin(&tools.setup.actor, &declaration, plan, id, typed));
+        .and_then(|declaration| tools.incidents()?.begin(&tools.setup.actor, &declaration, plan, id, typed))
+        .inspect(|incident| {
+            tools.hold(incident);
+        });
     let told = |report: Report| {
         let report = report.context("writing the journal; the recovery is started all the same");
         tools.tell(Input::Said(Err(report)));
@@ -108,6 +111,7 @@ mod tests {
             timeline: None,
             set: None,
             asks: false,
+            no_first_backup: false,
         };
         RecoverPlan {
             request,

@@ -4,10 +4,12 @@
 use super::follow::{self, Boards};
 use super::{Message, Setup, start, tell};
 use crate::base::state::OpId;
-use crate::base::{Report, Result};
+use crate::base::{Report, Result, Timestamp};
+use crate::config::EVERY_COMMAND;
 use crate::console::input::{Effect, Input};
 use crate::incident::Incidents;
 use crate::model::op::{Answer, Cancel};
+use crate::recovery::hold::StanzaHold;
 use crate::recovery::supervisor::Supervisor;
 use crate::survey::Survey;
 use std::collections::BTreeSet;
@@ -42,6 +44,24 @@ impl Tools {
     /// The incidents, if there is a place for them.
     pub(super) fn incidents(&self) -> Result<Incidents> {
         Ok(Incidents::new(self.setup.state.clone().ok_or_else(no_state)?))
+    }
+
+    /// Who keeps the holds of the stanza.
+    pub(super) fn keeper(&self) -> Result<StanzaHold> {
+        let stanza = start::stanza(self)?;
+        let settings = self.setup.config.settings(EVERY_COMMAND, Some(&stanza))?;
+        StanzaHold::new(&settings, &self.setup.site.of(&stanza))
+    }
+
+    /// Places the hold of an incident; one that cannot be placed is told and stops nothing.
+    pub(super) fn hold(&self, incident: &str) -> Option<Timestamp> {
+        let held = self
+            .keeper()
+            .and_then(|keeper| self.incidents()?.hold(incident, &self.setup.actor, &keeper));
+        held.unwrap_or_else(|report| {
+            self.tell(Input::Said(Err(report)));
+            None
+        })
     }
 }
 
@@ -150,17 +170,25 @@ impl Works {
                     let declaration = start::declaration(tools, reason, detected_at)?;
                     let declared = tools.incidents()?.declare(&tools.setup.actor, &declaration)?;
                     boards.refresh_incident();
-                    Ok(format!("incident {declared} is declared; the clock runs"))
+                    let until = tools.hold(&declared);
+                    let until = until.map_or_else(String::new, |until| format!("; nothing is expired until {until}"));
+                    Ok(format!("incident {declared} is declared; the clock runs{until}"))
                 });
             }
             Effect::Note(text) => {
-                self.on_incident("note", "the note is in the journal", move |incidents, id, by| {
-                    incidents.note(id, by, &text)
+                self.on_incident("note", "the note is in the journal", move |tools, id, by| {
+                    tools.incidents()?.note(id, by, &text)
                 });
             }
             Effect::CloseIncident(text) => {
-                self.on_incident("close", "the incident is closed", move |incidents, id, by| {
-                    incidents.close(id, by, &text)
+                self.on_incident("close", "the incident is closed", move |tools, id, by| {
+                    let incidents = tools.incidents()?;
+                    incidents.close(id, by, &text)?;
+                    let released = tools.keeper().and_then(|keeper| incidents.release(id, by, &keeper));
+                    if let Err(report) = released {
+                        tools.tell(Input::Said(Err(report)));
+                    }
+                    Ok(())
                 });
             }
             // The loop's own.
@@ -180,14 +208,13 @@ impl Works {
         &self,
         name: &'static str,
         done: &'static str,
-        act: impl FnOnce(&Incidents, &str, &str) -> Result<()> + Send + 'static,
+        act: impl FnOnce(&Tools, &str, &str) -> Result<()> + Send + 'static,
     ) {
         let boards = Arc::clone(&self.boards);
         self.say(name, move |tools| {
-            let incidents = tools.incidents()?;
-            let open = incidents.open_one(&start::stanza(tools)?)?;
+            let open = tools.incidents()?.open_one(&start::stanza(tools)?)?;
             let open = open.ok_or_else(|| Report::failed("no incident is open"))?;
-            act(&incidents, &open.id, &tools.setup.actor)?;
+            act(tools, &open.id, &tools.setup.actor)?;
             boards.refresh_incident();
             Ok(done.to_owned())
         });

@@ -67,9 +67,18 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn wait_archived(&self, file: &str) -> Result<(), RecoveryError> {
+    fn wait_archived(&self, file: &str) -> Result<(), RecoveryError> {
+        self.wait_until_archived(file, &|file| self.source.archived(file))
+    }
+
+    /// Waits until a WAL file is where `archived` looks for it.
+    pub(super) fn wait_until_archived(
+        &self,
+        file: &str,
+        archived: &dyn Fn(&str) -> Result<bool, Report>,
+    ) -> Result<(), RecoveryError> {
         let begun = Instant::now();
-        while !self.source.archived(file)? {
+        while !archived(file)? {
             self.cancel.check()?;
             if begun.elapsed() > ARCHIVE_LIMIT {
                 let what = format!("the archiving of {file}");

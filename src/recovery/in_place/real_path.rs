@@ -4,6 +4,7 @@ use super::run::{Run, STOP_LIMIT, runs, switch_wal};
 use super::watch::{Course, Watcher};
 use super::{State, Target};
 use crate::base::{Timeline, WalSegment};
+use crate::cluster::control::ControlFile;
 use crate::cluster::server::{Patience, Server, StopMode, Until};
 use crate::cluster::sql::{Verdict, check_every_database};
 use crate::model::op::Event;
@@ -145,8 +146,8 @@ impl Run<'_> {
         }
     }
 
-    /// The new timeline's history and its first segment must be in the archive before a replica or a later
-    /// recovery relies on it.
+    /// The new timeline's history and its first segment must be in every archive before a replica or a later recovery
+    /// relies on it, and so must what it writes now.
     pub(super) fn prove_archive(&mut self, timeline: Timeline) -> Result<String, RecoveryError> {
         let mut session = self.serving_session()?;
         if session.value("SHOW archive_mode")?.as_deref() == Some("off") {
@@ -154,10 +155,16 @@ impl Run<'_> {
             self.sink.event(Event::Warning { text: text.clone() });
             return Ok(text);
         }
-        let history = timeline.history_file();
-        self.wait_archived(&history)?;
-        let segment = switch_wal(&mut session)?;
-        self.wait_archived(&segment)?;
-        Ok(format!("{history} and {segment} are in the archive"))
+        let everywhere = |file: &str| self.source.archived_everywhere(file);
+        let mut files = vec![timeline.history_file()];
+        self.wait_until_archived(&files[0], &everywhere)?;
+        let size = ControlFile::read(&self.spec.data_dir)?.segment_size;
+        files.extend(self.source.first_segment(timeline, size)?.map(|segment| segment.to_string()));
+        files.push(switch_wal(&mut session)?);
+        files.dedup();
+        for file in &files[1..] {
+            self.wait_until_archived(file, &everywhere)?;
+        }
+        Ok(format!("{} are in the archive", files.join(", ")))
     }
 }

@@ -113,6 +113,7 @@ impl<'a> Run<'a> {
             saved_wal: self.saved_wal.clone(),
             timeline,
             to_rebuild: self.spec.standbys.clone(),
+            to_do: self.kept.to_do.clone(),
         })
     }
 
@@ -170,7 +171,11 @@ impl<'a> Run<'a> {
             self.reach(State::Archived)?;
         }
         if self.kept.state < State::Done {
-            self.step("first backup", |run| Ok(run.service.first_backup()?))?;
+            if self.spec.first_backup.wanted {
+                self.step("first backup", |run| run.first_backup(timeline))?;
+            } else {
+                self.leave_backup()?;
+            }
             self.reach(State::Done)?;
         }
         Ok(())

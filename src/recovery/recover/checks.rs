@@ -10,6 +10,7 @@ use crate::cluster::running::Running;
 use crate::cluster::sql::{Address, Sql};
 use crate::config::site::StanzaSite;
 use crate::model::plan::{Check, CheckState};
+use crate::recovery::in_place::FirstBackup;
 use crate::recovery::in_place::beside::no_server;
 use crate::recovery::{exchange, salvage};
 use std::path::Path;
@@ -63,6 +64,7 @@ pub(super) fn of_cluster(recover: &Recover, found: &Found, checks: &mut Checks) 
     }
     unarchived(found, checks);
     hooks(&recover.site, recover.request.asks, checks);
+    first_backup(&recover.first_backup(), checks);
 }
 
 fn layout(found: &Found, checks: &mut Checks) {
@@ -158,7 +160,6 @@ fn hooks(site: &StanzaSite, asks: bool, checks: &mut Checks) {
         ("verify", &hooks.verify),
         ("start", &hooks.start),
         ("first-write", &hooks.first_write),
-        ("first-backup", &hooks.first_backup),
     ];
     let missing: Vec<_> = named.iter().filter(|(_, words)| words.is_empty()).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
@@ -172,6 +173,15 @@ fn hooks(site: &StanzaSite, asks: bool, checks: &mut Checks) {
             );
         }
         (false, false) => checks.ok("the configured checks decide whether it is right; nobody is asked"),
+    }
+}
+
+fn first_backup(backup: &FirstBackup, checks: &mut Checks) {
+    let once = "once the service is back";
+    match (backup.wanted, backup.hook.is_empty()) {
+        (true, true) => checks.ok(format!("{once}, a full backup of it is made")),
+        (true, false) => checks.ok(format!("{once}, the first-backup hook backs it up")),
+        (false, _) => checks.warn(format!("no backup of it is made; {once}: {}", backup.by_hand())),
     }
 }
 

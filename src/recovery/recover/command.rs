@@ -32,7 +32,7 @@ pub fn arguments(given: &[CliOption], request: &RecoverRequest) -> Result<Vec<St
             words.push(word(&option.name, option.value.as_deref()));
         }
     }
-    let RecoverRequest { stanza, kind, targets, exclusive, timeline, set, asks } = request;
+    let RecoverRequest { stanza, kind, targets, exclusive, timeline, set, asks, no_first_backup } = request;
     words.push(word("stanza", Some(stanza)));
     words.push(word("type", Some(kind)));
     for (number, target) in targets.iter().enumerate().filter(|_| takes_target(kind)) {
@@ -42,6 +42,7 @@ pub fn arguments(given: &[CliOption], request: &RecoverRequest) -> Result<Vec<St
     words.extend(timeline.map(|timeline| word("target-timeline", Some(&timeline.to_string()))));
     words.extend(set.as_ref().map(|set| word("set", Some(set))));
     words.extend(asks.then(|| word("ask", None)));
+    words.extend(no_first_backup.then(|| word("no-first-backup", None)));
     Ok(words)
 }
 
@@ -73,6 +74,13 @@ pub fn spec(
         incident: None,
         asks: request.asks,
     })
+}
+
+/// Options of the call that say where the cluster is, for a call of another command: `--pgN-path=…`.
+pub(super) fn places(given: &[CliOption]) -> impl Iterator<Item = String> {
+    let is_place =
+        |option: &&CliOption| options::find(&option.name, true).is_ok_and(|found| found.def.name == "pg-path");
+    given.iter().filter(is_place).map(|option| word(&option.name, option.value.as_deref()))
 }
 
 fn word(name: &str, value: Option<&str>) -> String {
@@ -153,6 +161,7 @@ mod tests {
             timeline: None,
             set: None,
             asks: false,
+            no_first_backup: false,
         }
     }
 
@@ -175,6 +184,7 @@ mod tests {
         ];
         let mut asked = request("time", &["2026-11-21 01:00:00+00", "2026-11-21 00:59:00+00"]);
         (asked.exclusive, asked.timeline, asked.asks) = (true, Some(3), true);
+        asked.no_first_backup = true;
         asked.set = Some("20261121-010559F".to_owned());
         let words = arguments(&given, &asked).unwrap();
         let wanted = [
@@ -189,6 +199,7 @@ mod tests {
             "--target-timeline=3",
             "--set=20261121-010559F",
             "--ask",
+            "--no-first-backup",
         ];
         assert_eq!(words, wanted);
         assert!(shown(&words).starts_with("pgmayday recover '--config=/etc/x y.conf' "));

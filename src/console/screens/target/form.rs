@@ -199,6 +199,7 @@ impl Form {
             timeline: self.text(Row::Timeline).parse().ok(),
             set: (!set.is_empty()).then(|| set.to_owned()),
             asks: self.asks,
+            no_first_backup: false,
         })
     }
 }
