@@ -70,8 +70,13 @@ impl Copier<'_> {
         let (offset, path) = (object.at(), object.path().clone());
         let failed = write_error(self.shared.storage, &path);
         let bundle = task.bundle.unwrap_or(0);
-        let mut map =
-            MapBuilder::new(prior, layout.policy.reference, bundle, layout.block_bytes, layout.checksum_bytes)?;
+        let mut map = MapBuilder::new(
+            prior,
+            layout.policy.reference,
+            bundle,
+            layout.block_bytes,
+            layout.checksum_bytes,
+        )?;
         let target = policy::super_block_target(layout.policy.full, layout.block_bytes, layout.policy.sizes);
         let mut stored = Hashing::new(object);
         let (mut hasher, mut size_bytes) = (Hasher::new(), 0_u64);
@@ -119,11 +124,8 @@ impl Copier<'_> {
         encoder.finish().map_err(&failed)?;
         let map_bytes = stored.at() - map_at;
         let (repo_size_bytes, repo_sha1) = stored.finish();
-        let block = BlockInfo {
-            block_bytes: layout.block_bytes,
-            checksum_bytes: layout.checksum_bytes,
-            map_bytes,
-        };
+        let block =
+            BlockInfo { block_bytes: layout.block_bytes, checksum_bytes: layout.checksum_bytes, map_bytes };
         Ok(Outcome::Stored(Box::new(StoredFile {
             size_bytes,
             sha1,

@@ -187,7 +187,11 @@ impl<'a> Copier<'a> {
         for attempt in 1.. {
             let in_blocks = self.block_layout(task).is_some();
             let extension = self.shared.encoders.whole.spec().compression.extension();
-            let name = if in_blocks { format!("{}.pgbi", task.file.name) } else { format!("{}{extension}", task.file.name) };
+            let name = if in_blocks {
+                format!("{}.pgbi", task.file.name)
+            } else {
+                format!("{}{extension}", task.file.name)
+            };
             let mut object = Object::new(self.shared.storage, self.shared.folder.join(&name)?);
             let Some((outcome, again)) = self.once(task, &mut object)? else { return Ok(Outcome::Gone) };
             if again.is_empty() || attempt == ATTEMPTS {
@@ -297,7 +301,13 @@ impl<'a> Copier<'a> {
     }
 
     /// The first `got` bytes are in the buffer, the others still to be read.
-    fn large(&mut self, task: &Task<'_>, got: usize, source: &mut Source, object: &mut Object<'_>) -> Result<Outcome> {
+    fn large(
+        &mut self,
+        task: &Task<'_>,
+        got: usize,
+        source: &mut Source,
+        object: &mut Object<'_>,
+    ) -> Result<Outcome> {
         let offset = object.at();
         let pool = self.pool(task);
         let failed = write_error(self.shared.storage, object.path());
@@ -424,4 +434,3 @@ pub(super) fn write_error<'a>(
         other => Report::from(other).context(format!("writing {path}")),
     }
 }
-

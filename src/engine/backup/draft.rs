@@ -62,7 +62,9 @@ impl<'a> Draft<'a> {
         for (outcome, decision) in self.outcomes.iter().zip(self.decisions) {
             match (outcome, decision) {
                 (Some(Outcome::Stored(_)), _) => counted.stored += 1,
-                (Some(Outcome::Same { .. }), _) | (None, Decision::Same(_) | Decision::Empty) => counted.same += 1,
+                (Some(Outcome::Same { .. }), _) | (None, Decision::Same(_) | Decision::Empty) => {
+                    counted.same += 1
+                }
                 (Some(Outcome::Gone), _) => counted.gone += 1,
                 (None, Decision::Copy { .. }) => {}
             }
@@ -80,9 +82,8 @@ impl<'a> Draft<'a> {
             }
         }
         for extra in extras {
-            let (user, group) = base.map_or((Owner::Unnamed, Owner::Unnamed), |base| {
-                (base.user.clone(), base.group.clone())
-            });
+            let (user, group) =
+                base.map_or((Owner::Unnamed, Owner::Unnamed), |base| (base.user.clone(), base.group.clone()));
             let mode = base.map_or(0o600, |base| base.mode & 0o640);
             let mut record = stored_record(&extra.stored);
             (record.name, record.modified_s) = (&extra.name, extra.at.unix_s());

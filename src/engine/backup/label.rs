@@ -39,8 +39,10 @@ pub(super) fn unused(
     let rivals = existing.iter().filter(|label| full.is_none_or(|full| label.full() == *full));
     let newest = rivals.max();
     let later = Timestamp(at.0.saturating_add(1_000_000));
-    let fitting =
-        [at, later].into_iter().filter_map(|at| make(kind, full, at)).find(|label| newest.is_none_or(|n| label > n));
+    let fitting = [at, later]
+        .into_iter()
+        .filter_map(|at| make(kind, full, at))
+        .find(|label| newest.is_none_or(|n| label > n));
     fitting.ok_or_else(|| {
         let newest = newest.map(ToString::to_string).unwrap_or_default();
         Report::failed(format!(

@@ -10,7 +10,9 @@ use crate::base::{BackupKind, BackupLabel, Secret, Timestamp};
 use crate::cluster::control::ControlFile;
 use crate::codec::{Compression, EncoderPool, Framing, StreamSpec};
 use crate::engine::backup::copy::Encoders;
-use crate::repo::{BackupInfo, Database, FileTableBuilder, MadeWith, Manifest, ManifestDb, RepoError, WRITER};
+use crate::repo::{
+    BackupInfo, Database, FileTableBuilder, MadeWith, Manifest, ManifestDb, RepoError, WRITER,
+};
 use crate::store::StorePath;
 
 /// What a backup will consist of.
@@ -43,7 +45,8 @@ pub(super) struct Plan {
 impl Plan {
     /// The backups whose files this one may use, itself last.
     pub(super) fn references(&self) -> Vec<BackupLabel> {
-        let before = self.prior.iter().filter(|_| !self.resumed).flat_map(|prior| prior.references.iter().cloned());
+        let before =
+            self.prior.iter().filter(|_| !self.resumed).flat_map(|prior| prior.references.iter().cloned());
         before.chain([self.label.clone()]).collect()
     }
 
@@ -65,7 +68,8 @@ impl Plan {
 
     /// Encoders for everything that is stored.
     pub(super) fn encoders(&self, request: &Request) -> Result<Encoders, crate::codec::CodecError> {
-        let level = request.compress_level.filter(|level| crate::codec::level_is_valid(self.compression, *level));
+        let level =
+            request.compress_level.filter(|level| crate::codec::level_is_valid(self.compression, *level));
         let pool = |compression: Compression, framing: Framing| {
             let cipher = self.cipher_pass.clone();
             let level = level.filter(|_| compression != Compression::None);
@@ -122,7 +126,9 @@ impl Plan {
             hardlink: request.hardlink,
             made_with: MadeWith {
                 buffer_bytes: Some(super::copy::CHUNK_BYTES as u64),
-                compress_level: Some(request.compress_level.unwrap_or(crate::codec::default_level(self.compression))),
+                compress_level: Some(
+                    request.compress_level.unwrap_or(crate::codec::default_level(self.compression)),
+                ),
                 compress_level_network: None,
                 delta: Some(self.delta),
                 process_max: Some(count),

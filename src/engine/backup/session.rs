@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(super) struct Session {
     sql: Sql,
     version_number: u32,
+    /// The server's process of this session.
+    pub(super) backend: i32,
 }
 
 /// Where and when a backup began.
@@ -59,7 +61,12 @@ impl Session {
         sql.rows("set search_path = pg_catalog")?;
         sql.rows(&format!("set statement_timeout = {}", limit.as_millis()))?;
         sql.rows("set lock_timeout = 0")?;
-        Ok(Self { sql, version_number: number })
+        // Nothing is said while files are copied, however long that takes.
+        if number >= 140_000 {
+            sql.rows("set idle_session_timeout = 0")?;
+        }
+        let [backend] = fields(sql.rows("select pg_backend_pid()")?)?;
+        Ok(Self { sql, version_number: number, backend: parsed(&backend)? })
     }
 
     /// The session itself, for questions.
@@ -69,7 +76,8 @@ impl Session {
 
     /// Begins the backup; the server makes a checkpoint.
     pub(super) fn start(&mut self, name: &str, fast: bool) -> Result<Start> {
-        let before = "select pg_walfile_name(pg_current_wal_insert_lsn()), extract(epoch from clock_timestamp())";
+        let before =
+            "select pg_walfile_name(pg_current_wal_insert_lsn()), extract(epoch from clock_timestamp())";
         let [segment, at] = fields(self.sql.rows(before)?)?;
         let name = literal(name);
         let call = if self.version_number >= 150_000 {
@@ -85,8 +93,11 @@ impl Session {
 
     /// Ends the backup. The server is told not to wait for its archiver: who makes the backup waits.
     pub(super) fn stop(&mut self) -> Result<Stop> {
-        let call =
-            if self.version_number >= 150_000 { "pg_backup_stop(false)" } else { "pg_stop_backup(false, false)" };
+        let call = if self.version_number >= 150_000 {
+            "pg_backup_stop(false)"
+        } else {
+            "pg_stop_backup(false, false)"
+        };
         let statement = format!(
             "select lsn, pg_walfile_name(lsn), extract(epoch from clock_timestamp()), labelfile, spcmapfile from {call}"
         );
@@ -96,7 +107,8 @@ impl Session {
 
     /// The server's clock, to the microsecond.
     pub(super) fn clock(&mut self) -> Result<Timestamp> {
-        let [at] = fields(self.sql.rows("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")?)?;
+        let [at] =
+            fields(self.sql.rows("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")?)?;
         Ok(Timestamp(parsed(&at)?))
     }
 
@@ -138,11 +150,14 @@ impl Session {
 fn fields<const N: usize>(rows: Vec<Row>) -> Result<[String; N]> {
     let row = rows.into_iter().next().unwrap_or_default();
     let texts: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
-    texts.try_into().map_err(|_| Report::failed("the server gave an answer of another shape than it was asked for"))
+    texts
+        .try_into()
+        .map_err(|_| Report::failed("the server gave an answer of another shape than it was asked for"))
 }
 
 fn parsed<T: std::str::FromStr>(text: &str) -> Result<T> {
-    text.parse().map_err(|_| Report::failed(format!("the server answered '{text}', which is not what was asked for")))
+    text.parse()
+        .map_err(|_| Report::failed(format!("the server answered '{text}', which is not what was asked for")))
 }
 
 /// Whole seconds of an epoch with a fraction.
