@@ -3,7 +3,7 @@
 //! Four cells of the matrix always, all of them with `PGMAYDAY_ENDURANCE`. Blocks need a pgBackRest of 2.46 or later: the
 //! one `tests/setup-pgbackrest.sh` fetched; without it those cells are left out by name.
 
-use crate::peer::{Peer, archive_command, ask_copy};
+use crate::peer::{Peer, archive_command, restores};
 use crate::workload::{SUM, Writer, change, fill};
 use crate::yard::{Yard, installed};
 use pgmayday::cluster::binaries::Binaries;
@@ -41,17 +41,6 @@ fn corners() -> Vec<Cell> {
     ]
 }
 
-/// Restores the newest backup to its end with one of the programs, starts it and compares the rows.
-fn restores(yard: &Yard, binaries: &Binaries, peer: Option<&Peer>, to: &str, expected: &str) {
-    let target = format!("--pg1-path={}", yard.text(to));
-    let words = ["restore", &target, "--type=immediate", "--target-action=promote"];
-    match peer {
-        Some(peer) => drop(peer.run(yard, &words).exits(0, &[])),
-        None => drop(yard.pgmayday(&words).exits(0, &[])),
-    }
-    assert_eq!(ask_copy(yard, binaries, to, SUM), expected, "{to}");
-}
-
 fn alternates(yard: &Yard, binaries: &Binaries, peer: &Peer) {
     let mut round = 0;
     let mut next = |yard: &Yard| {
@@ -72,8 +61,8 @@ fn alternates(yard: &Yard, binaries: &Binaries, peer: &Peer) {
     let quietly = ["verify", "--output=text", "--verbose", "--log-level-console=off"];
     let verified = peer.run(yard, &quietly).exits(0, &["status: ok"]);
     assert_eq!(verified.out.matches("status: valid").count(), 3, "{verified}");
-    restores(yard, binaries, Some(peer), "theirs1", &sum);
-    restores(yard, binaries, None, "ours1", &sum);
+    restores(yard, binaries, Some(peer), "theirs1", SUM, &sum);
+    restores(yard, binaries, None, "ours1", SUM, &sum);
 
     next(yard);
     peer.run(yard, &["backup", "--type=incr"]).exits(0, &[]);
@@ -85,8 +74,8 @@ fn alternates(yard: &Yard, binaries: &Binaries, peer: &Peer) {
         info[0]["backup"].as_array().unwrap().iter().map(|backup| backup["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["full", "diff", "incr", "incr", "incr"]);
     peer.run(yard, &["verify", "--output=text"]).exits(0, &[]);
-    restores(yard, binaries, Some(peer), "theirs2", &sum);
-    restores(yard, binaries, None, "ours2", &sum);
+    restores(yard, binaries, Some(peer), "theirs2", SUM, &sum);
+    restores(yard, binaries, None, "ours2", SUM, &sum);
 }
 
 #[test]

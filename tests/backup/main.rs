@@ -10,8 +10,21 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "a test starts programs and looks into its own environment")]
 
+mod blocks;
 mod interop;
+mod kill;
+mod moving;
+mod options;
+mod damage;
 mod peer;
+#[path = "../contract/common/random.rs"]
+mod random;
+mod snapshots;
+mod standby;
+mod tablespaces;
+mod together;
+mod tools;
+mod versions;
 mod workload;
 #[path = "../common/yard.rs"]
 mod yard;

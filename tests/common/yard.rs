@@ -147,9 +147,11 @@ impl Yard {
             .iter()
             .zip(1..)
             .map(|(cipher, key)| {
-                // Bundles, because every file of its own is synced for itself.
+                // Bundles, because every file of its own is synced for itself; unless `more` says something else.
                 let path = self.text(&format!("repo{key}"));
-                let path = format!("repo{key}-path={path}\nrepo{key}-bundle=y\n");
+                let bundle = format!("repo{key}-bundle=");
+                let bundle = if more.contains(&bundle) { String::new() } else { format!("{bundle}y\n") };
+                let path = format!("repo{key}-path={path}\n{bundle}");
                 if cipher.is_empty() {
                     return path;
                 }
@@ -296,9 +298,14 @@ impl Yard {
 
     /// This program with the configuration and these options, as whoever runs the tests.
     pub(crate) fn pgmayday_for(&self, options: &[&str], words: &[&str]) -> Run {
+        Run::of(self.pgmayday_command().args(options).args(words))
+    }
+
+    /// This program with the configuration, still without a stanza.
+    pub(crate) fn pgmayday_command(&self) -> Command {
         let mut command = Command::new(self.program());
         command.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/").stdin(Stdio::null());
-        command.arg(format!("--config={}", self.config().display())).args(options).args(words);
-        Run::of(&mut command)
+        command.arg(format!("--config={}", self.config().display()));
+        command
     }
 }

@@ -1,7 +1,8 @@
 //! What has to be copied: each file of a scan against the backup before.
 //!
 //! Same size and same time mean unchanged, unless something tells that the times cannot be believed; then every file of
-//! the same size is read and compared by checksum. Reads nothing itself.
+//! the same size is read and compared by checksum. So is a file that had changed just before its backup copied it: see
+//! [`young_from`]. Reads nothing itself.
 
 use super::scan::{Scan, ScanFile};
 use crate::base::Timestamp;
@@ -9,6 +10,11 @@ use crate::repo::{FileEntry, Manifest};
 
 /// The manifest name of `pg_control`, which is read in its own way and copied always.
 pub(super) const CONTROL_NAME: &str = "pg_data/global/pg_control";
+
+/// A file that changed this shortly before the copying began may have gone on changing within the same second of its time:
+/// times have whole seconds, the kernel's clock is a little behind, and a write takes a while from setting the time to
+/// its last byte.
+const YOUNG_S: i64 = 2;
 
 /// What is done with one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +30,16 @@ pub(super) enum Decision {
         /// It is likely to be unchanged: compare before storing anything.
         compare: bool,
     },
+}
+
+/// From which time on an equal time proves nothing about a file of this backup.
+///
+/// Where relations came from a standby, they hold everything up to the start, while the times are the primary's: what
+/// the primary wrote after the start need not be in the copy. Replay of that backup's own WAL makes up for it, but the
+/// next backup's does not.
+pub(super) fn young_from(before: &Manifest) -> i64 {
+    let copied = before.copy_start.unix_s().saturating_sub(YOUNG_S);
+    if before.standby { copied.min(before.start.unix_s().saturating_sub(YOUNG_S)) } else { copied }
 }
 
 /// Decides for every file of `scan`, in its order.
@@ -43,10 +59,11 @@ fn decide_one(file: &ScanFile, prior: Option<&Manifest>, delta: bool, bundling: 
     let Ok(at) = u32::try_from(at) else { return Decision::Copy { prior: None, compare: false } };
     let same_size = before.size_bytes == file.size_bytes;
     let same_time = before.modified_s == file.modified_s;
-    match (same_size, same_time, delta) {
-        (true, true, false) if can_be_referred_to(&before) => Decision::Same(at),
-        (true, _, _) => Decision::Copy { prior: Some(at), compare: delta },
-        (false, ..) => Decision::Copy { prior: Some(at), compare: false },
+    let proves = same_time && !delta && before.modified_s < young_from(prior);
+    match (same_size, proves) {
+        (true, true) if can_be_referred_to(&before) => Decision::Same(at),
+        (true, _) => Decision::Copy { prior: Some(at), compare: delta || same_time },
+        (false, _) => Decision::Copy { prior: Some(at), compare: false },
     }
 }
 

@@ -3,13 +3,13 @@
 use super::copy::{Pages, StoredFile, write_error};
 use super::draft::{Counted, Draft, Extra};
 use super::plan::Plan;
-use super::run::{Around, Known, await_segments};
+use super::run::{Around, Known, await_segments, refuse_running};
 use super::session::Stop;
-use super::{Outcome, PageErrors};
-use crate::base::{Report, Result, Timestamp, WalSegment};
+use super::{Outcome, PageErrors, control};
+use crate::base::{Lsn, Report, Result, Timestamp, WalSegment, WalSegmentSize};
 use crate::codec::{CodecError, EncoderPool};
 use crate::engine::reconcile;
-use crate::repo::{ArchiveId, BackupEntry, Found, Manifest};
+use crate::repo::{ArchiveId, BackupEntry, FileEntry, Found, Manifest};
 use crate::store::{Storage, StorePath};
 use std::io::{self, Read, Write as _};
 use std::time::Duration;
@@ -34,9 +34,11 @@ impl Ended {
 pub(super) fn stop(around: &Around<'_>, known: &mut Known, plan: &Plan) -> Result<Ended> {
     let request = around.request;
     let Some(servers) = &mut known.servers else {
+        refuse_started(around, known)?;
         return Ok(Ended { stop: None, at: Timestamp::now(), extras: Vec::new() });
     };
-    let stop = servers.primary().stop()?;
+    let mut stop = servers.primary().stop()?;
+    stop.segment = last_segment(&stop, known.control.segment_size);
     let storage = &**around.stanza.repository().storage();
     let encoders = plan.encoders(request)?;
     let mut extras = Vec::new();
@@ -60,6 +62,29 @@ pub(super) fn stop(around: &Around<'_>, known: &mut Known, plan: &Plan) -> Resul
         }
     }
     Ok(Ended { at: stop.at, stop: Some(stop), extras })
+}
+
+/// Nobody may have started the server of an offline backup meanwhile, not even for a moment.
+fn refuse_started(around: &Around<'_>, known: &Known) -> Result<()> {
+    if around.request.force {
+        return Ok(());
+    }
+    refuse_running(around.request, &known.primary_dir)?;
+    let (_, now) = control::image(&known.primary_dir)?;
+    if now == known.control {
+        return Ok(());
+    }
+    Err(Report::failed(format!(
+        "pg_control in {} changed while the cluster was copied: its server ran meanwhile, so that the copy is worthless",
+        known.primary_dir.display()
+    ))
+    .hint("back it up again, stopped all the time, or running: leave --no-online out"))
+}
+
+/// The segment that holds the last byte before the stop. From 17 on the server names the segment behind where the stop is
+/// exactly between two, and that one may never be written.
+fn last_segment(stop: &Stop, size: WalSegmentSize) -> WalSegment {
+    WalSegment::containing(stop.segment.timeline, Lsn(stop.lsn.0.saturating_sub(1)), size)
 }
 
 /// The segments from the backup's start to its stop.
@@ -180,7 +205,9 @@ fn refuse_unsound(manifest: &Manifest) -> Result<()> {
 
 /// Gives every file of an earlier backup a name in this one's folder, where the store can.
 fn link_unchanged(storage: &dyn Storage, folder: &StorePath, manifest: &Manifest) -> Result<()> {
-    for file in manifest.files.iter().filter(|file| !file.stored_here) {
+    // What lies in a bundle, or in blocks of several backups, has no object that could bear the file's name.
+    let whole = |file: &FileEntry<'_>| !file.stored_here && file.bundle.is_none() && file.block.is_none();
+    for file in manifest.files.iter().filter(whole) {
         let (path, ..) = manifest.stored(&file)?;
         let own = folder.join(&format!("{}{}", file.name, manifest.compression.extension()))?;
         if !storage.hard_link(&path, &own)? {
@@ -225,5 +252,31 @@ pub(super) fn outcome(
         page_errors: page_errors.collect(),
         took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         warnings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_between_two_segments_belongs_to_the_first() {
+        let size = WalSegmentSize::DEFAULT;
+        let stop = |lsn: &str, named: &str| Stop {
+            lsn: lsn.parse().unwrap(),
+            segment: named.parse().unwrap(),
+            at: Timestamp(0),
+            label: String::new(),
+            tablespace_map: String::new(),
+        };
+        for (lsn, named, last) in [
+            ("0/5000100", "000000020000000000000005", "000000020000000000000005"),
+            // As 16 and as 17 name it.
+            ("0/5000000", "000000020000000000000004", "000000020000000000000004"),
+            ("0/5000000", "000000020000000000000005", "000000020000000000000004"),
+            ("1/0", "000000020000000100000000", "0000000200000000000000FF"),
+        ] {
+            assert_eq!(last_segment(&stop(lsn, named), size).to_string(), last, "{lsn} {named}");
+        }
     }
 }

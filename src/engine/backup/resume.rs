@@ -1,13 +1,13 @@
 //! Taking up a full backup that was interrupted.
 //!
-//! Its manifest's copy tells what was stored. A file counts if the cluster's still has the same size and time and the stored
-//! bytes are what the copy says; everything else in its folder is removed. Only a full backup of this program's own
-//! version is taken up: who made it knows what its manifest leaves out.
+//! Its manifest's copy tells what was stored. A file counts if the cluster's still has the same size and time, which must
+//! prove something (see [`young_from`]), and the stored bytes are what the copy says; everything else in its folder is
+//! removed. Only a full backup of this program's own version is taken up: who made it knows what its manifest leaves out.
 
-use super::compare::{CONTROL_NAME, Decision};
+use super::compare::{CONTROL_NAME, Decision, young_from};
 use super::request::Request;
 use super::scan::Scan;
-use crate::base::{BackupKind, BackupLabel, Result};
+use crate::base::{BackupKind, BackupLabel, Result, Timeline};
 use crate::codec::{Hasher, Sha1Hash};
 use crate::model::op::Cancel;
 use crate::repo::{BackupInfo, FileEntry, Manifest, Stanza, WRITER};
@@ -30,12 +30,21 @@ pub(super) fn unfinished(stanza: &Stanza, labels: &[BackupLabel]) -> Result<Opti
     Ok(storage.stat(&manifest)?.is_none().then(|| newest.clone()))
 }
 
+/// What an unfinished backup must agree with, besides the request.
+pub(super) struct Now {
+    /// The cluster's timeline: files of another one may have the same time and other content.
+    pub(super) timeline: Timeline,
+    /// Pages are checked.
+    pub(super) checksum_page: bool,
+}
+
 /// The manifest of an unfinished backup that `request` may take up; otherwise why not.
 pub(super) fn usable(
     stanza: &Stanza,
     info: &BackupInfo,
     label: &BackupLabel,
     request: &Request,
+    now: &Now,
 ) -> Result<Manifest, String> {
     if !request.resume {
         return Err("resuming is switched off".to_owned());
@@ -51,6 +60,11 @@ pub(super) fn usable(
         ("it bundles files, or does not", manifest.bundle != request.bundle.is_some()),
         ("it stores blocks, or does not", manifest.block_incr != request.block.is_some()),
         ("it was made of a stopped cluster, or of a running one", manifest.online != request.online),
+        ("it checks pages, or does not", manifest.checksum_page != now.checksum_page),
+        (
+            "it is of another timeline",
+            manifest.archive_start.is_some_and(|first| first.timeline != now.timeline),
+        ),
     ];
     match differs.iter().find(|(_, differs)| *differs) {
         Some((why, _)) => Err((*why).to_owned()),
@@ -67,11 +81,13 @@ pub(super) fn verify(
     threads: usize,
     cancel: &Cancel,
 ) -> Result<u64> {
+    let settled = young_from(partial);
     let fits = |number: usize| -> Option<(usize, u32)> {
         let file = &scan.files[number];
         let at = partial.files.find(&file.name).filter(|_| &*file.name != CONTROL_NAME)?;
         let entry = partial.files.get(at);
-        let same = entry.size_bytes == file.size_bytes && entry.modified_s == file.modified_s;
+        let proves = entry.modified_s == file.modified_s && entry.modified_s < settled;
+        let same = entry.size_bytes == file.size_bytes && proves;
         let stored = entry.checksum.is_some() && entry.is_stored();
         (same && stored && matches!(decisions[number], Decision::Copy { .. }))
             .then(|| Some((number, u32::try_from(at).ok()?)))

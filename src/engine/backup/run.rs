@@ -128,6 +128,9 @@ fn look(around: &Around<'_>) -> Result<Known> {
         warnings: Vec::new(),
     };
     refuse_other_cluster(around, &known)?;
+    if let Some(standby) = known.servers.as_ref().and_then(|servers| servers.standby.as_ref()) {
+        standby.refuse_stranger(known.control.system_id)?;
+    }
     let mut judged = judge_server(around, &mut known)?;
     warnings.append(&mut judged);
     for text in warnings {
@@ -136,7 +139,7 @@ fn look(around: &Around<'_>) -> Result<Known> {
     Ok(known)
 }
 
-fn refuse_running(request: &Request, data_dir: &std::path::Path) -> Result<()> {
+pub(super) fn refuse_running(request: &Request, data_dir: &std::path::Path) -> Result<()> {
     match running::look(data_dir)? {
         Running::No => Ok(()),
         _ if request.force => Ok(()),
@@ -196,7 +199,7 @@ fn begin(around: &Around<'_>, known: &mut Known) -> Result<Option<Start>> {
     let request = around.request;
     let Some(servers) = &mut known.servers else { return Ok(None) };
     let name = format!("pgmayday backup of stanza {}", request.stanza);
-    let start = servers.primary().start(&name, request.start_fast)?;
+    let start = servers.start(&name, request.start_fast, around.cancel)?;
     let (_, control) = control::image(&known.primary_dir)?;
     if control.checkpoint_lsn < start.lsn {
         return Err(Report::failed(format!(
@@ -214,7 +217,7 @@ fn begin(around: &Around<'_>, known: &mut Known) -> Result<Option<Start>> {
     }
     known.control = control;
     if let Some(standby) = &mut servers.standby {
-        standby.catch_up(start.lsn, request.archive_timeout, around.cancel)?;
+        standby.catch_up(&start, request.archive_timeout, around.cancel)?;
     }
     if request.archive_check && start.segment_before != start.segment {
         // If archiving does not work, better now than after the copy.
@@ -333,10 +336,11 @@ fn base(around: &Around<'_>, known: &mut Known, labels: &[BackupLabel], at: Time
         );
     }
     let storage = &**around.stanza.repository().storage();
-    let pages = request.checksum_page.unwrap_or(known.control.data_checksums);
+    let pages = checks_pages(around, known);
     if let Some(label) = resume::unfinished(&around.stanza, labels)? {
         let full = Request { kind, ..request.clone() };
-        match resume::usable(&around.stanza, &known.info, &label, &full) {
+        let now = resume::Now { timeline: known.control.timeline, checksum_page: pages };
+        match resume::usable(&around.stanza, &known.info, &label, &full, &now) {
             Ok(manifest) => {
                 known.warn(around, format!("backup {label} was interrupted: it is taken up"));
                 return Ok(Base {
@@ -388,9 +392,21 @@ fn base(around: &Around<'_>, known: &mut Known, labels: &[BackupLabel], at: Time
         compression: manifest.compression,
         cipher_pass: manifest.cipher_pass.clone(),
         bundle_raw: manifest.bundle_raw,
-        checksum_page: manifest.checksum_page,
+        // Switched off meanwhile, pages written since have none.
+        checksum_page: manifest.checksum_page && known.control.data_checksums,
         manifest: Some(manifest),
     })
+}
+
+/// Whether pages of a new set are checked: they can be if the cluster has checksums.
+fn checks_pages(around: &Around<'_>, known: &mut Known) -> bool {
+    let has = known.control.data_checksums;
+    let wanted = around.request.checksum_page.unwrap_or(has);
+    if wanted && !has {
+        known
+            .warn(around, "checksum-page: the cluster has no page checksums, so none are checked".to_owned());
+    }
+    wanted && has
 }
 
 /// Waits for the next whole second of the clock that files get their times from, and says which it is.

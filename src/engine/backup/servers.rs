@@ -4,12 +4,13 @@
 //! standby on this host. Asks only.
 
 use super::request::{Request, StandbyUse};
-use super::session::Session;
-use crate::base::{Lsn, Report, Result};
+use super::session::{Session, Start};
+use crate::base::{Lsn, Report, Result, SystemId, Timeline};
 use crate::cluster::control::ControlFile;
 use crate::cluster::sql::{Address, Sql};
 use crate::model::op::Cancel;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ pub struct Cluster {
 /// The servers of an online backup.
 pub(super) struct Servers {
     primary: Mutex<Session>,
+    primary_address: Address,
     pub(super) primary_dir: PathBuf,
     pub(super) standby: Option<Standby>,
 }
@@ -46,7 +48,7 @@ impl Servers {
         let mut refused = None;
         for cluster in &request.clusters {
             match role(cluster) {
-                Ok((sql, false)) if primary.is_none() => primary = Some((sql, cluster.data_dir.clone())),
+                Ok((sql, false)) if primary.is_none() => primary = Some((sql, cluster)),
                 Ok((_, false)) => {
                     return Err(Report::failed("two of the configured clusters are primaries")
                         .hint("a stanza has one; take the other one out of the configuration before it is backed up"));
@@ -61,7 +63,7 @@ impl Servers {
                 }
             }
         }
-        let Some((sql, primary_dir)) = primary else {
+        let Some((sql, cluster)) = primary else {
             let no_primary = || Report::failed("none of the configured clusters is a primary that answers");
             return Err(refused.unwrap_or_else(no_primary).hint(
                 "a backup is begun and ended on the primary: add its pgN-path and pgN-port on this host",
@@ -80,7 +82,35 @@ impl Servers {
             (_, found) => found,
         };
         let primary = Mutex::new(Session::new(sql, request.statement_limit)?);
-        Ok(Self { primary, primary_dir, standby })
+        let (primary_dir, primary_address) = (cluster.data_dir.clone(), cluster.address.clone());
+        Ok(Self { primary, primary_address, primary_dir, standby })
+    }
+
+    /// Begins the backup. The server's checkpoint may take minutes; who cancels does not wait for it.
+    pub(super) fn start(&mut self, name: &str, fast: bool, cancel: &Cancel) -> Result<Start> {
+        let done = AtomicBool::new(false);
+        let address = &self.primary_address;
+        let session = self.primary.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let backend = session.backend;
+        let started = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) && !cancel.requested() {
+                    std::thread::sleep(POLL);
+                }
+                if !done.load(Ordering::Acquire) {
+                    // Where the server cannot be asked to give up, its answer is waited for.
+                    drop(
+                        Sql::connect(address, None)
+                            .map(|mut sql| sql.rows(&format!("select pg_cancel_backend({backend})"))),
+                    );
+                }
+            });
+            let started = session.start(name, fast);
+            done.store(true, Ordering::Release);
+            started
+        });
+        cancel.check()?;
+        started
     }
 
     /// The session with the primary, for who has it alone.
@@ -127,8 +157,22 @@ fn role(cluster: &Cluster) -> Result<(Sql, bool)> {
 }
 
 impl Standby {
+    /// A standby of another cluster has nothing that could be copied.
+    pub(super) fn refuse_stranger(&self, primary: SystemId) -> Result<()> {
+        let own = ControlFile::read(&self.data_dir)?.system_id;
+        if own == primary {
+            return Ok(());
+        }
+        Err(Report::failed(format!(
+            "the standby in {} is of another cluster: its system identifier is {own}, the primary's is {primary}",
+            self.data_dir.display()
+        ))
+        .hint("correct pgN-path, or back up from the primary with --no-backup-standby"))
+    }
+
     /// Waits until everything the primary wrote before the backup's start is in the standby's files.
-    pub(super) fn catch_up(&mut self, start: Lsn, limit: Duration, cancel: &Cancel) -> Result<()> {
+    pub(super) fn catch_up(&mut self, started: &Start, limit: Duration, cancel: &Cancel) -> Result<()> {
+        let start = started.lsn;
         let began = Instant::now();
         let late = |what: &str| {
             Report::failed(format!(
@@ -153,13 +197,26 @@ impl Standby {
         loop {
             cancel.check()?;
             self.sql.rows("checkpoint")?;
-            if ControlFile::read(&self.data_dir)?.checkpoint_lsn >= start {
-                return Ok(());
+            let control = ControlFile::read(&self.data_dir)?;
+            if control.checkpoint_lsn >= start {
+                return self.refuse_branch(control.timeline, started.segment.timeline);
             }
             if began.elapsed() > limit {
                 return Err(late("made a restart point at"));
             }
             std::thread::sleep(POLL);
         }
+    }
+
+    /// What follows another timeline may be further than the start, and yet lack what the primary wrote.
+    fn refuse_branch(&self, own: Timeline, primary: Timeline) -> Result<()> {
+        if own == primary {
+            return Ok(());
+        }
+        Err(Report::failed(format!(
+            "the standby in {} follows timeline {own}, the primary writes timeline {primary}",
+            self.data_dir.display()
+        ))
+        .hint("build the standby anew, or back up from the primary with --no-backup-standby"))
     }
 }

@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(super) struct Session {
     sql: Sql,
     version_number: u32,
+    /// The server's process of this session.
+    pub(super) backend: i32,
 }
 
 /// Where and when a backup began.
@@ -59,11 +61,12 @@ impl Session {
         sql.rows("set search_path = pg_catalog")?;
         sql.rows(&format!("set statement_timeout = {}", limit.as_millis()))?;
         sql.rows("set lock_timeout = 0")?;
-        // The session is idle while files are copied, for hours perhaps: its end would be the end of the backup.
+        // Nothing is said while files are copied, however long that takes.
         if number >= 140_000 {
             sql.rows("set idle_session_timeout = 0")?;
         }
-        Ok(Self { sql, version_number: number })
+        let [backend] = fields(sql.rows("select pg_backend_pid()")?)?;
+        Ok(Self { sql, version_number: number, backend: parsed(&backend)? })
     }
 
     /// The session itself, for questions.

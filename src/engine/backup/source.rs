@@ -1,7 +1,8 @@
 //! A file of the cluster as it is read for the backup: as far as it was long when it was looked at, its pages checked on
 //! the way.
 //!
-//! Relations are read up to the size seen, because replay makes what comes after; other files are read to their end.
+//! Relations are read up to the size seen, because replay makes what comes after, and to the end of a page that was just
+//! being added; other files are read to their end.
 //! Files vanish while a server runs: that is no error. Nothing here writes.
 
 use super::compare::CONTROL_NAME;
@@ -69,8 +70,10 @@ impl Source {
                 Err(error) => return Err(BackupError::io("open", &path)(error)),
             }
         };
-        let left_bytes = if file.relation_like { file.size_bytes } else { u64::MAX };
         let pages = pages.filter(|_| file.page_checked);
+        let page_bytes = pages.map_or(1, |pages| u64::from(pages.page_bytes));
+        let whole_pages = file.size_bytes.checked_next_multiple_of(page_bytes).unwrap_or(file.size_bytes);
+        let left_bytes = if file.relation_like { whole_pages } else { u64::MAX };
         let first_block = pages.map_or(0, |pages| first_block(&file.name, pages.page_bytes, SEGMENT_BYTES));
         let checker = pages
             .map(|pages| PageChecker::new(pages.page_bytes, first_block, pages.header_check))
@@ -116,5 +119,40 @@ fn open_plain(path: &Path) -> io::Result<Option<File>> {
         }
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NXIO) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::backup::scan::OwnerId;
+
+    /// What is read of a relation file of so many bytes that had `seen` when it was listed, and its suspect pages.
+    fn read(bytes: usize, seen: u64) -> (usize, usize) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("base/5")).unwrap();
+        std::fs::write(dir.path().join("base/5/16384"), vec![0; bytes]).unwrap();
+        let file = ScanFile {
+            name: "pg_data/base/5/16384".into(),
+            size_bytes: seen,
+            modified_s: 0,
+            mode: 0o600,
+            owner: OwnerId::default(),
+            page_checked: true,
+            relation_like: true,
+        };
+        let places = Places { primary: dir.path(), relations: dir.path() };
+        let options = PageOptions { page_bytes: 8192, header_check: true };
+        let mut source = Source::open(&file, &places, Some(options)).unwrap().unwrap();
+        let got = source.fill(&mut vec![0; 1 << 20]).unwrap();
+        (got, source.finish().unwrap().suspects.len())
+    }
+
+    #[test]
+    fn a_page_that_was_being_added_is_read_whole() {
+        assert_eq!(read(5 * 8192, 2 * 8192), (2 * 8192, 0));
+        assert_eq!(read(5 * 8192, 2 * 8192 + 4096), (3 * 8192, 0));
+        assert_eq!(read(2 * 8192 + 4096, 2 * 8192 + 4096), (2 * 8192 + 4096, 1));
+        assert_eq!(read(8192, 5 * 8192), (8192, 0));
     }
 }

@@ -10,8 +10,9 @@ use super::segment::{self, Job};
 use super::shelf::Shelf;
 use super::{Work, info_now};
 use crate::base::{PgVersion, Result, SystemId, Timeline, Timestamp, WalSegment, WalSegmentSize};
+use crate::engine::pin::Pin;
 use crate::repo::archive::WalRange;
-use crate::repo::{BackupInfo, Found};
+use crate::repo::{BackupEntry, BackupInfo, Found};
 use std::collections::BTreeMap;
 
 /// A segment stored so lately that the one before it may still be on its way, in seconds.
@@ -69,11 +70,17 @@ fn holes_of(
     Shape { runs: &runs, histories: &histories, needs: &needs, size: own.size }.holes()
 }
 
-/// First and last segment of every backup of a cluster, oldest backup first.
+/// First and last segment of every backup of a cluster, oldest backup first; one that is pinned for a restore point needs
+/// WAL through that.
 fn needs(info: &BackupInfo, cluster: (PgVersion, SystemId)) -> Vec<(WalSegment, WalSegment)> {
     let of = |id: &u32| info.history.get(id).map(|db| (db.version, db.system_id));
     let own = info.backups.values().filter(|entry| of(&entry.db_id) == Some(cluster));
-    own.filter_map(|entry| entry.archive_start.zip(entry.archive_stop)).collect()
+    let last = |entry: &BackupEntry| {
+        let stop = entry.archive_stop?;
+        let pinned = Pin::of(&entry.annotations).and_then(|pin| pin.wal);
+        Some(pinned.filter(|pinned| pinned.timeline == stop.timeline && *pinned > stop).unwrap_or(stop))
+    };
+    own.filter_map(|entry| entry.archive_start.zip(last(entry))).collect()
 }
 
 /// Looks for missing segments once more, and for those that may be on their way several times; true if one came.
