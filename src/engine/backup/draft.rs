@@ -18,6 +18,7 @@ pub(super) struct Draft<'a> {
     prior: Option<&'a Manifest>,
     outcomes: Vec<Option<Outcome>>,
     bundling: bool,
+    checksum_page: bool,
 }
 
 /// A file that is no part of the data directory as it was looked at: what the server says at the end, copied WAL.
@@ -45,8 +46,9 @@ impl<'a> Draft<'a> {
         decisions: &'a [Decision],
         prior: Option<&'a Manifest>,
         bundling: bool,
+        checksum_page: bool,
     ) -> Self {
-        Self { scan, decisions, prior, outcomes: vec![None; scan.files.len()], bundling }
+        Self { scan, decisions, prior, outcomes: vec![None; scan.files.len()], bundling, checksum_page }
     }
 
     /// Takes in what a job did.
@@ -103,7 +105,7 @@ impl<'a> Draft<'a> {
             (Some(Outcome::Stored(stored)), _) => stored_record(stored),
             (Some(Outcome::Same { prior, pages }), _) => self.same_record(*prior, Some(pages), own)?,
             (None, Decision::Same(prior)) => self.same_record(prior, None, own)?,
-            (None, Decision::Empty) => empty_record(file, self.checks_pages()),
+            (None, Decision::Empty) => empty_record(file, self.checksum_page),
             (None, Decision::Copy { .. }) => FileRecord {
                 size_bytes: file.size_bytes,
                 repo_size_bytes: file.size_bytes,
@@ -116,14 +118,6 @@ impl<'a> Draft<'a> {
         record.mode = Some(file.mode);
         (record.user, record.group) = (Some(owned(user)), Some(owned(group)));
         Some(record)
-    }
-
-    fn checks_pages(&self) -> bool {
-        self.outcomes.iter().flatten().any(|outcome| match outcome {
-            Outcome::Stored(stored) => stored.pages.ok.is_some(),
-            Outcome::Same { pages, .. } => pages.ok.is_some(),
-            Outcome::Gone => false,
-        })
     }
 
     /// An entry of the manifest before, as a reference to the backup that stores it.

@@ -10,7 +10,8 @@ use crate::base::{Lsn, Report, Result, Timestamp, WalSegment, WalSegmentSize};
 use crate::codec::{CodecError, EncoderPool};
 use crate::engine::reconcile;
 use crate::repo::{ArchiveId, BackupEntry, FileEntry, Found, Manifest};
-use crate::store::{Storage, StorePath};
+use crate::store::{Range, Storage, StorePath};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write as _};
 use std::time::Duration;
 
@@ -176,6 +177,8 @@ pub(super) fn finish(
         link_unchanged(storage, &plan.folder, &manifest)?;
     }
     storage.settle(&plan.folder)?;
+    refuse_incomplete(storage, &manifest)?;
+    refuse_without_base(around, &manifest)?;
     stanza.commit_manifest(&known.info, &manifest)?;
     if request.latest_link {
         stanza.point_latest(&manifest.label)?;
@@ -186,9 +189,49 @@ pub(super) fn finish(
     known.info = reconcile::reconcile(stanza)?.info;
     known.info.backups.insert(manifest.label.clone(), entry);
     stanza.save_backup_info(&known.info)?;
-    // Its time tells object stores' rules that the archive is in use.
-    stanza.save_archive_info(&known.archive)?;
+    // Its time tells object stores' rules that the archive is in use. The backup exists, whatever becomes of that.
+    let renewed = stanza.archive_info().and_then(|archive| stanza.save_archive_info(&archive.value));
+    if let Err(error) = renewed {
+        known.warn(around, format!("archive.info could not be written again: {error}"));
+    }
     Ok(manifest)
+}
+
+/// Every object of the backup is there, and as long as it must be: locks are of one host, and another one may have
+/// taken this backup for an interrupted one.
+fn refuse_incomplete(storage: &dyn Storage, manifest: &Manifest) -> Result<()> {
+    let mut needed: BTreeMap<StorePath, u64> = BTreeMap::new();
+    for file in manifest.files.iter().filter(|file| file.stored_here && file.is_stored()) {
+        let (path, range, _) = manifest.stored(&file)?;
+        let start = if let Range::Part { offset, .. } = range { offset } else { 0 };
+        let bytes = needed.entry(path).or_default();
+        *bytes = (*bytes).max(start.saturating_add(file.repo_size_bytes));
+    }
+    for (path, bytes) in needed {
+        let found = storage.stat(&path)?.map(|meta| meta.size_bytes);
+        if found.is_none_or(|found| found < bytes) {
+            return Err(Report::failed(format!(
+                "{path} was written and is {}: another host works in this backup's folder",
+                if found.is_some() { "shorter now" } else { "gone" }
+            ))
+            .hint("back up a stanza from one host only, or share lock-path between them"));
+        }
+    }
+    Ok(())
+}
+
+/// The backups whose files this one uses are still listed: nobody on another host expired them meanwhile.
+fn refuse_without_base(around: &Around<'_>, manifest: &Manifest) -> Result<()> {
+    let listed = reconcile::reconcile(&around.stanza)?.info.backups;
+    let used = manifest.files.iter().filter(|file| !file.stored_here).map(|file| file.owner.clone());
+    let needed: BTreeSet<_> = used.chain(manifest.prior.clone()).collect();
+    match needed.iter().find(|label| !listed.contains_key(*label)) {
+        Some(gone) => Err(Report::failed(format!(
+            "backup {gone}, which this one needs, was removed while it was made: another host expires this repository"
+        ))
+        .hint("make the backup again")),
+        None => Ok(()),
+    }
 }
 
 /// The last look before the backup exists: every file has what a restore needs to prove it.

@@ -60,7 +60,11 @@ impl Source {
         places: &Places<'_>,
         pages: Option<PageOptions>,
     ) -> Result<Option<Self>, BackupError> {
-        let path = places.path_of(file);
+        let mut path = places.path_of(file);
+        // What a standby does not have, yet or any more, is gone only if the primary does not have it either.
+        if file.relation_like && places.relations != places.primary && !path.exists() {
+            path = real_path(places.primary, &file.name);
+        }
         let content = if &*file.name == CONTROL_NAME {
             Content::Control(Cursor::new(control::image(places.primary)?.0))
         } else {
@@ -115,9 +119,13 @@ fn open_plain(path: &Path) -> io::Result<Option<File>> {
     use rustix::fs::{Mode, OFlags};
     match rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
         Ok(file) => {
-            Ok(Some(File::from(file)).filter(|file| file.metadata().is_ok_and(|meta| meta.is_file())))
+            let file = File::from(file);
+            if file.metadata()?.is_file() {
+                return Ok(Some(file));
+            }
+            Err(io::Error::other("something else than a plain file has taken its place"))
         }
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NXIO) => Ok(None),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -33,7 +33,9 @@ pub(super) fn copy<'p>(
 ) -> Result<Draft<'p>> {
     let request = around.request;
     let storage = &**around.stanza.repository().storage();
-    let mut draft = Draft::new(scan, &plan.decisions, plan.prior.as_ref(), request.bundle.is_some());
+    let bundling = request.bundle.is_some();
+    let mut draft =
+        Draft::new(scan, &plan.decisions, plan.prior.as_ref(), bundling, plan.checksum_page);
     make_folders(around, plan, scan)?;
     save(around, known, plan, &draft)?;
     let encoders = plan.encoders(request)?;
