@@ -71,9 +71,10 @@ fn holes_of(
 
 /// First and last segment of every backup of a cluster, oldest backup first.
 fn needs(info: &BackupInfo, cluster: (PgVersion, SystemId)) -> Vec<(WalSegment, WalSegment)> {
-    let of = |id: &u32| info.history.get(id).map(|db| (db.version, db.system_id));
-    let own = info.backups.values().filter(|entry| of(&entry.db_id) == Some(cluster));
-    own.filter_map(|entry| entry.archive_start.zip(entry.archive_stop)).collect()
+    let cluster_of = |id: &u32| info.history.get(id).map(|db| (db.version, db.system_id));
+    let own = info.backups.values().filter(|entry| cluster_of(&entry.db_id) == Some(cluster));
+    let of = own.filter_map(|entry| entry.archive_start.zip(entry.archive_stop));
+    of.filter(|(start, stop)| start <= stop).collect()
 }
 
 /// Looks for missing segments once more, and for those that may be on their way several times; true if one came.
