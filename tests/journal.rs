@@ -5,8 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::disallowed_methods, reason = "tests start the program")]
 
-use pgmayday::base::{TargetTime, Timestamp};
 use pgmayday::base::state::StateDir;
+use pgmayday::base::{TargetTime, Timestamp};
 use pgmayday::incident::report::{Document, markdown};
 use pgmayday::incident::{Declaration, Evidence, Incidents};
 use pgmayday::journal::{Fact, HEAD_FILE, JOURNAL_FILE, Journal, RECIPE, Stamp, Torn, Verification, verify};
@@ -491,7 +491,8 @@ fn what_the_site_expects_is_in_the_declaration() {
     let dir = folder();
     let site = dir.path().join("pgmayday.toml");
     let kept = dir.path().join("kept");
-    let written = format!("state-dir = {kept:?}\n[stanza.main]\nlabel = \"LAB\"\nrto = \"30m\"\nhold = \"6h\"\n");
+    let written =
+        format!("state-dir = {kept:?}\n[stanza.main]\nlabel = \"LAB\"\nrto = \"30m\"\nhold = \"6h\"\n");
     fs::write(&site, written).unwrap();
     let conf = dir.path().join("pgbackrest.conf");
     let (locks, pg) = (dir.path().join("locks"), dir.path().join("pg"));

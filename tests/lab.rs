@@ -275,7 +275,8 @@ fn program(dir: &Path, words: &[&str]) -> Output {
 
 #[track_caller]
 fn exits(output: &Output, code: i32) -> String {
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{said}");
     said
 }
@@ -376,8 +377,7 @@ fn the_demonstration_needs_no_pgbackrest() {
     let archive = superuser(&lab, "postgres").value("SHOW archive_command").unwrap();
     let ours = format!("{} --config={}", lab.settings().program.display(), lab.config().display());
     assert!(archive.starts_with(&ours) && archive.ends_with(" archive-push %p"), "{archive}");
-    let info: Value =
-        serde_json::from_str(&exits(&program(&dir, &["info", "--output=json"]), 0)).unwrap();
+    let info: Value = serde_json::from_str(&exits(&program(&dir, &["info", "--output=json"]), 0)).unwrap();
     let backups = info[0]["backup"].as_array().unwrap();
     assert_eq!(backups.len(), 4);
     for backup in backups {

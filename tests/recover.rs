@@ -451,7 +451,8 @@ fn killed_in_every_step_it_goes_on_and_the_rows_are_right() {
             |event: &Value| event["detail"].as_str().is_some_and(|d| d.starts_with("still damaged"));
         assert!(told.iter().any(damaged), "the first target holds the damage");
         // Whichever worker made it: there is a full backup of the new timeline.
-        let backup = told.iter().rev().find(|event| event["event"] == "step_done" && event["step"] == "first backup");
+        let backup =
+            told.iter().rev().find(|event| event["event"] == "step_done" && event["step"] == "first backup");
         let backup = backup.unwrap()["detail"].as_str().unwrap();
         let label = backup.split([',', ' ']).next().unwrap();
         assert_eq!(case.full_backups_on(2 + round), [label], "{backup}");
@@ -597,7 +598,8 @@ fn damage_is_found_by_a_person(case: &Case) {
     assert!(left.starts_with("not made: ") && left.contains("no standby answers"), "{left}");
     let next = lines.iter().find(|line| line.starts_with("next: ")).unwrap();
     assert!(next.contains(PROGRAM) && next.contains(" --type=full ") && next.ends_with(" backup"), "{next}");
-    let warned = |event: &Event| matches!(event, Event::Warning { text } if text.contains("is not backed up"));
+    let warned =
+        |event: &Event| matches!(event, Event::Warning { text } if text.contains("is not backed up"));
     assert!(person.events.lock().unwrap().iter().any(warned));
     // And exactly that command makes it, once nothing stands in its way.
     fs::write(case.lab.config(), plain).unwrap();

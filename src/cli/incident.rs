@@ -166,8 +166,9 @@ impl Desk<'_> {
                 self.call.console.warn(&report.to_string());
                 None
             });
-        let until = held_until
-            .map_or_else(String::new, |until| format!("; until {until} nothing is removed from its repositories"));
+        let until = held_until.map_or_else(String::new, |until| {
+            format!("; until {until} nothing is removed from its repositories")
+        });
         self.say(&Done { id: &id, held_until }, &format!("incident {id} is declared; the clock runs{until}"))
     }
 

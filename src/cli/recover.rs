@@ -109,8 +109,8 @@ fn in_journal(call: &Call, state: &StateDir, plan: &RecoverPlan, id: &OpId) -> O
         let declaration = Declaration::of_site(stanza, &site.of(stanza), plan.summary(), None);
         let incidents = Incidents::new(state.clone());
         let incident = incidents.begin(&site::actor(), &declaration, plan, id, "")?;
-        let held = keeper(call, &site, stanza)
-            .and_then(|keeper| incidents.hold(&incident, &site::actor(), &keeper));
+        let held =
+            keeper(call, &site, stanza).and_then(|keeper| incidents.hold(&incident, &site::actor(), &keeper));
         if let Err(report) = held {
             call.console.warn(&report.to_string());
         }

@@ -30,7 +30,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     long_about: "Reads everything a stanza has in every repository (one with --repo, one backup and all it needs with \
                  --set): info files with their copies, every WAL segment, and every file of every backup, decoded and \
                  compared with its checksum; that the WAL each backup needs is there; and where WAL is missing. With \
-                 --depth=stored only the stored bytes of backups are hashed: faster, and no key is needed for them. \
+                 --depth=stored only the stored bytes of backups are hashed, which is faster. \
                  Nothing is printed when all is well, unless --output=text --verbose or --output=json is given. The exit \
                  code is 4 if damage was found, 5 if something could not be looked at.",
     options_of: "verify",

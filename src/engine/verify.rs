@@ -134,13 +134,14 @@ pub fn verify(stanza: &Stanza, request: &Request, sink: &dyn Sink, cancel: &Canc
     let infos = work.step("read the info files".to_owned(), || infos::read(&work, &mut findings))?;
     let labels = labels::find(&work, &infos, &mut findings)?;
     work.expect(labels.iter().map(|label| label.stored_bytes).sum(), 0);
-    let shelves = shelf::survey(&work, &infos, &labels, &mut findings)?;
-    let mut archives = Vec::new();
-    for shelf in shelves {
+    let (found, listed) = shelf::survey(&work, &infos, &labels, &mut findings)?;
+    let mut shelved = Vec::new();
+    for shelf in found {
         let name = format!("verify the WAL archive {}", shelf.id);
-        archives.push(work.step(name, || archive::verify(&work, &infos, shelf))?);
+        shelved.push(work.step(name, || archive::verify(&work, &infos, shelf))?);
     }
-    missing::find_holes(&work, &infos, &mut archives)?;
+    missing::find_holes(&work, &infos, &mut shelved)?;
+    let archives = archive::Archives { shelved, listed };
     let mut backups = Vec::new();
     let mut known = backup::Known::default();
     for label in &labels {
@@ -163,7 +164,7 @@ pub fn verify(stanza: &Stanza, request: &Request, sink: &dyn Sink, cancel: &Canc
         took_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         bytes,
         findings,
-        archives: archives.into_iter().map(|shelved| shelved.result).collect(),
+        archives: archives.shelved.into_iter().map(|shelved| shelved.result).collect(),
         backups,
     })
 }

@@ -108,7 +108,10 @@ mod tests {
         incidents.close(&first, "dk", "over").unwrap();
         assert!(incidents.release(&first, "dk", &keeper).unwrap());
         let told = lines(&incidents, &first);
-        assert!(told[0].starts_with("hold placed: ") && told[0].contains("2026-11-21 01:44:07+00"), "{told:?}");
+        assert!(
+            told[0].starts_with("hold placed: ") && told[0].contains("2026-11-21 01:44:07+00"),
+            "{told:?}"
+        );
         assert!(told[1] == "closed: over" && told[2].starts_with("hold lifted: "), "{told:?}");
         // The other one that is open takes it on.
         assert_eq!(keeper.of.lock().unwrap().as_deref(), Some(second.as_str()));

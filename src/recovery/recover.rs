@@ -120,7 +120,10 @@ impl Recover {
 
     /// Every step in its order.
     pub fn steps(&self) -> Vec<String> {
-        in_place::steps(self.request.asks, !self.request.no_first_backup).into_iter().map(str::to_owned).collect()
+        in_place::steps(self.request.asks, !self.request.no_first_backup)
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Works everything out. Writes nothing.

@@ -11,11 +11,11 @@
 #![expect(clippy::disallowed_methods, reason = "a test starts programs and looks into its own environment")]
 
 mod blocks;
+mod damage;
 mod interop;
 mod kill;
 mod moving;
 mod options;
-mod damage;
 mod peer;
 #[path = "../contract/common/random.rs"]
 mod random;

@@ -1,10 +1,9 @@
 //! The command from outside: exit codes, text as pgBackRest prints it, JSON, several repositories, and the record.
-#![expect(clippy::disallowed_methods, reason = "the program and pgBackRest are what is tested")]
 
 use super::fixtures::{ALL, Fixture};
 use super::{backup_path, labels, segments};
 use pgmayday::base::state::StateDir;
-use pgmayday::engine::verify::record::Record;
+use pgmayday::engine::verify::record::{Record, Verified};
 use pgmayday::engine::verify::{BackupStatus, Depth};
 use serde_json::Value;
 use std::fs;
@@ -175,13 +174,13 @@ fn what_came_out_is_kept() {
     assert_eq!(run(&fixture, &["--depth=stored"]).code, Some(0));
     let record = kept();
     assert_eq!(record.last.as_ref().map(|run| (run.depth, run.damage)), Some((Depth::Stored, 0)));
-    assert!(record.backups.values().all(|backup| !backup.is_proven()));
+    assert!(!record.backups.values().any(Verified::is_proven));
     let one = format!("--set={}", all[0]);
     assert_eq!(run(&fixture, &[&one]).code, Some(0));
-    let proven: Vec<bool> = kept().backups.values().map(|backup| backup.is_proven()).collect();
+    let proven: Vec<bool> = kept().backups.values().map(Verified::is_proven).collect();
     assert_eq!(proven, [true, false], "{record:?}");
     assert_eq!(run(&fixture, &[]).code, Some(0));
-    assert!(kept().backups.values().all(|backup| backup.is_proven()));
+    assert!(kept().backups.values().all(Verified::is_proven));
     fs::remove_file(backup_path(&fixture, &format!("{}/pg_data/base/1/1255", all[0]))).unwrap();
     assert_eq!(run(&fixture, &["--depth=stored"]).code, Some(4));
     assert!(kept().backups.values().all(|backup| backup.status == BackupStatus::Invalid));

@@ -6,17 +6,22 @@ use super::{
     request, shown, status,
 };
 use pgmayday::base::{Kind, Secret};
-use pgmayday::engine::verify::{BackupStatus, Depth, Level, Request, Verification, verify};
-use pgmayday::model::op::{Cancel, Silent};
+use pgmayday::engine::verify::{BackupStatus, Counts, Depth, Level, Request, Verification, verify};
+use pgmayday::model::op::{Cancel, Event, Progress, Silent, Sink};
 use pgmayday::repo::Repository;
 use pgmayday::store::posix::Posix;
 use pgmayday::store::wrap::{Fault, Faulty};
-use pgmayday::store::{Entry, Meta, PendingObject, Range, Storage, StorePath, StoreResult};
+use pgmayday::store::{
+    Entry, Meta, PendingObject, Range, Storage, StoreError, StoreErrorKind, StorePath, StoreResult,
+};
 use std::fs;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 
 const PLAIN: [&str; 2] = ["20261121-010559F", "20261121-010559F_20261121-010607I"];
+
+/// What is done to a file, what must be said of it, and the counter that must be 1.
+type Damage<'a> = (&'a dyn Fn(), &'static str, fn(&Counts) -> u64);
 
 #[test]
 fn a_lost_or_changed_data_file_is_named_in_every_backup_that_uses_it() {
@@ -28,7 +33,7 @@ fn a_lost_or_changed_data_file_is_named_in_every_backup_that_uses_it() {
         let look = || look_at(&fixture.repository(), &fixture.stanza, &Request { depth, ..request() });
         let mut flipped = content.clone();
         flipped[100] ^= 1;
-        let damages: [(&dyn Fn(), &str, fn(&pgmayday::engine::verify::Counts) -> u64); 4] = [
+        let damages: [Damage<'_>; 4] = [
             (&|| fs::remove_file(&path).unwrap(), "is missing", |c| c.missing),
             (&|| fs::write(&path, &content[..content.len() - 1]).unwrap(), "stored bytes", |c| {
                 c.size_invalid
@@ -89,7 +94,8 @@ fn blocks_of_other_backups_are_looked_at_where_they_are_used() {
     let mut used = Vec::new();
     for owner in 0..2 {
         let stored = files_below(&backup_path(&fixture, all[owner].as_str())).into_iter();
-        for (name, path) in stored.filter(|(name, _)| name.starts_with("bundle/") || name.ends_with(".pgbi"))
+        for (name, path) in
+            stored.filter(|(name, _)| name.starts_with("bundle/") || name.rsplit('.').next() == Some("pgbi"))
         {
             let content = fs::read(&path).unwrap();
             fs::remove_file(&path).unwrap();
@@ -339,6 +345,19 @@ fn what_cannot_be_read_is_unknown_and_never_damage() {
     }
 }
 
+/// Cancels when the first backup begins.
+struct Impatient(Cancel);
+
+impl Sink for Impatient {
+    fn event(&self, event: Event) {
+        if matches!(event, Event::StepStarted { step } if step.contains("backup")) {
+            self.0.request();
+        }
+    }
+
+    fn progress(&self, _: Progress) {}
+}
+
 #[test]
 fn it_ends_when_it_is_cancelled() {
     let fixture = Fixture::open("a1-plain-none");
@@ -348,15 +367,6 @@ fn it_ends_when_it_is_cancelled() {
     let report = verify(&stanza, &request(), &Silent, &cancel).unwrap_err();
     assert_eq!(report.kind, Kind::Cancelled);
     // In the middle, by the sink that sees the first backup begin.
-    struct Impatient(Cancel);
-    impl pgmayday::model::op::Sink for Impatient {
-        fn event(&self, event: pgmayday::model::op::Event) {
-            if matches!(event, pgmayday::model::op::Event::StepStarted { step } if step.contains("backup")) {
-                self.0.request();
-            }
-        }
-        fn progress(&self, _: pgmayday::model::op::Progress) {}
-    }
     let cancel = Cancel::default();
     let report = verify(&stanza, &request(), &Impatient(cancel.clone()), &cancel).unwrap_err();
     assert_eq!(report.kind, Kind::Cancelled);
@@ -366,6 +376,8 @@ fn it_ends_when_it_is_cancelled() {
 struct Lively {
     inner: Posix,
     path: StorePath,
+    /// A folder that nobody may list.
+    hidden: Option<StorePath>,
     event: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
@@ -385,6 +397,10 @@ impl Storage for Lively {
     }
 
     fn list(&self, folder: &StorePath, visit: &mut dyn FnMut(Entry) -> bool) -> StoreResult<()> {
+        if self.hidden.as_ref() == Some(folder) {
+            let (store, path, why) = (self.describe(), folder.to_string(), "permission denied".to_owned());
+            return Err(StoreError { kind: StoreErrorKind::Denied, doing: "list", store, path, why });
+        }
         self.inner.list(folder, visit)
     }
 
@@ -415,6 +431,7 @@ fn look_while(fixture: &Fixture, path: &str, event: impl FnOnce() + Send + 'stat
     let store = Lively {
         inner: Posix::new(fixture.repo(), "repo1"),
         path: StorePath::new(path).unwrap(),
+        hidden: None,
         event: Mutex::new(Some(Box::new(event))),
     };
     let repository = Repository::new(Arc::new(store), 1, fixture.cipher_pass.clone().map(Secret::new));
@@ -465,7 +482,9 @@ fn wal_that_is_expired_or_arrives_meanwhile_is_no_damage() {
         for label in PLAIN {
             fs::remove_dir_all(folder.join(label)).unwrap();
         }
-        older.iter().for_each(|(_, path)| fs::remove_file(path).unwrap());
+        for (_, path) in older {
+            fs::remove_file(path).unwrap();
+        }
     });
     assert_sound(&whole);
     assert!(whole.backups.iter().all(|backup| backup.status == BackupStatus::Expired));
@@ -481,4 +500,33 @@ fn wal_that_is_expired_or_arrives_meanwhile_is_no_damage() {
     let whole = look_while(&fixture, &last, move || fs::write(late, content).unwrap());
     assert_sound(&whole);
     assert_eq!((whole.archives[0].counts.valid, whole.archives[0].missing()), (7, 0));
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_says_nothing_about_what_is_in_it() {
+    let fixture = Fixture::open("a1-plain-none");
+    for (folder, backups) in [
+        ("archive/main", BackupStatus::Unknown),
+        ("archive/main/15-1", BackupStatus::Unknown),
+        ("archive/main/15-1/0000000100000000", BackupStatus::Unknown),
+        ("backup/main", BackupStatus::Valid),
+        ("backup/main/backup.history", BackupStatus::Valid),
+    ] {
+        let store = Lively {
+            inner: Posix::new(fixture.repo(), "repo1"),
+            path: StorePath::ROOT,
+            hidden: Some(StorePath::new(folder).unwrap()),
+            event: Mutex::new(None),
+        };
+        let whole = look_at(&Repository::new(Arc::new(store), 1, None), &fixture.stanza, &request());
+        assert_eq!(
+            (whole.worst(), whole.totals().0),
+            (Some(Level::Unknown), 0),
+            "{folder}: {}",
+            shown(&whole)
+        );
+        assert_found(&whole, Level::Unknown, folder, "permission denied");
+        assert_eq!(whole.backups.len(), 2);
+        assert!(whole.backups.iter().all(|backup| backup.status == backups), "{folder}: {}", shown(&whole));
+    }
 }

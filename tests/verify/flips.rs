@@ -54,7 +54,6 @@ impl Random {
 }
 
 fn number(name: &str, default: u64) -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "the knobs of the tests")]
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 

@@ -1,6 +1,12 @@
 //! Verifying real repositories: sound ones are sound and counted as pgBackRest counts them, and every kind of damage is
 //! found, named with its file, and told apart from what only could not be read.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, says its seed, and does what damages repositories"
+)]
 
 #[path = "../common/fixtures.rs"]
 mod fixtures;

@@ -107,7 +107,8 @@ mod tests {
             call.archive_text().unwrap(),
             "/usr/bin/pgmayday --config=/etc/pgbackrest.conf '--pg1-path=/srv/pg 15' --stanza=main archive-push %p"
         );
-        let words = ["/usr/bin/pgmayday", "--config=/etc/pgbackrest.conf", "--pg1-path=/srv/pg 15", "--stanza=main"];
+        let words =
+            ["/usr/bin/pgmayday", "--config=/etc/pgbackrest.conf", "--pg1-path=/srv/pg 15", "--stanza=main"];
         assert_eq!(call.words(), words);
         assert!(RestoreCommand::new("pgmayday").text().is_err());
         assert!(RestoreCommand::new("/bin/x").option("stanza", "a\nb").text().is_err());

@@ -55,9 +55,8 @@ impl Tools {
 
     /// Places the hold of an incident; one that cannot be placed is told and stops nothing.
     pub(super) fn hold(&self, incident: &str) -> Option<Timestamp> {
-        let held = self
-            .keeper()
-            .and_then(|keeper| self.incidents()?.hold(incident, &self.setup.actor, &keeper));
+        let held =
+            self.keeper().and_then(|keeper| self.incidents()?.hold(incident, &self.setup.actor, &keeper));
         held.unwrap_or_else(|report| {
             self.tell(Input::Said(Err(report)));
             None
@@ -171,7 +170,8 @@ impl Works {
                     let declared = tools.incidents()?.declare(&tools.setup.actor, &declaration)?;
                     boards.refresh_incident();
                     let until = tools.hold(&declared);
-                    let until = until.map_or_else(String::new, |until| format!("; nothing is expired until {until}"));
+                    let until =
+                        until.map_or_else(String::new, |until| format!("; nothing is expired until {until}"));
                     Ok(format!("incident {declared} is declared; the clock runs{until}"))
                 });
             }

@@ -34,8 +34,7 @@ pub(super) fn copy<'p>(
     let request = around.request;
     let storage = &**around.stanza.repository().storage();
     let bundling = request.bundle.is_some();
-    let mut draft =
-        Draft::new(scan, &plan.decisions, plan.prior.as_ref(), bundling, plan.checksum_page);
+    let mut draft = Draft::new(scan, &plan.decisions, plan.prior.as_ref(), bundling, plan.checksum_page);
     make_folders(around, plan, scan)?;
     save(around, known, plan, &draft)?;
     let encoders = plan.encoders(request)?;

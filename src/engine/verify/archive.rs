@@ -17,6 +17,13 @@ use crate::wal::TimelineHistory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+/// All archives of a stanza that were looked at.
+pub(super) struct Archives {
+    pub(super) shelved: Vec<Shelved>,
+    /// The stanza's archive folder could be listed: what is not here is not there.
+    pub(super) listed: bool,
+}
+
 /// The archive of one cluster, verified.
 pub(super) struct Shelved {
     pub(super) cluster: (PgVersion, SystemId),

@@ -3,11 +3,11 @@
 //! A file that an earlier backup of the set stores was looked at in that backup's turn, if it is described there in the
 //! same words; otherwise it is looked at here, as a restore of this backup would read it.
 
-use super::archive::Shelved;
+use super::archive::Archives;
 use super::files::{Checker, Job};
 use super::finding::{Counts, Fault, Findings, Level, Verdict};
 use super::infos::{self, Infos};
-use super::labels::Label;
+use super::labels::Listed;
 use super::outcome::{BackupResult, BackupStatus};
 use super::{Work, entry, info_now, pool, stray, wal};
 use crate::base::{BackupLabel, Report, Result};
@@ -88,8 +88,8 @@ impl<'a> Seeds<'a> {
 pub(super) fn verify(
     work: &Work<'_>,
     infos: &Infos,
-    label: &Label,
-    archives: &[Shelved],
+    label: &Listed,
+    archives: &Archives,
     known: &mut Known,
 ) -> Result<BackupResult> {
     known.enter(&label.label);
@@ -118,7 +118,7 @@ pub(super) fn verify(
         let cluster = infos.backup.history.get(&entry.db_id);
         entry::compare(entry, cluster, &manifest, &label.folder, &mut result.findings)
     });
-    let (need, wal_unknown) = wal::need(&manifest, label, archives, &mut result.findings)?;
+    let (need, wal_unknown) = wal::need(&manifest, label, archives, &mut result.findings);
     let lost_wal = need.as_ref().is_some_and(|need| need.missing + need.damaged > 0);
     if lost_wal && is_unlisted(work, label) {
         return Ok(expired(result));
@@ -143,7 +143,7 @@ pub(super) fn verify(
 fn manifest(
     work: &Work<'_>,
     infos: &Infos,
-    label: &Label,
+    label: &Listed,
     result: &mut BackupResult,
 ) -> Result<Option<Manifest>> {
     if !infos.manifests_open {
@@ -190,7 +190,7 @@ fn manifest(
 /// Looks at every file of the manifest.
 fn files(work: &Work<'_>, manifest: &Manifest, known: &mut Known, result: &mut BackupResult) -> Result<()> {
     let (seeds, table) = (Seeds::new(manifest), &manifest.files);
-    let (mut singles, mut bundled) = (Vec::new(), Vec::new());
+    let (mut singles, mut inside) = (Vec::new(), Vec::new());
     let mut scratch = Vec::new();
     let mut page_errors = 0_u64;
     for number in 0..table.len() {
@@ -206,7 +206,7 @@ fn files(work: &Work<'_>, manifest: &Manifest, known: &mut Known, result: &mut B
             continue;
         }
         let Ok(id) = u32::try_from(number) else { return Err(Report::failed("too many files")) };
-        if file.bundle.is_some() { bundled.push(id) } else { singles.push(id) }
+        if file.bundle.is_some() { inside.push(id) } else { singles.push(id) }
     }
     if page_errors > 0 {
         let path = manifest.folder.join(manifest.label.as_str())?;
@@ -217,25 +217,25 @@ fn files(work: &Work<'_>, manifest: &Manifest, known: &mut Known, result: &mut B
     }
     // Large files first, so that no thread is left with one at the end.
     singles.sort_unstable_by_key(|id| std::cmp::Reverse(table.get(*id as usize).repo_size_bytes));
-    bundled.sort_unstable_by(|a, b| {
+    inside.sort_unstable_by(|a, b| {
         let place = |id: &u32| {
             let file = table.get(*id as usize);
             (file.owner, file.bundle)
         };
         place(a).cmp(&place(b))
     });
-    work.expect(0, (singles.len() + bundled.len()) as u64);
+    work.expect(0, (singles.len() + inside.len()) as u64);
     let checker = Checker::new(work, manifest, std::mem::take(&mut result.findings));
     let of_bundle = |id: &u32| {
         let file = table.get(*id as usize);
         (file.owner, file.bundle.map(|(bundle, _)| bundle))
     };
-    let bundles = bundled.chunk_by(|a, b| of_bundle(a) == of_bundle(b)).map(Job::Bundle);
+    let bundles = inside.chunk_by(|a, b| of_bundle(a) == of_bundle(b)).map(Job::Bundle);
     let jobs = singles.iter().map(|id| Job::Single(*id)).chain(bundles);
     pool::run(work, jobs, |job, buffer| checker.run(&job, buffer))?;
     let (findings, bad) = checker.finish();
     result.findings = findings;
-    for id in singles.iter().chain(&bundled) {
+    for id in singles.iter().chain(&inside) {
         let verdict = bad.get(id).copied().unwrap_or(Verdict::Sound);
         result.counts.add(verdict);
         let digest = seeds.digest(&table.get(*id as usize), &mut scratch);
@@ -257,7 +257,7 @@ fn tell_known(manifest: &Manifest, file: &FileEntry<'_>, verdict: Verdict, findi
 }
 
 /// True if the backup was listed and is not any more.
-fn is_unlisted(work: &Work<'_>, label: &Label) -> bool {
+fn is_unlisted(work: &Work<'_>, label: &Listed) -> bool {
     label.entry.is_some() && info_now(work).is_some_and(|info| !info.backups.contains_key(&label.label))
 }
 

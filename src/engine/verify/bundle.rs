@@ -32,13 +32,12 @@ impl Forward<'_> {
             let skipped = io::copy(&mut reader.by_ref().take(gap), &mut io::sink());
             skipped.is_ok_and(|skipped| skipped == gap).then_some(reader)
         });
-        let reader = match near {
-            Some(reader) => reader,
-            None => {
-                let length = self.end.saturating_sub(offset);
-                let source = self.storage.open(self.path, Range::Part { offset, length })?;
-                BufReader::with_capacity(CHUNK_BYTES, source)
-            }
+        let reader = if let Some(reader) = near {
+            reader
+        } else {
+            let length = self.end.saturating_sub(offset);
+            let source = self.storage.open(self.path, Range::Part { offset, length })?;
+            BufReader::with_capacity(CHUNK_BYTES, source)
         };
         self.at = offset;
         Ok(self.reader.insert(reader))
@@ -86,12 +85,11 @@ pub(super) fn check(checker: &Checker<'_>, numbers: &[u32], buffer: &mut [u8]) -
             }
         };
         let mut part = source.take(bytes);
-        let judged = match file.block {
-            Some(info) => blocks::check_part(checker, &file, info, &path, &mut part, buffer)?,
-            None => {
-                let (_, _, framing) = checker.manifest.stored(&file)?;
-                checker.plain(&file, framing, &mut part, buffer)?
-            }
+        let judged = if let Some(info) = file.block {
+            blocks::check_part(checker, &file, info, &path, &mut part, buffer)?
+        } else {
+            let (_, _, framing) = checker.manifest.stored(&file)?;
+            checker.plain(&file, framing, &mut part, buffer)?
         };
         if part.limit() == 0 {
             forward.at = offset.saturating_add(bytes);

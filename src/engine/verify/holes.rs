@@ -82,10 +82,12 @@ impl Shape<'_> {
             }
         }
         for timeline in self.timelines() {
-            let runs = self.spans(timeline);
-            let told = on_ways.get(&timeline).map_or(&[][..], Vec::as_slice);
-            let between = runs.windows(2).map(|pair| (pair[0].1 + 1, pair[1].0 - 1));
-            let untold = between.flat_map(|span| without(span, told));
+            let mut told = self.spans(timeline);
+            let Some((first, last)) = told.first().zip(told.last()).map(|(a, b)| (a.0, b.1)) else {
+                continue;
+            };
+            told.extend(on_ways.get(&timeline).into_iter().flatten());
+            let untold = without((first, last), &told).into_iter();
             holes.extend(untold.map(|span| self.hole(HoleKind::Unneeded, timeline, span)));
         }
         holes.sort_unstable_by_key(|hole| hole.first);
@@ -155,10 +157,11 @@ impl Shape<'_> {
         let fits = |index: &usize| {
             let start = self.needs[*index].0;
             self.runs.iter().all(|run| {
-                let kept = self.kept(*index, run.timeline());
                 let (first, last) = (run.first.number(self.size), run.last.number(self.size));
-                before(start, run.timeline(), self.size)
-                    .is_none_or(|end| first > end || without((first, last.min(end)), &kept).is_empty())
+                let Some(end) = before(start, run.timeline(), self.size).filter(|end| first <= *end) else {
+                    return true;
+                };
+                without((first, last.min(end)), &self.kept(*index, run.timeline())).is_empty()
             })
         };
         (0..self.needs.len()).rev().find(fits).map(|index| self.needs[index].0)

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// One backup, before it is looked at.
-pub(super) struct Label {
+pub(super) struct Listed {
     pub(super) label: BackupLabel,
     /// What `backup.info` says of it, if it lists it.
     pub(super) entry: Option<BackupEntry>,
@@ -34,7 +34,7 @@ struct Standing {
 }
 
 /// The backups to verify, oldest first; tells what else stands in the stanza's folder.
-pub(super) fn find(work: &Work<'_>, infos: &Infos, findings: &mut Findings) -> Result<Vec<Label>> {
+pub(super) fn find(work: &Work<'_>, infos: &Infos, findings: &mut Findings) -> Result<Vec<Listed>> {
     let folder = work.stanza.backup_folder()?;
     let folders = folders(work, &folder, findings)?;
     let mut listed = infos.backup.backups.clone();
@@ -72,7 +72,7 @@ pub(super) fn find(work: &Work<'_>, infos: &Infos, findings: &mut Findings) -> R
         }
         let stored_bytes = entry.as_ref().map_or(0, |entry| entry.repo_delta_bytes);
         let finished = entry.is_some() || found.main;
-        labels.push(Label { label, entry, folder: own, finished, stored_bytes });
+        labels.push(Listed { label, entry, folder: own, finished, stored_bytes });
     }
     match &work.request.set {
         Some(set) if labels.is_empty() => {
@@ -144,7 +144,7 @@ fn tell_unfinished(work: &Work<'_>, findings: &mut Findings, folder: &StorePath,
 pub(super) fn check_history(
     work: &Work<'_>,
     infos: &Infos,
-    labels: &[Label],
+    labels: &[Listed],
     findings: &mut Findings,
 ) -> Result<()> {
     if !infos.manifests_open {

@@ -73,14 +73,15 @@ fn holes_of(
 /// First and last segment of every backup of a cluster, oldest backup first; one that is pinned for a restore point needs
 /// WAL through that.
 fn needs(info: &BackupInfo, cluster: (PgVersion, SystemId)) -> Vec<(WalSegment, WalSegment)> {
-    let of = |id: &u32| info.history.get(id).map(|db| (db.version, db.system_id));
-    let own = info.backups.values().filter(|entry| of(&entry.db_id) == Some(cluster));
+    let cluster_of = |id: &u32| info.history.get(id).map(|db| (db.version, db.system_id));
+    let own = info.backups.values().filter(|entry| cluster_of(&entry.db_id) == Some(cluster));
     let last = |entry: &BackupEntry| {
         let stop = entry.archive_stop?;
         let pinned = Pin::of(&entry.annotations).and_then(|pin| pin.wal);
         Some(pinned.filter(|pinned| pinned.timeline == stop.timeline && *pinned > stop).unwrap_or(stop))
     };
-    own.filter_map(|entry| entry.archive_start.zip(last(entry))).collect()
+    let of = own.filter_map(|entry| entry.archive_start.zip(last(entry)));
+    of.filter(|(start, stop)| start <= stop).collect()
 }
 
 /// Looks for missing segments once more, and for those that may be on their way several times; true if one came.

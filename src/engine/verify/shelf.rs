@@ -6,7 +6,7 @@
 use super::Work;
 use super::finding::{Findings, Level, level_of};
 use super::infos::Infos;
-use super::labels::Label;
+use super::labels::Listed;
 use super::names::Archived;
 use super::segment;
 use crate::base::units::is_upper_hex;
@@ -28,6 +28,8 @@ pub(super) struct Shelf {
     pub(super) expected: Expected,
     pub(super) size: WalSegmentSize,
     pub(super) size_assumed: bool,
+    /// Its folder could be listed.
+    pub(super) listed: bool,
     /// The folders of segments, sorted.
     pub(super) folders: Vec<String>,
     /// Timelines with a history file.
@@ -63,19 +65,22 @@ impl Shelf {
     }
 }
 
-/// Lists the archives that are to be verified; tells what else is in the stanza's archive folder.
+/// Lists the archives that are to be verified, and tells what else is in the stanza's archive folder; false if that
+/// could not be listed.
 pub(super) fn survey(
     work: &Work<'_>,
     infos: &Infos,
-    labels: &[Label],
+    labels: &[Listed],
     findings: &mut Findings,
-) -> Result<Vec<Shelf>> {
+) -> Result<(Vec<Shelf>, bool)> {
     let folder = work.stanza.archive_folder()?;
     let archive = work.stanza.archive(&infos.archive);
     let mut ids: BTreeMap<String, ArchiveId> =
         archive.ids().into_iter().map(|id| (id.to_string(), id)).collect();
+    let mut listed = true;
     let entries = list_sorted(work.storage, &folder).unwrap_or_else(|error| {
         findings.add_error(&folder, &RepoError::from(error));
+        listed = false;
         Vec::new()
     });
     let only = work.request.set.as_ref().map(|_| need_of_set(work, infos, labels));
@@ -101,13 +106,13 @@ pub(super) fn survey(
         shelves.push(shelf(work, &archive, id, cluster, only)?);
     }
     shelves.sort_by_key(|shelf| shelf.id.db_id);
-    Ok(shelves)
+    Ok((shelves, listed))
 }
 
 type Need = ((WalSegment, WalSegment), (PgVersion, SystemId));
 
 /// The WAL the only backup asked for needs, and the cluster that wrote it; nothing for an offline one.
-fn need_of_set(work: &Work<'_>, infos: &Infos, labels: &[Label]) -> Option<Need> {
+fn need_of_set(work: &Work<'_>, infos: &Infos, labels: &[Listed]) -> Option<Need> {
     let label = labels.first()?;
     if let Some(entry) = &label.entry {
         let cluster = infos.backup.history.get(&entry.db_id)?;
@@ -135,6 +140,7 @@ fn shelf(
         expected,
         size: WalSegmentSize::DEFAULT,
         size_assumed: true,
+        listed: true,
         folders: Vec::new(),
         histories: Vec::new(),
         ranges: Ranges::default(),
@@ -143,7 +149,8 @@ fn shelf(
         findings: Findings::default(),
     };
     let entries = list_sorted(work.storage, &shelf.folder).unwrap_or_else(|error| {
-        shelf.findings.add_error(&shelf.folder.clone(), &RepoError::from(error));
+        shelf.findings.add_error(&shelf.folder, &RepoError::from(error));
+        shelf.listed = false;
         Vec::new()
     });
     for entry in entries {

@@ -78,8 +78,9 @@ pub fn spec(
 
 /// Options of the call that say where the cluster is, for a call of another command: `--pgN-path=…`.
 pub(super) fn places(given: &[CliOption]) -> impl Iterator<Item = String> {
-    let is_place =
-        |option: &&CliOption| options::find(&option.name, true).is_ok_and(|found| found.def.name == "pg-path");
+    let is_place = |option: &&CliOption| {
+        options::find(&option.name, true).is_ok_and(|found| found.def.name == "pg-path")
+    };
     given.iter().filter(is_place).map(|option| word(&option.name, option.value.as_deref()))
 }
 
