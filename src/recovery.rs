@@ -115,8 +115,7 @@ fn make_folder(path: &Path, owner: &Account) -> Result<(), RecoveryError> {
 fn make_folder_for(path: &Path, owner: &Account, mode: u32) -> Result<(), RecoveryError> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     for folder in missing.into_iter().rev() {
-        let made = std::fs::DirBuilder::new().mode(mode).create(folder);
-        made.map_err(RecoveryError::io("make", folder))?;
+        std::fs::DirBuilder::new().mode(mode).create(folder).map_err(RecoveryError::io("make", folder))?;
         give(folder, owner)?;
     }
     Ok(())

@@ -110,7 +110,7 @@ fn push_found(job: &Job, given: &Given) -> Result<Pushed, PushError> {
     }
     let shelves = Shelves::open(&job.repositories, &job.stanza, &identity)?;
     let mut source = Source::open(&given.path, given.file, &identity, job.care.header)?;
-    let done = lodge::lodge(&shelves.shelves, &mut source, job, &mut lodge::Buffers::default())?;
+    let done = lodge::lodge(&shelves.usable, &mut source, job, &mut lodge::Buffers::default())?;
     let line = format!("{} archived in {}", given.file, shelves.words());
     match PushError::all(shelves.failures.into_iter().chain(done.failures).collect()) {
         Some(error) => Err(error),

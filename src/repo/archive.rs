@@ -139,22 +139,22 @@ impl Archive {
 
     /// Looks for one segment.
     pub fn find(&self, id: &ArchiveId, segment: WalSegment) -> Result<Found, RepoError> {
-        self.find_named(id, segment, &segment.to_string(), &StoredSegment::from_name)
+        self.find_named(*id, segment, &segment.to_string(), &StoredSegment::from_name)
     }
 
     /// Looks for the last, unfinished segment of a timeline.
     pub fn find_partial(&self, id: &ArchiveId, segment: WalSegment) -> Result<Found, RepoError> {
-        self.find_named(id, segment, &format!("{segment}{PARTIAL}"), &StoredSegment::from_partial_name)
+        self.find_named(*id, segment, &format!("{segment}{PARTIAL}"), &StoredSegment::from_partial_name)
     }
 
     fn find_named(
         &self,
-        id: &ArchiveId,
+        id: ArchiveId,
         segment: WalSegment,
         prefix: &str,
         read: &dyn Fn(&str, u64) -> Option<StoredSegment>,
     ) -> Result<Found, RepoError> {
-        let folder = self.folder(*id)?.join(&segment.folder())?;
+        let folder = self.folder(id)?.join(&segment.folder())?;
         let mut hits = Vec::new();
         self.stanza.repository().storage().list_prefix(&folder, prefix, &mut |entry| {
             if entry.meta.kind != EntryKind::Folder {
@@ -234,7 +234,7 @@ impl Archive {
 
     /// Opens a segment for reading its content.
     pub fn open(&self, id: &ArchiveId, stored: &StoredSegment) -> Result<Decoder<'static>, RepoError> {
-        self.open_at(self.path(id, stored)?, stored)
+        self.open_at(&self.path(id, stored)?, stored)
     }
 
     /// Opens the last, unfinished segment of a timeline for reading its content.
@@ -243,13 +243,13 @@ impl Archive {
         id: &ArchiveId,
         stored: &StoredSegment,
     ) -> Result<Decoder<'static>, RepoError> {
-        self.open_at(self.path_of(*id, &stored.partial_name())?, stored)
+        self.open_at(&self.path_of(*id, &stored.partial_name())?, stored)
     }
 
-    fn open_at(&self, path: StorePath, stored: &StoredSegment) -> Result<Decoder<'static>, RepoError> {
-        let reader = self.stanza.repository().storage().open(&path, Range::Whole)?;
+    fn open_at(&self, path: &StorePath, stored: &StoredSegment) -> Result<Decoder<'static>, RepoError> {
+        let reader = self.stanza.repository().storage().open(path, Range::Whole)?;
         let spec = StreamSpec::full(stored.compression, self.cipher.clone());
-        Decoder::new(reader, &spec).map_err(|source| self.stream_error(&path, source))
+        Decoder::new(reader, &spec).map_err(|source| self.stream_error(path, source))
     }
 
     /// The content of a timeline's history file; nothing if there is none.

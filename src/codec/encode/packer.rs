@@ -84,14 +84,14 @@ mod tests {
                 let plain = StreamSpec::full(compression, None);
                 let mut packer = Packer::new(Vec::new(), &plain, None).unwrap();
                 content.chunks(70_000).for_each(|piece| packer.write_all(piece).unwrap());
-                let packed = packer.finish().unwrap();
-                assert!(packed == encode_small(&content, &plain, None).unwrap(), "{compression} {length}");
+                let bytes = packer.finish().unwrap();
+                assert!(bytes == encode_small(&content, &plain, None).unwrap(), "{compression} {length}");
                 // Packed once, encrypted apart.
                 let cipher = Some(Secret::new("secret"));
                 let mut packer =
                     Packer::new(Vec::new(), &StreamSpec::full(Compression::None, cipher.clone()), None)
                         .unwrap();
-                packer.write_all(&packed).unwrap();
+                packer.write_all(&bytes).unwrap();
                 let stored = packer.finish().unwrap();
                 let whole = StreamSpec::full(compression, cipher);
                 assert!(decode_small(&stored, &whole, 1 << 20).unwrap() == content, "{compression} {length}");

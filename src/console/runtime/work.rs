@@ -108,18 +108,22 @@ impl Works {
         self.spawn("incidents", move |_| boards.look_for_incidents(&*still));
     }
 
+    fn load_catalog(&mut self) {
+        let survey = self.survey.clone();
+        self.once("catalog", move |tools| tools.tell(Input::Catalog(survey.catalog())));
+    }
+
+    fn load_wal(&mut self) {
+        let survey = self.survey.clone();
+        self.once("wal", move |tools| tools.tell(Input::Wal(survey.wal())));
+    }
+
     /// Does it; what comes of it is told later.
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Refresh => self.survey.refresh(),
-            Effect::LoadCatalog => {
-                let survey = self.survey.clone();
-                self.once("catalog", move |tools| tools.tell(Input::Catalog(survey.catalog())));
-            }
-            Effect::LoadWal => {
-                let survey = self.survey.clone();
-                self.once("wal", move |tools| tools.tell(Input::Wal(survey.wal())));
-            }
+            Effect::LoadCatalog => self.load_catalog(),
+            Effect::LoadWal => self.load_wal(),
             Effect::LoadIncidents => self.once("list", follow::incidents),
             Effect::WatchIncident(id) => {
                 let (mine, current) = begin(&self.incident);

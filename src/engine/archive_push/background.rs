@@ -225,7 +225,7 @@ impl Desk<'_> {
     ) -> Result<(Stamp, Vec<String>), (u32, String)> {
         let told = |error: PushError| (error.code(), error.to_string());
         let mut source = Source::open(path, file, identity, self.job.care.header).map_err(told)?;
-        let done = lodge::lodge(&shelves.shelves, &mut source, self.job, buffers).map_err(told)?;
+        let done = lodge::lodge(&shelves.usable, &mut source, self.job, buffers).map_err(told)?;
         let failures: Vec<&PushError> = shelves.failures.iter().chain(&done.failures).collect();
         match failures[..] {
             [] => Ok((source.stamp(), shelves.warnings.iter().cloned().chain(done.warnings).collect())),

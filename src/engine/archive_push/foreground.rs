@@ -115,7 +115,7 @@ fn is_attended(job: &Job) -> bool {
 /// True if just this file is in every repository.
 fn is_archived(job: &Job, given: &Given) -> Result<bool, PushError> {
     let identity = identity(&job.data_dir)?;
-    let Shelves { shelves, failures, .. } = Shelves::open(&job.repositories, &job.stanza, &identity)?;
+    let Shelves { usable: shelves, failures, .. } = Shelves::open(&job.repositories, &job.stanza, &identity)?;
     if let Some(error) = PushError::all(failures) {
         return Err(error);
     }

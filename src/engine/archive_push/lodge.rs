@@ -166,12 +166,12 @@ fn pack<'a>(content: &'a [u8], packing: Packing, into: &'a mut Vec<u8>) -> Resul
         packer.write_all(content)?;
         packer.finish()
     });
-    *into = made.map_err(unpackable)?;
+    *into = made.map_err(|error| unpackable(&error))?;
     Ok(into)
 }
 
 /// Packing fails for want of memory, or by a level that the configuration should not have let pass.
-fn unpackable(error: CodecError) -> PushError {
+fn unpackable(error: &CodecError) -> PushError {
     PushError::Told { code: 94, message: error.to_string() }
 }
 
@@ -186,12 +186,11 @@ fn put_each(absent: &[&Shelf], file: Wanted, stored: &StoredSegment, packed: &[u
     }
     std::thread::scope(|scope| {
         let writers: Vec<_> = absent.iter().map(|shelf| (shelf, scope.spawn(|| put(shelf)))).collect();
-        let result = |(shelf, writer): (&&Shelf, std::thread::ScopedJoinHandle<'_, _>)| match writer.join() {
-            Ok(result) => result,
-            Err(_) => {
+        let result = |(shelf, writer): (&&Shelf, std::thread::ScopedJoinHandle<'_, _>)| {
+            writer.join().unwrap_or_else(|_| {
                 let message = format!("{}: an internal error stopped the writing of {file}", shelf.place());
                 Err(PushError::Told { code: 25, message })
-            }
+            })
         };
         writers.into_iter().filter_map(|writer| result(writer).err()).collect()
     })
@@ -213,10 +212,10 @@ fn stream_to(
         }
     }
     let spec = StreamSpec::full(packing.compression, None);
-    let mut encoder = Encoder::new(fan, &spec, packing.level).map_err(unpackable)?;
-    let failed = |error: io::Error| unpackable(CodecError::from_io(error));
+    let mut encoder = Encoder::new(fan, &spec, packing.level).map_err(|error| unpackable(&error))?;
+    let failed = |error: io::Error| unpackable(&CodecError::from_io(error));
     source.stream(chunk, |piece| encoder.write_all(piece).map_err(failed))?;
-    let (fan, seal, _) = encoder.finish().map_err(unpackable)?;
+    let (fan, seal, _) = encoder.finish().map_err(|error| unpackable(&error))?;
     if seal.sha1 != stored.sha1 {
         return Err(PushError::Changed(source.path.clone()));
     }

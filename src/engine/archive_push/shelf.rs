@@ -14,7 +14,7 @@ use crate::repo::{Archive, ArchiveId, Found, Incoming, RepoError, Repository, St
 #[derive(Debug)]
 pub(super) struct Shelves {
     /// Those that can be used.
-    pub(super) shelves: Vec<Shelf>,
+    pub(super) usable: Vec<Shelf>,
     /// Why others cannot.
     pub(super) failures: Vec<PushError>,
     /// What an operator should know about those that can.
@@ -35,14 +35,14 @@ impl Shelves {
         if slots.is_empty() {
             return Err(PushError::NoRepository);
         }
-        let mut all = Self { shelves: Vec::new(), failures: Vec::new(), warnings: Vec::new() };
+        let mut all = Self { usable: Vec::new(), failures: Vec::new(), warnings: Vec::new() };
         for slot in slots {
             let opened = match &slot.repository {
                 Ok(repository) => Shelf::open(repository, stanza, identity, &mut all.warnings),
                 Err(report) => Err(PushError::Unusable { key: slot.key, report: Box::new(report.clone()) }),
             };
             match opened {
-                Ok(shelf) => all.shelves.push(shelf),
+                Ok(shelf) => all.usable.push(shelf),
                 Err(error) => all.failures.push(error),
             }
         }
@@ -51,7 +51,7 @@ impl Shelves {
 
     /// The archives in words.
     pub(super) fn words(&self) -> String {
-        self.shelves.iter().map(Shelf::place).collect::<Vec<_>>().join(", ")
+        self.usable.iter().map(Shelf::place).collect::<Vec<_>>().join(", ")
     }
 }
 

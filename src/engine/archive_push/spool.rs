@@ -66,7 +66,7 @@ pub fn failure(spool_path: &Path, stanza: &str) -> Result<Option<Failure>, PushE
     let count = names.len();
     for (at, name) in whole.iter().chain(&names).enumerate() {
         // One that went away meanwhile was taken back.
-        let Some((content, stamp)) = spool.read(&spool.path(name, ERROR))? else { continue };
+        let Some((content, stamp)) = Spool::read(&spool.path(name, ERROR))? else { continue };
         let message = Content::parse(&content).map_or_else(String::new, |content| content.message);
         let at_us = stamp.modified_s.saturating_mul(1_000_000).saturating_add(stamp.modified_ns / 1000);
         let is_whole = whole.as_ref() == Some(name);
@@ -124,7 +124,7 @@ impl Spool {
     /// What is said about a file that was last written at `stamp`.
     pub(super) fn status(&self, file: Wanted, stamp: Stamp) -> Result<Status, PushError> {
         let name = file.to_string();
-        if let Some((content, written)) = self.read(&self.path(&name, OK))? {
+        if let Some((content, written)) = Self::read(&self.path(&name, OK))? {
             return Ok(match Content::parse(&content) {
                 Some(Content { code: 0, message }) if written == stamp => {
                     Status::Done(Some(message).filter(|message| !message.is_empty()))
@@ -137,7 +137,7 @@ impl Spool {
             });
         }
         for name in [name.as_str(), GLOBAL] {
-            if let Some((content, _)) = self.read(&self.path(name, ERROR))? {
+            if let Some((content, _)) = Self::read(&self.path(name, ERROR))? {
                 let unreadable =
                     || Content { code: 125, message: "its error file cannot be read".to_owned() };
                 let Content { code, message } = Content::parse(&content).unwrap_or_else(unreadable);
@@ -147,7 +147,7 @@ impl Spool {
         Ok(Status::None)
     }
 
-    fn read(&self, path: &Path) -> Result<Option<(Vec<u8>, Stamp)>, PushError> {
+    fn read(path: &Path) -> Result<Option<(Vec<u8>, Stamp)>, PushError> {
         let read = || -> io::Result<_> {
             let file = File::open(path)?;
             let stamp = Stamp::of(&file.metadata()?);

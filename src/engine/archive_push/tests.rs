@@ -294,7 +294,7 @@ fn a_segment_too_large_for_memory_is_archived_the_same() {
             }
             let shelves = Shelves::open(&slots, "main", &identity).unwrap();
             let done =
-                lodge::lodge(&shelves.shelves, &mut source, &job, &mut lodge::Buffers::default()).unwrap();
+                lodge::lodge(&shelves.usable, &mut source, &job, &mut lodge::Buffers::default()).unwrap();
             assert_eq!(done.failures.len(), 1 - failures, "{:?}", done.failures);
             assert!(yard.archived(1, ONE).unwrap() == content);
             assert_eq!(yard.archived(2, ONE).is_some(), failures == 1);
@@ -437,7 +437,7 @@ fn stopped_stanzas_copies_and_strange_names_archive_nothing() {
         let path = yard.path("pg").join(marker);
         std::fs::write(&path, "").unwrap();
         assert!(matches!(yard.push(&job, ONE), Err(PushError::Side { .. })));
-        assert!(matches!(attend(&job, &yard.path("spool"), Yard::limits(1)), Err(_)));
+        assert!(attend(&job, &yard.path("spool"), Yard::limits(1)).is_err());
         std::fs::remove_file(&path).unwrap();
     }
     // A relative path is one of the server whose working directory this is.
@@ -498,7 +498,9 @@ fn the_background_pushes_all_that_waits_and_tells_each() {
     }
     assert!([ONE, TWO, THREE].iter().all(|name| yard.archived(2, name).unwrap() == content_of(name, 7)));
     assert!(yard.small(2, HISTORY).is_some());
-    names.iter().for_each(|name| yard.done(name));
+    for name in &names {
+        yard.done(name);
+    }
     assert_eq!(yard.attend(&job).unwrap(), Ended::Idle);
     assert_eq!(std::fs::read_dir(yard.spool().folder()).unwrap().count(), 0, "what nobody waits for goes");
     // One at a time.
@@ -531,7 +533,9 @@ fn a_status_of_former_times_acknowledges_nothing() {
     let (pushed, launched) = yard.push_by_spool(&job, TWO);
     assert!(pushed.unwrap().line.contains("found in every repository") && launched == 0);
     // Just one repository without it, and it is not.
-    std::fs::remove_dir_all(yard.path("repo2/archive/main/15-2")).unwrap();
+    Posix::new(yard.path("repo2"), "repo2")
+        .remove_folder(&StorePath::new("archive/main/15-2").unwrap())
+        .unwrap();
     assert_eq!(yard.push_by_spool(&job, TWO).1, 1);
     assert!(yard.archived(2, TWO).is_some());
     // A repository that does not answer is no proof of anything.

@@ -101,7 +101,7 @@ impl LockFolder {
         loop {
             match self.take(stanza, work, repo_keys) {
                 Err(error @ LockError::Held { .. }) if go_on(&error, began.elapsed()) => {
-                    std::thread::sleep(POLL)
+                    std::thread::sleep(POLL);
                 }
                 other => return other,
             }
