@@ -39,7 +39,7 @@ fn run(call: &Call) -> Result<u8> {
     let opened = Repositories::open_for(settings, call.command, access);
     let locks = LockFolder(PathBuf::from(settings.text("lock-path").unwrap_or("/tmp/pgbackrest")));
     let dry_run = request.dry_run;
-    let job = Job { settings, stanza, locks: &locks, request, now: Timestamp::now() };
+    let job = Job { settings, stanza, locks: &locks, request, now: Timestamp::now(), locked: false };
     let runs = expire::run(&job, opened, &Lines::new(call.console), &Cancel::default())?;
     let failure = expire::failure(&runs);
     let shown = show::Shown::new(stanza, dry_run, &runs);

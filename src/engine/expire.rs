@@ -119,6 +119,9 @@ pub fn plan(stanza: &Stanza, retention: &Retention, request: &Request, now: Time
     let Reconciled { mut info, changed, folders, doubtful, mut warnings } = reconcile(stanza)?;
     let mut choice = choose::choose(&info, retention, request, now)?;
     warnings.append(&mut choice.warnings);
+    if let Some(label) = doubtful.first() {
+        choice.archive = Err(format!("nobody knows what WAL {label} needs, which is not listed: it is kept"));
+    }
     for (label, pin) in &choice.pins {
         warnings.extend(pin.doubts.iter().map(|doubt| {
             format!(

@@ -4,6 +4,7 @@
 //! listed again, if it is of a cluster of this stanza and its prior is listed. Writes nothing: the caller does, and it
 //! holds the lock. A manifest that cannot be read says neither yes nor no: such a backup is not listed and not junk.
 
+use super::pin::Pin;
 use crate::base::{BackupKind, BackupLabel};
 use crate::repo::{BackupEntry, BackupInfo, FolderState, Loaded, Manifest, RepoError, Stanza};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,8 @@ pub struct Reconciled {
     pub changed: bool,
     /// The folders that bear the label of a backup, listed or not.
     pub folders: BTreeMap<BackupLabel, FolderState>,
-    /// Folders that hold a manifest which cannot be read: nobody knows what they are.
+    /// Folders that hold a manifest which cannot be read, or a pinned backup that cannot be listed: none of anybody's
+    /// business to remove.
     pub doubtful: BTreeSet<BackupLabel>,
     /// What was done and why, one sentence each.
     pub warnings: Vec<String>,
@@ -117,22 +119,29 @@ impl Reconciled {
     fn consider(&mut self, label: BackupLabel, manifest: &Manifest) {
         let db = &manifest.db;
         let known = self.info.history.get(&db.id);
-        if !known.is_some_and(|known| known.version == db.version && known.system_id == db.system_id) {
-            self.warnings.push(format!(
-                "backup {label} is not in backup.info and is not added: it is of cluster {} (PostgreSQL {}, system id {}), \
-                 which is not in the stanza's history",
-                db.id, db.version, db.system_id
-            ));
-            return;
+        let why =
+            if !known.is_some_and(|known| known.version == db.version && known.system_id == db.system_id) {
+                format!(
+                    "it is of cluster {} (PostgreSQL {}, system id {}), which is not in the stanza's history",
+                    db.id, db.version, db.system_id
+                )
+            } else if let Some(prior) =
+                manifest.prior.as_ref().filter(|prior| !self.info.backups.contains_key(prior))
+            {
+                format!("it needs {prior}, which is not listed")
+            } else {
+                self.warnings.push(format!("backup {label} was not in backup.info and is added"));
+                self.info.backups.insert(label, BackupEntry::of(manifest));
+                self.changed = true;
+                return;
+            };
+        let pin = Pin::of(&manifest.annotations);
+        let left = pin
+            .as_ref()
+            .map_or(String::new(), |pin| format!("; it is {}, its folder is left alone", pin.text()));
+        self.warnings.push(format!("backup {label} is not in backup.info and is not added: {why}{left}"));
+        if pin.is_some() {
+            self.doubtful.insert(label);
         }
-        if let Some(prior) = manifest.prior.as_ref().filter(|prior| !self.info.backups.contains_key(prior)) {
-            self.warnings.push(format!(
-                "backup {label} is not in backup.info and is not added: it needs {prior}, which is not listed"
-            ));
-            return;
-        }
-        self.warnings.push(format!("backup {label} was not in backup.info and is added"));
-        self.info.backups.insert(label, BackupEntry::of(manifest));
-        self.changed = true;
     }
 }

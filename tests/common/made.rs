@@ -5,8 +5,8 @@
 use pgmayday::base::{BackupKind, BackupLabel, Lsn, PgVersion, SystemId, Timestamp, WalSegment};
 use pgmayday::codec::{Compression, Sha1Hash};
 use pgmayday::repo::{
-    ArchiveInfo, BackupEntry, BackupInfo, Database, DbHistory, FileRecord, FileTableBuilder, MadeWith,
-    Manifest, ManifestDb, Owner, PathEntry, Repository, Stanza, Target,
+    ArchiveInfo, BackupEntry, BackupInfo, Database, DbHistory, FileEntry, FileRecord, FileTableBuilder,
+    MadeWith, Manifest, ManifestDb, Owner, PathEntry, Repository, Stanza, Target,
 };
 use pgmayday::store::memory::Memory;
 use pgmayday::store::{EntryKind, Storage, StorePath, list_sorted, read_small, write_small};
@@ -303,7 +303,7 @@ pub(crate) fn assert_sound(stanza: &Stanza, archived: &[(u32, WalSegment)]) {
         }
         let manifest = stanza.manifest(&info, label).unwrap();
         assert!(manifest.warnings.is_empty(), "{:?}", manifest.warnings);
-        for file in manifest.value.files.iter().filter(|file| file.is_stored()) {
+        for file in manifest.value.files.iter().filter(FileEntry::is_stored) {
             let (path, ..) = manifest.value.stored(&file).unwrap();
             assert!(storage.stat(&path).unwrap().is_some(), "{label} needs {path}, which is gone");
         }

@@ -5,10 +5,10 @@
 use crate::common::random::{Random, number};
 use crate::common::servers::{self, Primary, STANZA, Server, Settled};
 use crate::common::tree::{self, Tree};
-use crate::common::{Run, as_user, program, run, scratch, stand_in};
+use crate::common::{Case, Run, as_user, program, run, scratch, stand_in, work_root};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -18,74 +18,67 @@ use std::time::{Duration, Instant};
 const KILLS: usize = 10;
 const MANY_KILLS: usize = 50;
 
-const OPTIONS: &str = "compress-type=lz4\ncompress-level=1\n";
+const OPTIONS: &str =
+    "repo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass=expire-test\ncompress-type=lz4\ncompress-level=1\n";
 
 /// The kinds of the backups, in their order.
 const CALENDAR: [&str; 8] = ["full", "incr", "diff", "incr", "full", "diff", "incr", "full"];
 
-/// A cluster whose repository has some backups of every kind, with WAL before, between and after.
-struct Made {
-    primary: Primary,
-    copies: tempfile::TempDir,
+/// A cluster that writes, and is backed up once for every kind, with WAL before, between and after.
+fn live(test: &str, kinds: &[&str]) -> Option<Primary> {
+    if stand_in() {
+        return None;
+    }
+    let bin = servers::postgres("15", test)?;
+    servers::pgbackrest(test)?;
+    let primary = Primary::make(&bin, OPTIONS);
+    write(&primary);
+    for kind in kinds {
+        back_up(&primary, kind);
+        write(&primary);
+    }
+    Some(primary)
 }
 
-impl Made {
-    fn new(test: &str) -> Option<Self> {
-        if stand_in() {
-            return None;
-        }
-        let bin = servers::postgres("15", test)?;
-        servers::pgbackrest(test)?;
-        let primary = Primary::make(&bin, OPTIONS);
-        let made = Self { primary, copies: scratch("expire-") };
-        made.write();
-        for kind in CALENDAR {
-            made.primary.archive_all();
-            made.backup(kind);
-            made.write();
-        }
-        made.primary.archive_all();
-        Some(made)
-    }
+/// Some rows, and a segment of WAL for them.
+fn write(primary: &Primary) {
+    let server = primary.server();
+    server.ask("create table if not exists ledger (id serial primary key, note text)");
+    server.ask("insert into ledger (note) select md5(random()::text) from generate_series(1, 500)");
+    primary.archive_all();
+}
 
-    /// Some rows, in a table of their own.
-    fn write(&self) {
-        let server = self.primary.server();
-        server.ask("create table if not exists ledger (id serial primary key, note text)");
-        server.ask("insert into ledger (note) select md5(random()::text) from generate_series(1, 500)");
-        self.primary.archive_all();
-    }
+fn back_up(primary: &Primary, kind: &str) {
+    primary.pgbackrest("backup", &[&format!("--type={kind}"), "--no-expire-auto"]);
+}
 
-    fn backup(&self, kind: &str) {
-        self.primary.pgbackrest("backup", &[&format!("--type={kind}"), "--no-expire-auto"]);
-    }
+/// Both programs with one configuration, on whatever repository.
+struct Tools {
+    config: PathBuf,
+}
 
-    fn copy(&self, name: &str) -> PathBuf {
-        let copy = self.copies.path().join(name);
-        if copy.exists() {
-            fs::remove_dir_all(&copy).unwrap();
-        }
-        run(as_user("cp").args(["-a", "--reflink=auto"]).arg(self.primary.repo()).arg(&copy));
-        copy
-    }
-
-    /// This program on a copy of the repository.
-    fn ours(&self, repo: &Path, name: &str) -> Command {
-        let mut command = as_user(program());
-        command
-            .arg(format!("--config={}", self.primary.config().display()))
-            .arg(format!("--stanza={STANZA}"));
+impl Tools {
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>, repo: &Path, name: &str) -> Command {
+        let mut command = as_user(program);
+        command.arg(format!("--config={}", self.config.display())).arg(format!("--stanza={STANZA}"));
         command.arg(format!("--repo1-path={}", repo.display())).arg(name);
         command
     }
 
+    fn ours(&self, repo: &Path, name: &str) -> Command {
+        self.command(program(), repo, name)
+    }
+
     fn theirs(&self, repo: &Path, name: &str, options: &[&str]) -> String {
-        let mut command = self.primary.pgbackrest_command(name);
-        run(command.arg(format!("--repo1-path={}", repo.display())).args(options))
+        run(self.command("/usr/bin/pgbackrest", repo, name).args(options))
+    }
+
+    fn info(&self, repo: &Path) -> String {
+        self.theirs(repo, "info", &["--output=json"])
     }
 
     fn labels(&self, repo: &Path) -> Vec<String> {
-        labels(&self.theirs(repo, "info", &["--output=json"]))
+        labels(&self.info(repo))
     }
 
     /// Every listed backup is whole: pgBackRest reads every file of it and of what it needs.
@@ -94,6 +87,46 @@ impl Made {
         for label in self.labels(repo) {
             assert!(text.contains(&format!("backup: {label}, status: valid")), "{label}\n{text}");
         }
+    }
+}
+
+/// A repository that nobody writes to any more, made once by real tools and kept below the target directory; copies of it.
+struct Kept {
+    repo: PathBuf,
+    case: Case,
+}
+
+impl Kept {
+    fn new() -> Option<Self> {
+        if stand_in() {
+            return None;
+        }
+        servers::pgbackrest("expire")?;
+        let repo = work_root().join("expire-repo-1");
+        // Two tests want it, perhaps in two processes: one makes it.
+        let lock = File::create(repo.with_extension("lock")).unwrap();
+        lock.lock().unwrap();
+        if !repo.exists() {
+            live("expire", &CALENDAR)?.keep_repo("expire-repo-1");
+        }
+        let template = format!(
+            "[global]\nrepo1-path=@REPO1@\n{OPTIONS}lock-path=@LOCK@\nlog-path=@LOG@\nspool-path=@SPOOL@\nlog-level-console=warn\nlog-level-file=off\n\n[{STANZA}]\npg1-path=@PGDATA@\n"
+        );
+        let case = Case::on(&repo, STANZA, &template);
+        Some(Self { repo, case })
+    }
+
+    fn tools(&self) -> Tools {
+        Tools { config: self.case.path("pgbackrest.conf") }
+    }
+
+    fn copy(&self, name: &str) -> PathBuf {
+        let copy = self.case.path(name);
+        if copy.exists() {
+            fs::remove_dir_all(&copy).unwrap();
+        }
+        run(as_user("cp").args(["-a", "--reflink=auto"]).arg(&self.repo).arg(&copy));
+        copy
     }
 }
 
@@ -119,8 +152,9 @@ fn said(log: &str, what: &str) -> BTreeSet<String> {
 
 #[test]
 fn leaves_what_pgbackrest_leaves() {
-    let Some(made) = Made::new("expire") else { return };
-    let all = made.labels(&made.primary.repo());
+    let Some(made) = Kept::new() else { return };
+    let tools = made.tools();
+    let all = tools.labels(&made.repo);
     let (first, diff) = (format!("--set={}", all[0]), format!("--set={}", all[2]));
     let newest = format!("--set={}", all[7]);
     let matrix: &[&[&str]] = &[
@@ -139,14 +173,14 @@ fn leaves_what_pgbackrest_leaves() {
         &[&newest],
     ];
     let mut removed = 0;
-    for options in matrix {
+    for (turn, options) in matrix.iter().enumerate() {
         let (a, b) = (made.copy("a"), made.copy("b"));
         let before = tree::list_all(&a);
         let plan =
-            Run::of(made.ours(&a, "expire").args(*options).args(["--dry-run", "--output=json"])).ok().json();
+            Run::of(tools.ours(&a, "expire").args(*options).args(["--dry-run", "--output=json"])).ok().json();
         assert_eq!(before, tree::list_all(&a), "{options:?}: a dry run changed something");
         let dry =
-            made.theirs(&b, "expire", &[*options, &["--dry-run", "--log-level-console=detail"]].concat());
+            tools.theirs(&b, "expire", &[*options, &["--dry-run", "--log-level-console=detail"]].concat());
         let view = &plan["repos"][0]["expire"];
         let expired = view["expired"]
             .as_array()
@@ -158,41 +192,44 @@ fn leaves_what_pgbackrest_leaves() {
             said(&dry, "repo1: expire "),
             "{options:?}\n{plan}\n{dry}"
         );
-        Run::of(made.ours(&a, "expire").args(*options)).ok();
-        made.theirs(&b, "expire", options);
+        Run::of(tools.ours(&a, "expire").args(*options)).ok();
+        tools.theirs(&b, "expire", options);
         let differences = tree::differences(&contents(&b), &contents(&a));
         assert!(differences.is_empty(), "{options:?}: {differences:#?}\n{plan}\n{dry}");
-        let info = |repo: &Path| made.theirs(repo, "info", &["--output=json"]);
-        assert_eq!(info(&a), info(&b), "{options:?}");
+        assert_eq!(tools.info(&a), tools.info(&b), "{options:?}");
         removed += before.len() - tree::list_all(&a).len();
-        made.assert_valid(&a);
+        // Reading everything takes its time.
+        if turn % 4 == 0 {
+            tools.assert_valid(&a);
+        }
     }
     assert!(removed > 1000, "{removed}");
 }
 
 #[test]
 fn what_is_left_restores_and_is_backed_up_further() {
-    let Some(made) = Made::new("expire") else { return };
-    let repo = made.primary.repo();
-    let all = made.labels(&repo);
+    let Some(primary) = live("expire", &["full", "incr", "full", "incr", "full"]) else { return };
+    let tools = Tools { config: primary.config() };
+    let repo = primary.repo();
+    let all = tools.labels(&repo);
     let oldest = format!("--set={}", all[0]);
     // The first set is pinned, though only two are kept, and WAL for one; and so it goes on reaching what it is pinned for.
-    let point = made.primary.server().ask("select pg_walfile_name(pg_create_restore_point('before-it'))");
-    made.primary.archive_all();
+    let point = primary.server().ask("select pg_walfile_name(pg_create_restore_point('before-it'))");
+    primary.archive_all();
     let pins =
         ["--annotation=pgmayday-pin=before-it".to_owned(), format!("--annotation=pgmayday-pin-wal={point}")];
-    Run::of(made.ours(&repo, "annotate").arg(&oldest).args(&pins)).ok();
-    let notes = made.theirs(&repo, "info", &[&oldest, "--output=json"]);
+    Run::of(tools.ours(&repo, "annotate").arg(&oldest).args(&pins)).ok();
+    let notes = tools.theirs(&repo, "info", &[&oldest, "--output=json"]);
     assert!(notes.contains("before-it") && notes.contains(&point), "{notes}");
-    made.write();
-    made.backup("full");
-    made.write();
+    write(&primary);
+    back_up(&primary, "full");
+    write(&primary);
     let keep = ["--repo1-retention-full=2", "--repo1-retention-archive=1"];
-    let run_ours = Run::of(made.ours(&repo, "expire").args(keep)).ok();
-    let left = made.labels(&repo);
+    let run_ours = Run::of(tools.ours(&repo, "expire").args(keep)).ok();
+    let left = tools.labels(&repo);
     assert_eq!(left.len(), 3, "{run_ours}");
-    assert!(left[0] == all[0] && left[1] == all[7], "{left:?}");
-    made.assert_valid(&repo);
+    assert!(left[0] == all[0] && left[1] == all[4], "{left:?}");
+    tools.assert_valid(&repo);
     assert_eq!(fs::read_link(repo.join(format!("backup/{STANZA}/latest"))).unwrap(), Path::new(&left[2]));
     // pgBackRest restores each; PostgreSQL becomes consistent with the WAL that is left, and reaches the pinned point.
     let cases: &[(usize, &[&str])] = &[
@@ -208,29 +245,30 @@ fn what_is_left_restores_and_is_backed_up_further() {
         crate::common::give(&pg);
         run(as_user("chmod").arg("700").arg(&pg));
         let (set, path) = (format!("--set={}", left[*index]), format!("--pg1-path={}", pg.display()));
-        made.primary.pgbackrest(
+        primary.pgbackrest(
             "restore",
             &[&[set.as_str(), path.as_str(), "--archive-mode=off"], *options].concat(),
         );
-        let mut server = Server::start(made.primary.bin(), &pg, &[]);
+        let mut server = Server::start(primary.bin(), &pg, &[]);
         assert_eq!(server.settle(), Settled::Writable, "{set} {options:?}\n{}", server.log());
         assert!(server.ask("select count(*) from ledger").parse::<u64>().unwrap() > 0);
         server.stop();
     }
     for kind in ["incr", "diff", "full"] {
-        made.backup(kind);
+        back_up(&primary, kind);
     }
-    assert_eq!(made.labels(&repo).len(), 6);
-    made.assert_valid(&repo);
+    assert_eq!(tools.labels(&repo).len(), 6);
+    tools.assert_valid(&repo);
     // Each program notes beside the other's notes.
-    made.theirs(&repo, "annotate", &[&oldest, "--annotation=theirs=1"]);
+    tools.theirs(&repo, "annotate", &[&oldest, "--annotation=theirs=1"]);
     Run::of(
-        made.ours(&repo, "annotate")
+        tools
+            .ours(&repo, "annotate")
             .arg(&oldest)
             .args(["--annotation=ours=2", "--annotation=pgmayday-pin-wal="]),
     )
     .ok();
-    let notes = made.theirs(&repo, "info", &[&oldest, "--output=json"]);
+    let notes = tools.theirs(&repo, "info", &[&oldest, "--output=json"]);
     assert!(
         notes.contains("\"theirs\":\"1\"") && notes.contains("\"ours\":\"2\"") && !notes.contains(&point),
         "{notes}"
@@ -239,20 +277,21 @@ fn what_is_left_restores_and_is_backed_up_further() {
 
 #[test]
 fn a_kill_at_any_moment_does_no_harm() {
-    let Some(made) = Made::new("expire") else { return };
+    let Some(made) = Kept::new() else { return };
+    let tools = made.tools();
     let options = ["--repo1-retention-full=1", "--repo1-retention-archive=1", "--repo1-retention-history=0"];
     let whole = made.copy("whole");
     let begun = Instant::now();
-    Run::of(made.ours(&whole, "expire").args(options)).ok();
+    Run::of(tools.ours(&whole, "expire").args(options)).ok();
     let took = begun.elapsed();
-    let wanted = tree::list_all(&whole);
+    let wanted = contents(&whole);
     let mut random = Random::seeded("expire");
     let kills = number("PGMAYDAY_KILLS", KILLS, MANY_KILLS);
     let (mut hit, mut halfway) = (0, 0);
     for turn in 0..kills {
         let repo = made.copy("killed");
-        let before = tree::list_all(&repo).len();
-        let mut child = made
+        let before = contents(&repo).len();
+        let mut child = tools
             .ours(&repo, "expire")
             .args(options)
             .stdout(Stdio::null())
@@ -266,16 +305,17 @@ fn a_kill_at_any_moment_does_no_harm() {
         child.kill().unwrap();
         let _status = child.wait().unwrap();
         hit += usize::from(running);
-        let left = tree::list_all(&repo).len();
+        let left = contents(&repo).len();
         halfway += usize::from(left < before && left > wanted.len());
         // Both read it as it is, and what they list is whole.
-        let ours = Run::of(made.ours(&repo, "info").arg("--output=json")).ok();
-        assert_eq!(labels(&ours.out), made.labels(&repo), "{ours}");
+        let ours = Run::of(tools.ours(&repo, "info").arg("--output=json")).ok();
+        assert_eq!(labels(&ours.out), tools.labels(&repo), "{ours}");
         assert_eq!(ours.json()[0]["status"]["code"], 0, "{ours}");
-        made.assert_valid(&repo);
-        let again = Run::of(made.ours(&repo, "expire").args(options)).ok();
-        let differences = tree::differences(&wanted, &tree::list_all(&repo));
+        tools.assert_valid(&repo);
+        let again = Run::of(tools.ours(&repo, "expire").args(options)).ok();
+        let differences = tree::differences(&wanted, &contents(&repo));
         assert!(differences.is_empty(), "turn {turn}: {differences:#?}\n{again}");
+        assert_eq!(tools.info(&repo), tools.info(&whole), "turn {turn}");
     }
     eprintln!(
         "expire: {kills} kills, {hit} hit a running one, {halfway} left it half done; a run takes {took:?}"
@@ -285,25 +325,26 @@ fn a_kill_at_any_moment_does_no_harm() {
 
 #[test]
 fn nothing_is_removed_while_pgbackrest_makes_a_backup() {
-    let Some(made) = Made::new("expire") else { return };
-    let repo = made.primary.repo();
+    let Some(primary) = live("expire", &["full", "full"]) else { return };
+    let tools = Tools { config: primary.config() };
+    let repo = primary.repo();
     // It waits for a checkpoint that nobody hurries.
-    let mut backup = made.primary.pgbackrest_command("backup");
+    let mut backup = primary.pgbackrest_command("backup");
     backup
         .args(["--type=full", "--no-start-fast", "--no-expire-auto"])
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let mut running = backup.spawn().unwrap();
     let begun = Instant::now();
-    let set = format!("--set={}", made.labels(&repo)[0]);
+    let set = format!("--set={}", tools.labels(&repo)[0]);
     let lock = repo.with_file_name("lock").join(format!("{STANZA}-backup.lock"));
     while fs::metadata(&lock).map_or(0, |meta| meta.len()) == 0 {
         assert!(running.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(60));
         sleep(Duration::from_millis(20));
     }
     let before = tree::list_all(&repo);
-    let refused = Run::of(made.ours(&repo, "expire").arg("--repo1-retention-full=1"));
-    let noted = Run::of(made.ours(&repo, "annotate").args([&set, "--annotation=a=b"]));
+    let refused = Run::of(tools.ours(&repo, "expire").arg("--repo1-retention-full=1"));
+    let noted = Run::of(tools.ours(&repo, "annotate").args([&set, "--annotation=a=b"]));
     assert!(running.try_wait().unwrap().is_none(), "the backup was over before anything was asked");
     refused.refused(&[1]).says(&["another backup"]);
     noted.refused(&[1]).says(&["another backup"]);
@@ -313,12 +354,9 @@ fn nothing_is_removed_while_pgbackrest_makes_a_backup() {
     let untouched = |tree: &Tree| tree.keys().filter(|path| path.ends_with("backup.manifest")).count();
     assert_eq!(untouched(&before), untouched(&tree::list_all(&repo)));
     // Its workers let the lock go a moment later.
-    while !Run::of(made.ours(&repo, "expire").arg("--repo1-retention-full=1"))
-        .code
-        .is_some_and(|code| code == 0)
-    {
+    while Run::of(tools.ours(&repo, "expire").arg("--repo1-retention-full=1")).code != Some(0) {
         assert!(begun.elapsed() < Duration::from_secs(60), "the lock is never free");
         sleep(Duration::from_millis(200));
     }
-    assert_eq!(made.labels(&repo).len(), 1);
+    assert_eq!(tools.labels(&repo).len(), 1);
 }

@@ -5,6 +5,7 @@ use crate::world::{World, fulls};
 use pgmayday::base::BackupLabel;
 use pgmayday::engine::annotate::annotate;
 use pgmayday::engine::expire::{ExpireView, Request, execute, plan};
+use pgmayday::engine::pin::PIN;
 use pgmayday::engine::reconcile::reconcile;
 use pgmayday::model::op::{Cancel, Silent};
 
@@ -96,7 +97,7 @@ fn what_cannot_be_listed_is_junk_and_goes() {
     world.made.save();
     world.made.put("backup/main/20260101-000000F/pg_data/x", b"left over");
     let view = world.keep(&fulls(9));
-    assert_eq!(world.listed(), [first.clone()]);
+    assert_eq!(world.listed(), std::slice::from_ref(&first));
     let left: Vec<_> = view.leftovers.iter().map(BackupLabel::as_str).collect();
     assert_eq!(left, [foreign.as_str(), incr.as_str(), diff.as_str(), "20260101-000000F"]);
     assert!(world.has(&manifest(&first)));
@@ -111,12 +112,28 @@ fn a_manifest_that_cannot_be_read_protects_its_folder() {
         world.made.put(&format!("{}{suffix}", manifest(&first)), b"[backrest]\nrubbish\n");
     }
     let view = world.keep(&fulls(1));
+    assert!(view.archive.is_empty() && view.archive_kept.is_some(), "it may need WAL: {view:?}");
     assert!(
         view.leftovers.is_empty() && view.warnings.iter().any(|warning| warning.contains("left alone")),
         "{view:?}"
     );
     assert!(world.has(&manifest(&first)));
     assert_eq!(world.listed(), [second]);
+}
+
+#[test]
+fn a_pinned_backup_that_cannot_be_listed_is_no_junk() {
+    let mut world = World::new();
+    world.full();
+    let known = world.made.info.clone();
+    world.made.info.history.values_mut().for_each(|cluster| cluster.system_id.0 += 5);
+    world.made.save();
+    let pinned = world.full_with(&[(PIN, "")]);
+    world.made.info = known;
+    world.made.save();
+    let view = world.keep(&fulls(1));
+    assert!(view.leftovers.is_empty() && view.archive.is_empty(), "{view:?}");
+    assert!(world.has(&manifest(&pinned)) && view.warnings.iter().any(|warning| warning.contains("pinned")));
 }
 
 #[test]

@@ -143,14 +143,15 @@ fn made_up(random: &mut Random) -> Place {
             // Chains through any backup of the newest set.
             _ => {
                 wanted.prior =
-                    prior.filter(|label| labels.last().is_some_and(|last| last.full() == label.full()))
+                    prior.filter(|label| labels.last().is_some_and(|last| last.full() == label.full()));
             }
         }
         if wanted.prior.is_none() && random.below(12) == 0 {
             wanted.wal = None;
         }
         let label = made.backup(&wanted);
-        if random.below(14) == 0 {
+        // One of a set: pgBackRest keeps a backup listed whose chain is broken twice.
+        if random.below(14) == 0 && !hidden.iter().any(|other: &BackupLabel| other.full() == label.full()) {
             hidden.push(label.clone());
         }
         labels.push(label);

@@ -5,7 +5,7 @@ use pgmayday::base::{BackupLabel, Result, Timestamp, WalSegment};
 use pgmayday::engine::expire::{ExpireView, FullRetention, Request, Retention, execute, plan};
 use pgmayday::model::op::{Cancel, Silent};
 use pgmayday::store::memory::Memory;
-use pgmayday::store::{Storage, StorePath};
+use pgmayday::store::{Storage as _, StorePath};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -22,6 +22,8 @@ pub struct Job<'a> {
     pub request: Request,
     /// The moment from which days count back.
     pub now: Timestamp,
+    /// The caller holds the locks of these repositories, as a backup does that expires when it is done.
+    pub locked: bool,
 }
 
 /// What came out in one repository.
@@ -52,7 +54,7 @@ pub fn run(job: &Job<'_>, opened: Repositories, sink: &dyn Sink, cancel: &Cancel
         Err(report) => return Err(report),
     }
     let keys: Vec<u32> = opened.slots.iter().map(|slot| slot.key).collect();
-    let _held = if request.dry_run {
+    let _held = if request.dry_run || job.locked {
         None
     } else {
         locks.refuse_if_stopped(stanza)?;
