@@ -55,10 +55,10 @@ fn run(call: &Call) -> Result<u8> {
     let repository = repository(call, Access::Write)?;
     let mut locks = lock(call, &request.stanza, &repository, &cancel)?;
     let outcome = backup::run(&request, &repository, &mut locks, &Lines::new(call.console), &cancel)?;
-    drop(locks);
     if call.settings.flag("expire-auto") {
         expire(call, &request.stanza, repository.key());
     }
+    drop(locks);
     match call.output {
         Output::Text => output::text(&text(&outcome))?,
         Output::Json => output::json("backup", &outcome)?,
@@ -71,8 +71,8 @@ pub(super) fn exit_code(outcome: &Outcome) -> u8 {
     if outcome.page_errors.is_empty() { 0 } else { DAMAGE }
 }
 
-/// Removes what the retention no longer keeps in the repository that was backed up to. The backup is made, whatever
-/// becomes of this. That a backup was accepted during an incident says nothing about removing any.
+/// Removes what the retention no longer keeps in the repository that was backed up to, under the backup's own lock. The
+/// backup is made, whatever becomes of this. That a backup was accepted during an incident says nothing about removing any.
 fn expire(call: &Call, stanza: &str, key: u32) {
     let mut opened = Repositories::open_for(&call.settings, "expire", Access::Write);
     opened.slots.retain(|slot| slot.key == key);
@@ -84,8 +84,14 @@ fn expire(call: &Call, stanza: &str, key: u32) {
         dry_run: false,
         accept: call.accept.iter().filter(|guard| *guard != hold::GUARD).cloned().collect(),
     };
-    let job =
-        expire::Job { settings: &call.settings, stanza, locks: &folder, request, now: Timestamp::now() };
+    let job = expire::Job {
+        settings: &call.settings,
+        stanza,
+        locks: &folder,
+        request,
+        now: Timestamp::now(),
+        locked: true,
+    };
     let done = expire::run(&job, opened, &Lines::new(call.console), &Cancel::default());
     let failure = done.map_or_else(Some, |runs| expire::failure(&runs));
     if let Some(report) = failure {
