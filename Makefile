@@ -19,7 +19,7 @@ export REQUIRE_SERVERS ?= 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-postgres build demo test lint lint-tools bench endurance pictures clean-lab
+.PHONY: help setup setup-postgres setup-pgbackrest build demo test lint lint-tools bench endurance pictures clean-lab
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -30,13 +30,16 @@ setup: ## install what is missing on this machine (Debian: PostgreSQL, pgBackRes
 setup-postgres: setup
 	@if [ -x tests/setup-postgres.sh ]; then tests/setup-postgres.sh; fi
 
+setup-pgbackrest: setup
+	@tests/setup-pgbackrest.sh
+
 build: setup
 	cargo build --release --locked
 
 demo: build ## a real cluster, a real disaster, the recovery to the row, timed
 	cargo run --release --locked --quiet -- lab demo
 
-test: setup-postgres ## all tests, with real servers
+test: setup-postgres setup-pgbackrest ## all tests, with real servers
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	    cargo nextest run --locked --no-fail-fast && cargo test --locked --doc; \
 	else \
@@ -56,9 +59,10 @@ lint: setup lint-tools ## formatting, clippy, documentation, licences, layering
 bench: setup ## restore, archive-get and info against the installed pgBackRest (minutes, some 10 GB of disk)
 	cargo bench --locked --bench restore
 
-endurance: setup-postgres ## the long runs: every bit flipped, wide matrices, load (an hour)
+endurance: setup-postgres setup-pgbackrest ## the long runs: every bit flipped, wide matrices, load (an hour)
 	PGMAYDAY_ENDURANCE=1 PGMAYDAY_FUZZ_CASES=$${PGMAYDAY_FUZZ_CASES:-100000} \
 	    PGMAYDAY_KILLS=$${PGMAYDAY_KILLS:-50} PGMAYDAY_FLIPS=$${PGMAYDAY_FLIPS:-5000} \
+	    PGMAYDAY_BACKUPS=$${PGMAYDAY_BACKUPS:-50} PGMAYDAY_LOAD_SECONDS=$${PGMAYDAY_LOAD_SECONDS:-300} \
 	    cargo test --locked --release --no-fail-fast -- --include-ignored
 
 pictures: build ## the README's pictures, made anew from the running program
