@@ -181,8 +181,9 @@ fn duplicates_copies_recycled_files_and_other_clusters_are_refused() {
     run(cluster.command(&initdb).args(["--no-sync", "--wal-segsize=1", "-D"]).arg(&other));
     let pg_path = format!("--pg1-path={}", other.display());
     let entries = fs::read_dir(other.join("pg_wal")).unwrap();
-    let mut files = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let segment = files.find(|name| name.len() == 24).unwrap();
+    let files = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    // The others are prepared for the future.
+    let segment = files.filter(|name| name.len() == 24).min().unwrap();
     let output = cluster
         .ours(&[&pg_path, "archive-push", &format!("pg_wal/{segment}")])
         .current_dir(&other)
