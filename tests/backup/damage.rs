@@ -46,7 +46,7 @@ impl Flip {
 }
 
 fn page(yard: &Yard, file: &str, block: u64) -> Vec<u8> {
-    let mut page = vec![0; PAGE as usize];
+    let mut page = vec![0; usize::try_from(PAGE).unwrap()];
     std::fs::File::open(yard.path("pg").join(file)).unwrap().read_exact_at(&mut page, block * PAGE).unwrap();
     page
 }

@@ -97,7 +97,9 @@ fn survives(binaries: &Binaries, cipher: &str, more: &str, kills: usize, random:
         let moment = match turn {
             0 => Moment::Stored(bytes * 6 / 10),
             1 => Moment::Stored(1),
-            _ if random.below(3) == 0 => Moment::After(took.mul_f64(random.below(100) as f64 / 100.0)),
+            _ if random.below(3) == 0 => {
+                Moment::After(took * u32::try_from(random.below(100)).unwrap() / 100)
+            }
             _ => Moment::Stored(random.below(if kind == "full" { bytes } else { bytes / 8 })),
         };
         let was_killed = killed(&yard, kind, moment);
