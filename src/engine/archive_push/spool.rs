@@ -9,7 +9,7 @@
 //!
 //! A name is used again by another cluster, or by the same one after it went back in time, and a status of the file
 //! before would then acknowledge a file nobody archived. So an `.ok` of ours bears the modification time of the file
-//! it speaks of, to the nanosecond: one that bears another time proves nothing ([`Status::Unproven`]). Status files are
+//! it speaks of, to the nanosecond: one that bears another time proves nothing (`Status::Unproven`). Status files are
 //! written whole and durable or not at all. Only files of this folder are removed.
 
 use super::PushError;
