@@ -10,7 +10,7 @@ use crate::base::{Report, Result};
 use crate::config::{Origin, Settings};
 use crate::engine::archive_get::prefetch::{self, Limits};
 use crate::engine::archive_get::spool::Spool;
-use crate::engine::archive_get::{self, Job, Patience, RepositorySupply, exits};
+use crate::engine::archive_get::{self, Answer, Job, Patience, RepositorySupply, exits};
 use crate::engine::repositories::Repositories;
 use clap::{Arg, ArgAction};
 use std::os::unix::process::CommandExt as _;
@@ -74,7 +74,9 @@ fn run(call: &Call) -> Result<u8> {
             .hint("write restore_command = 'pgmayday … archive-get %f \"%p\"'"));
     };
     let reply = archive_get::get(&job, name, Path::new(destination));
-    if reply.exit_code == exits::FAILED || tells_everything(call) || reply.line.starts_with("warning: ") {
+    // A failure is told whatever its exit code: to a standby it looks like an absence.
+    let failed = matches!(reply.answer, Answer::Failed(_));
+    if failed || tells_everything(call) || reply.line.starts_with("warning: ") {
         output::to_stderr(&format!("archive-get: {}", reply.line));
     }
     if let Some(spool) = &reply.spool
