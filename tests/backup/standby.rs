@@ -120,7 +120,7 @@ fn relations_come_from_the_standby() {
 #[test]
 fn what_a_standby_lacked_is_in_the_next_backup() {
     let Some(binaries) = installed("what_a_standby_lacked_is_in_the_next_backup") else { return };
-    let yard = ready(&binaries, "", "compress-type=none\narchive-timeout=60\n");
+    let yard = ready(&binaries, "", "compress-type=none\n[global:backup]\narchive-timeout=60\n");
     fill(&yard);
     yard.ask("create table late as select g id, 0 n from generate_series(1, 500) g");
     follow(&yard, "");
@@ -140,7 +140,7 @@ fn what_a_standby_lacked_is_in_the_next_backup() {
         Running::pgmayday(&yard, &[&["backup", "--type=full", "--output=json"], &words[..]].concat());
     let started = "select count(*) from pg_stat_activity where query ~ 'pg_backup_start' and state = 'idle' and pid <> pg_backend_pid()";
     wait_until("the start of the backup", || running.has_ended() || yard.ask(started) == "1");
-    assert!(!running.has_ended(), "it has not waited");
+    assert!(!running.has_ended(), "it has not waited: {}", running.end());
     let begun = yard.ask("select redo_lsn from pg_control_checkpoint()");
     wait_until("the standby's restart point", || {
         ask_standby(&yard, &format!("select redo_lsn >= '{begun}' from pg_control_checkpoint()")) == "t"
