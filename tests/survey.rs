@@ -311,6 +311,23 @@ fn tree(folder: &Path) -> Vec<(PathBuf, u64, std::time::SystemTime)> {
     all
 }
 
+/// What a verification leaves behind: the first backup is valid, the second is not, and one that was expired was not either.
+fn write_verification(state: &StateDir, stanza: &str, labels: &[String]) {
+    let now = serde_json::to_value(Timestamp::now()).unwrap();
+    let known = |status: &str| serde_json::json!({"status": status, "at": now, "depth": "full"});
+    let record = serde_json::json!({
+        "schema": "pgmayday.verified/1", "stanza": stanza, "repo": 1,
+        "last": {"at": now, "took_ms": 1, "depth": "full", "damage": 0, "unknown": 0, "warnings": 0},
+        "backups": {
+            labels[0].clone(): known("valid"),
+            labels[1].clone(): known("wal_missing"),
+            "19990101-000000F": known("invalid"),
+        },
+    });
+    fs::create_dir_all(state.root()).unwrap();
+    fs::write(state.verification(stanza, 1), record.to_string()).unwrap();
+}
+
 #[test]
 fn what_backups_pushes_holds_and_verifications_left_on_this_host_is_seen_and_not_touched() {
     use pgmayday::engine::hold::{self, Hold};
@@ -338,8 +355,8 @@ fn what_backups_pushes_holds_and_verifications_left_on_this_host_is_seen_and_not
     held.progress(1, 4);
     StopFile::of(&locks, Some(stanza)).create().unwrap();
     let (since, until) = (Timestamp::now(), Timestamp(Timestamp::now().0 + 3_600_000_000));
-    let hold = Hold { incident: "2026-11-21-01".to_owned(), since, until, by: "anna".to_owned() };
-    hold::place(&locks, stanza, &hold, since).unwrap();
+    let stands = Hold { incident: "2026-11-21-01".to_owned(), since, until, by: "anna".to_owned() };
+    hold::place(&locks, stanza, &stands, since).unwrap();
     let out = at("spool").join("archive").join(stanza).join("out");
     fs::create_dir_all(&out).unwrap();
     fs::write(out.join("000000010000000000000007.error"), "82\nunable to push:\nrepo1: no room").unwrap();
@@ -351,19 +368,7 @@ fn what_backups_pushes_holds_and_verifications_left_on_this_host_is_seen_and_not
         .iter()
         .map(|backup| backup.label.clone())
         .collect();
-    let now = serde_json::to_value(Timestamp::now()).unwrap();
-    let known = |status: &str| serde_json::json!({"status": status, "at": now, "depth": "full"});
-    let record = serde_json::json!({
-        "schema": "pgmayday.verified/1", "stanza": stanza, "repo": 1,
-        "last": {"at": now, "took_ms": 1, "depth": "full", "damage": 0, "unknown": 0, "warnings": 0},
-        "backups": {
-            labels[0].clone(): known("valid"),
-            labels[1].clone(): known("wal_missing"),
-            "19990101-000000F": known("invalid"),
-        },
-    });
-    fs::create_dir_all(state.root()).unwrap();
-    fs::write(state.verification(stanza, 1), record.to_string()).unwrap();
+    write_verification(&state, stanza, &labels);
 
     let before = tree(&at(""));
     let board = look();
