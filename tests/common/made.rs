@@ -302,7 +302,9 @@ pub(crate) fn assert_sound(stanza: &Stanza, archived: &[(u32, WalSegment)]) {
             );
         }
         let manifest = stanza.manifest(&info, label).unwrap();
-        assert!(manifest.warnings.is_empty(), "{:?}", manifest.warnings);
+        // Taken back in the middle of being removed: the copy of its manifest still tells all of it.
+        let by_copy = |warning: &String| warning.ends_with("used backup.manifest.copy instead");
+        assert!(manifest.warnings.iter().all(by_copy), "{:?}", manifest.warnings);
         for file in manifest.value.files.iter().filter(FileEntry::is_stored) {
             let (path, ..) = manifest.value.stored(&file).unwrap();
             assert!(storage.stat(&path).unwrap().is_some(), "{label} needs {path}, which is gone");

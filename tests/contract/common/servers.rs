@@ -354,6 +354,8 @@ impl Primary {
 
     /// Closes the current segment and waits until it is in the archive.
     pub(crate) fn archive_all(&self) {
+        // A segment without content is not closed, and never archived.
+        self.server().ask("select pg_create_restore_point('everything before')");
         let last = self.server().ask("select pg_walfile_name(pg_switch_wal())");
         let begun = Instant::now();
         // The name of a segment's first byte is that of the segment before: it is the last one with content.
