@@ -165,7 +165,7 @@ fn damaged_segments_are_named_and_tell_on_backups() {
     fs::remove_dir_all(archive_path(&fixture, "15-1")).unwrap();
     let whole = look(&fixture);
     assert!(whole.archives.is_empty());
-    assert_found(&whole, Level::Damage, "20261121-010800F", "no archive");
+    assert_found(&whole, Level::Damage, "20261121-010800F", "is missing in the archive");
 }
 
 #[test]
