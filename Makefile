@@ -56,14 +56,14 @@ lint: setup lint-tools ## formatting, clippy, documentation, licences, layering
 	cargo deny --log-level error check licenses bans sources
 	cargo test --locked --quiet --test layers
 
-bench: setup ## restore, archive-get and info against the installed pgBackRest (minutes, some 10 GB of disk)
+bench: setup ## restore, backup, archive-get and -push, verify, info against the installed pgBackRest (half an hour, 15 GB)
 	cargo bench --locked --bench restore
 
 endurance: setup-postgres setup-pgbackrest ## the long runs: every bit flipped, wide matrices, load (an hour)
 	PGMAYDAY_ENDURANCE=1 PGMAYDAY_FUZZ_CASES=$${PGMAYDAY_FUZZ_CASES:-100000} \
 	    PGMAYDAY_KILLS=$${PGMAYDAY_KILLS:-50} PGMAYDAY_FLIPS=$${PGMAYDAY_FLIPS:-5000} \
 	    PGMAYDAY_BACKUPS=$${PGMAYDAY_BACKUPS:-50} PGMAYDAY_LOAD_SECONDS=$${PGMAYDAY_LOAD_SECONDS:-300} \
-	    cargo test --locked --release --no-fail-fast -- --include-ignored
+	    cargo test --locked --profile endurance --no-fail-fast -- --include-ignored
 
 pictures: build ## the README's pictures, made anew from the running program
 	@assets/pictures.sh target/release/pgmayday

@@ -7,16 +7,21 @@
 
 #![expect(clippy::print_stdout, reason = "the result is printed")]
 
+mod backup;
 mod catalog;
 mod console;
 mod floor;
+mod live;
 mod machine;
+mod push;
 mod repository;
 mod restore;
 mod segments;
 mod synthetic;
+mod verify;
 
 use machine::{Machine, Outcome, Tool};
+use repository::Repository;
 use std::process::ExitCode;
 
 /// What to measure with.
@@ -34,8 +39,9 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Reads `PGMAYDAY_BENCH_GB` (3), `_RUNS` (5), `_PROCESSES` (2), `_DIR` (below `target`), and `_OURS`, a path that stands
-    /// in for the program just built (pgBackRest itself, to see how much two equal programs differ).
+    /// Reads `PGMAYDAY_BENCH_GB` (3), `_RUNS` (5), `_PROCESSES` (2), `_DIR` (below `target`), `_THEIRS` (the
+    /// installed pgBackRest; one that stores blocks lets both store them) and `_OURS`, a path that stands in for the
+    /// program just built (pgBackRest itself, to see how much two equal programs differ).
     fn from_env() -> Outcome<Self> {
         let number = |name: &str, default: usize| match machine::setting(name) {
             Some(text) => text.parse().map_err(|_| format!("{name}={text} is not a number")),
@@ -43,6 +49,7 @@ impl Setup {
         };
         let machine = Machine::new()?;
         let built = machine.install(env!("CARGO_BIN_EXE_pgmayday").as_ref())?;
+        let theirs = machine::setting("PGMAYDAY_BENCH_THEIRS").unwrap_or_else(|| "/usr/bin/pgbackrest".to_owned());
         let ours = machine::setting("PGMAYDAY_BENCH_OURS").map_or(built, Into::into);
         Ok(Self {
             gigabytes: number("PGMAYDAY_BENCH_GB", 3)? as u64,
@@ -50,7 +57,7 @@ impl Setup {
             processes: number("PGMAYDAY_BENCH_PROCESSES", 2)?,
             tools: [
                 Tool { name: "pgmayday", program: ours },
-                Tool { name: "pgbackrest", program: "/usr/bin/pgbackrest".into() },
+                Tool { name: "pgbackrest", program: theirs.into() },
             ],
             machine,
         })
@@ -62,16 +69,18 @@ fn run() -> Outcome<()> {
     let wanted = |part: &str| asked.is_empty() || asked.iter().any(|name| name == part);
     let setup = Setup::from_env()?;
     println!("folder {}, {} processes", setup.machine.folder.display(), setup.processes);
-    if wanted("restore") || wanted("archive-get") || wanted("console") {
+    let on_repository: [(&str, fn(&Setup, &Repository) -> Outcome<()>); 6] = [
+        ("restore", restore::compare),
+        ("archive-get", segments::compare),
+        ("backup", backup::compare),
+        ("archive-push", push::compare),
+        ("verify", verify::compare),
+        ("console", console::measure),
+    ];
+    if on_repository.iter().any(|(part, _)| wanted(part)) {
         let repository = repository::ready(&setup)?;
-        if wanted("restore") {
-            restore::compare(&setup, &repository)?;
-        }
-        if wanted("archive-get") {
-            segments::compare(&setup, &repository)?;
-        }
-        if wanted("console") {
-            console::measure(&setup, &repository)?;
+        for (_, compare) in on_repository.iter().filter(|(part, _)| wanted(part)) {
+            compare(&setup, &repository)?;
         }
     }
     if wanted("catalog") {

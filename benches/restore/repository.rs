@@ -16,7 +16,8 @@ const SMALL_TABLES: u32 = 4_000;
 const SEGMENTS: u32 = 24;
 /// Of the repository.
 pub(crate) const PASSPHRASE: &str = "a long phrase for the benchmark";
-const PORT: &str = "54329";
+/// Where the benchmark's servers listen.
+pub(crate) const SERVER_PORT: &str = "54329";
 
 /// The finished repository.
 pub(crate) struct Repository {
@@ -43,7 +44,7 @@ impl<'a> Server<'a> {
     pub(crate) fn start(setup: &'a Setup, data: &Path, options: &str) -> Outcome<Self> {
         let machine = &setup.machine;
         let options = format!(
-            "-k {} -p {PORT} -c listen_addresses='' -c shared_buffers=256MB {options}",
+            "-k {} -p {SERVER_PORT} -c listen_addresses='' -c shared_buffers=256MB {options}",
             machine.folder.display()
         );
         let mut start = machine.command(postgres_bin()?.join("pg_ctl"));
@@ -78,7 +79,7 @@ impl<'a> Server<'a> {
             "-v",
             "ON_ERROR_STOP=1",
             "-p",
-            PORT,
+            SERVER_PORT,
             "-U",
             "postgres",
             "-d",
@@ -190,7 +191,7 @@ fn write_config(setup: &Setup, config: &Path, data: &Path, repo: &Path) -> Outco
         "[global]\nrepo1-path={}\nrepo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass={PASSPHRASE}\n\
          repo1-bundle=y\nrepo1-retention-full=9\ncompress-type=zst\ncompress-level=3\nprocess-max=2\n\
          log-level-console=warn\nlog-level-file=off\nlog-path={folder}/log\nlock-path={folder}/lock\n\
-         spool-path={folder}/spool\n\n[bench]\npg1-path={}\npg1-port={PORT}\npg1-socket-path={folder}\n\
+         spool-path={folder}/spool\n\n[bench]\npg1-path={}\npg1-port={SERVER_PORT}\npg1-socket-path={folder}\n\
          pg1-user=postgres\n",
         repo.display(),
         data.display(),

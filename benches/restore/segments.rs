@@ -5,6 +5,7 @@ use crate::machine::{self, Cost, Outcome, typical};
 use crate::repository::Repository;
 use crate::restore::{order, ratio, restore_command};
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// Fetches every archived segment after the backup by both tools, in turns.
@@ -59,9 +60,14 @@ fn compare_at(setup: &Setup, repository: &Repository, segments: &[String], pause
 }
 
 /// The names of all archived segments, in order.
-fn archived(setup: &Setup) -> Outcome<Vec<String>> {
+pub(crate) fn archived(setup: &Setup) -> Outcome<Vec<String>> {
+    names_below(&setup.machine.path("repo/archive/bench"))
+}
+
+/// The names of all segments stored below a folder, in order.
+pub(crate) fn names_below(archive: &Path) -> Outcome<Vec<String>> {
     let mut names = Vec::new();
-    let mut folders = vec![setup.machine.path("repo/archive/bench")];
+    let mut folders = vec![archive.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).map_err(machine::at(&folder))?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();

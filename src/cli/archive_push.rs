@@ -117,6 +117,8 @@ fn job(call: &Call) -> Result<Job> {
         packing: Packing {
             compression: compression.parse::<Compression>().map_err(Report::usage)?,
             level: settings.integer("compress-level").and_then(|level| i32::try_from(level).ok()),
+            // The background process has several segments at work instead.
+            workers: if call.args.get_flag(ATTEND) { 0 } else { processes(settings) },
         },
         care: Care {
             header: settings.flag("archive-header-check"),
@@ -126,6 +128,11 @@ fn job(call: &Call) -> Result<Job> {
         queue_max_bytes: settings.size_bytes("archive-push-queue-max"),
         drop_log: drop_log(call, stanza),
     })
+}
+
+/// How many threads may work.
+fn processes(settings: &Settings) -> u32 {
+    settings.number("process-max").and_then(|number| u32::try_from(number).ok()).unwrap_or(1)
 }
 
 /// Where it is put on record what was dropped; archiving does not depend on it.
@@ -156,9 +163,8 @@ fn attend(call: &Call, job: &Job) -> Result<()> {
     rustix::process::setsid().ok();
     // The data directory must not look used by this process.
     std::env::set_current_dir("/").map_err(|error| Report::failed(format!("/: {error}")))?;
-    let number = |name: &str| call.settings.number(name).and_then(|number| usize::try_from(number).ok());
     let limits = Limits {
-        threads: number("process-max").unwrap_or(1),
+        threads: processes(&call.settings) as usize,
         batch_bytes: call.settings.size_bytes("archive-push-batch-size").unwrap_or(16 << 30),
         idle: IDLE,
     };

@@ -63,6 +63,8 @@ pub struct Packing {
     pub compression: Compression,
     /// Its level; the format's default if there is none.
     pub level: Option<i32>,
+    /// Threads that compress one segment besides the one that encrypts and writes, where the format can be compressed so.
+    pub workers: u32,
 }
 
 /// What is checked and told.
@@ -110,7 +112,7 @@ fn push_found(job: &Job, given: &Given) -> Result<Pushed, PushError> {
     }
     let shelves = Shelves::open(&job.repositories, &job.stanza, &identity)?;
     let mut source = Source::open(&given.path, given.file, &identity, job.care.header)?;
-    let done = lodge::lodge(&shelves.usable, &mut source, job, &mut lodge::Buffers::default())?;
+    let done = lodge::lodge(&shelves.usable, &mut source, job, &mut Vec::new())?;
     let line = format!("{} archived in {}", given.file, shelves.words());
     match PushError::all(shelves.failures.into_iter().chain(done.failures).collect()) {
         Some(error) => Err(error),

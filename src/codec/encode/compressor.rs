@@ -7,10 +7,13 @@ use super::outlet::Outlet;
 use crate::codec::{CodecError, Compression, Framing};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use std::io::Write;
-use zstd::stream::raw::{InBuffer, Operation as _, OutBuffer};
+use zstd::stream::raw::{CParameter, InBuffer, Operation as _, OutBuffer};
 
 /// How much content the LZ4 encoder is given at a time: one of its blocks, so that little waits to be taken.
 const LZ4_PIECE_BYTES: usize = 64 * 1024;
+
+/// How much content a thread of its own compresses at a time: a WAL segment of the usual size keeps four at work.
+const ZST_JOB_BYTES: u32 = 4 << 20;
 
 /// zlib's largest window, as every gzip and zlib reader has.
 const WINDOW_BITS: u8 = 15;
@@ -61,6 +64,15 @@ impl Compressor {
             }
             Compression::Bz2 => Ok(Self::Bz2 { stream: bzip2_stream(number), level: number }),
         }
+    }
+
+    /// Has the compressing done by this many threads besides the one that writes, where the format can: Zstandard only.
+    pub(super) fn employ(&mut self, workers: u32) -> Result<(), CodecError> {
+        let Self::Zst(encoder) = self else { return Ok(()) };
+        for parameter in [CParameter::NbWorkers(workers), CParameter::JobSize(ZST_JOB_BYTES)] {
+            encoder.set_parameter(parameter).map_err(refused(Compression::Zst))?;
+        }
+        Ok(())
     }
 
     /// Takes all of `content`.

@@ -4,7 +4,7 @@
 //! file after it is durable in every repository, and ends after the first error or when nothing has waited for a while.
 //! It works by absolute paths and leaves when the cluster it was started for is not the one in the data directory.
 
-use super::lodge::{self, Buffers};
+use super::lodge;
 use super::shelf::Shelves;
 use super::source::{Source, Stamp};
 use super::spool::{Spool, Status};
@@ -112,7 +112,7 @@ fn work(job: &Job, spool: &Spool, limits: Limits) -> Result<Ended, PushError> {
 struct Desk<'a> {
     job: &'a Job,
     spool: &'a Spool,
-    buffers: Mutex<Vec<Buffers>>,
+    buffers: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Desk<'_> {
@@ -199,9 +199,9 @@ impl Desk<'_> {
         identity: &Identity,
         shelves: &Shelves,
     ) -> Result<bool, PushError> {
-        let mut buffers = self.lock().pop().unwrap_or_default();
-        let pushed = self.lodge(path, file, identity, shelves, &mut buffers);
-        self.lock().push(buffers);
+        let mut buffer = self.lock().pop().unwrap_or_default();
+        let pushed = self.lodge(path, file, identity, shelves, &mut buffer);
+        self.lock().push(buffer);
         match pushed {
             Ok((stamp, warnings)) => self.spool.put_ok(file, stamp, &warnings.join("\n")).map(|()| true),
             // It was acknowledged by another call while it was in the queue.
@@ -221,11 +221,11 @@ impl Desk<'_> {
         file: Wanted,
         identity: &Identity,
         shelves: &Shelves,
-        buffers: &mut Buffers,
+        buffer: &mut Vec<u8>,
     ) -> Result<(Stamp, Vec<String>), (u32, String)> {
         let told = |error: PushError| (error.code(), error.to_string());
         let mut source = Source::open(path, file, identity, self.job.care.header).map_err(told)?;
-        let done = lodge::lodge(&shelves.usable, &mut source, self.job, buffers).map_err(told)?;
+        let done = lodge::lodge(&shelves.usable, &mut source, self.job, buffer).map_err(told)?;
         let failures: Vec<&PushError> = shelves.failures.iter().chain(&done.failures).collect();
         match failures[..] {
             [] => Ok((source.stamp(), shelves.warnings.iter().cloned().chain(done.warnings).collect())),
@@ -234,7 +234,7 @@ impl Desk<'_> {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Buffers>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -120,5 +120,5 @@ fn is_archived(job: &Job, given: &Given) -> Result<bool, PushError> {
         return Err(error);
     }
     let mut source = Source::open(&given.path, given.file, &identity, job.care.header)?;
-    lodge::is_lodged(&shelves, &mut source, &mut lodge::Buffers::default())
+    lodge::is_lodged(&shelves, &mut source, &mut Vec::new())
 }

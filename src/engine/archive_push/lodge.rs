@@ -1,4 +1,4 @@
-//! Putting one file into every archive: compared first, read once, packed once, encrypted for each.
+//! Putting one file into every archive: compared first, packed once, encrypted for each.
 //!
 //! Where an archive has the file already, its content decides: the same is fine, another is refused before anything is
 //! written anywhere. An archive that fails does not keep the others from getting the file.
@@ -7,18 +7,11 @@ use super::shelf::Shelf;
 use super::source::Source;
 use super::{Job, Packing, PushError};
 use crate::base::Timeline;
-use crate::codec::{CodecError, Compression, Encoder, Packer, Sha1Hash, StreamSpec};
+use crate::codec::{CodecError, Encoder, StreamSpec};
 use crate::engine::archive_get::Wanted;
 use crate::repo::{Incoming, StoredSegment};
 use crate::wal::TimelineHistory;
 use std::io::{self, Write};
-
-/// Memory that serves one file after the other.
-#[derive(Debug, Default)]
-pub(super) struct Buffers {
-    content: Vec<u8>,
-    packed: Vec<u8>,
-}
 
 /// What came of one file. It may be acknowledged only if nothing failed.
 #[derive(Debug, Default)]
@@ -29,16 +22,17 @@ pub(super) struct Lodged {
     pub(super) failures: Vec<PushError>,
 }
 
-/// Puts the file into every archive; an error means that none of them may have it.
+/// Puts the file into every archive; an error means that none of them may have it. The buffer serves one file after the
+/// other.
 pub(super) fn lodge(
     shelves: &[Shelf],
     source: &mut Source,
     job: &Job,
-    buffers: &mut Buffers,
+    buffer: &mut Vec<u8>,
 ) -> Result<Lodged, PushError> {
     match source.file {
-        Wanted::Segment(_) | Wanted::Partial(_) => segment(shelves, source, job, buffers),
-        Wanted::History(_) | Wanted::BackupHistory(..) => small(shelves, source, job, buffers),
+        Wanted::Segment(_) | Wanted::Partial(_) => segment(shelves, source, job, buffer),
+        Wanted::History(_) | Wanted::BackupHistory(..) => small(shelves, source, job, buffer),
     }
 }
 
@@ -46,11 +40,11 @@ pub(super) fn lodge(
 pub(super) fn is_lodged(
     shelves: &[Shelf],
     source: &mut Source,
-    buffers: &mut Buffers,
+    buffer: &mut Vec<u8>,
 ) -> Result<bool, PushError> {
     match source.file {
         Wanted::Segment(_) | Wanted::Partial(_) => {
-            let sha1 = source.stream(&mut buffers.content, |_| Ok(()))?;
+            let sha1 = source.stream(buffer, |_| Ok(()))?;
             for shelf in shelves {
                 if shelf.find(source.file)?.is_none_or(|stored| stored.sha1 != sha1) {
                     return Ok(false);
@@ -58,9 +52,9 @@ pub(super) fn is_lodged(
             }
         }
         Wanted::History(_) | Wanted::BackupHistory(..) => {
-            source.read_into(&mut buffers.content)?;
+            source.read_into(buffer)?;
             for shelf in shelves {
-                if shelf.small(source.file)?.is_none_or(|archived| archived != buffers.content) {
+                if shelf.small(source.file)?.is_none_or(|archived| archived != *buffer) {
                     return Ok(false);
                 }
             }
@@ -76,7 +70,7 @@ fn segment(
     shelves: &[Shelf],
     source: &mut Source,
     job: &Job,
-    buffers: &mut Buffers,
+    buffer: &mut Vec<u8>,
 ) -> Result<Lodged, PushError> {
     let file = source.file;
     let (mut lodged, mut there, mut absent) = (Lodged::default(), Vec::new(), Vec::new());
@@ -90,36 +84,14 @@ fn segment(
     if there.is_empty() && absent.is_empty() {
         return Ok(lodged);
     }
-    let in_memory = source.fits_memory();
-    if in_memory {
-        source.read_into(&mut buffers.content)?;
-    }
-    let mut packed = None;
-    let sha1 = if !in_memory {
-        source.stream(&mut buffers.content, |_| Ok(()))?
-    } else if there.is_empty() {
-        let (sha1, done) = hash_and_pack(&buffers.content, job.packing, &mut buffers.packed)?;
-        packed = Some(done);
-        sha1
-    } else {
-        Sha1Hash::of(&buffers.content)
-    };
+    let sha1 = source.stream(buffer, |_| Ok(()))?;
     for (shelf, archived) in &there {
         shelf.same(file, *archived, sha1)?;
     }
     let (Wanted::Segment(segment) | Wanted::Partial(segment)) = file else { return Ok(lodged) };
-    let stored = StoredSegment { segment, sha1, compression: job.packing.compression, stored_bytes: 0 };
     if !absent.is_empty() {
-        if in_memory {
-            let packed = match packed {
-                Some(packed) => packed,
-                None => pack(&buffers.content, job.packing, &mut buffers.packed)?,
-            };
-            lodged.failures.extend(put_each(&absent, file, &stored, packed));
-        } else {
-            let packing = job.packing;
-            lodged.failures.extend(stream_to(&absent, source, &stored, packing, &mut buffers.content)?);
-        }
+        let stored = StoredSegment { segment, sha1, compression: job.packing.compression, stored_bytes: 0 };
+        lodged.failures.extend(put_in(&absent, source, &stored, job.packing, buffer)?);
     }
     // Another server may have put another content there between the look and now: then neither is acknowledged blindly.
     for shelf in &absent {
@@ -139,65 +111,13 @@ fn segment(
     Ok(lodged)
 }
 
-/// The hash of the content and its packed form, made side by side.
-fn hash_and_pack<'a>(
-    content: &'a [u8],
-    packing: Packing,
-    into: &'a mut Vec<u8>,
-) -> Result<(Sha1Hash, &'a [u8]), PushError> {
-    if packing.compression == Compression::None {
-        return Ok((Sha1Hash::of(content), content));
-    }
-    std::thread::scope(|scope| {
-        let hasher = scope.spawn(|| Sha1Hash::of(content));
-        let packed = pack(content, packing, into);
-        let sha1 = hasher.join().unwrap_or_else(|_| Sha1Hash::of(content));
-        Ok((sha1, packed?))
-    })
-}
-
-fn pack<'a>(content: &'a [u8], packing: Packing, into: &'a mut Vec<u8>) -> Result<&'a [u8], PushError> {
-    if packing.compression == Compression::None {
-        return Ok(content);
-    }
-    into.clear();
-    let spec = StreamSpec::full(packing.compression, None);
-    let made = Packer::new(std::mem::take(into), &spec, packing.level).and_then(|mut packer| {
-        packer.write_all(content)?;
-        packer.finish()
-    });
-    *into = made.map_err(|error| unpackable(&error))?;
-    Ok(into)
-}
-
 /// Packing fails for want of memory, or by a level that the configuration should not have let pass.
 fn unpackable(error: &CodecError) -> PushError {
     PushError::Told { code: 94, message: error.to_string() }
 }
 
-/// Writes the packed segment to each archive at the same time; gives what failed.
-fn put_each(absent: &[&Shelf], file: Wanted, stored: &StoredSegment, packed: &[u8]) -> Vec<PushError> {
-    let put = |shelf: &Shelf| -> Result<(), PushError> {
-        let mut incoming = shelf.begin(file, stored)?;
-        incoming.write_all(packed).and_then(|()| incoming.commit()).map_err(|error| shelf.error(error))
-    };
-    if let [only] = absent {
-        return put(only).err().into_iter().collect();
-    }
-    std::thread::scope(|scope| {
-        let writers: Vec<_> = absent.iter().map(|shelf| (shelf, scope.spawn(|| put(shelf)))).collect();
-        let result = |(shelf, writer): (&&Shelf, std::thread::ScopedJoinHandle<'_, _>)| {
-            writer.join().unwrap_or_else(|_| {
-                let message = format!("{}: an internal error stopped the writing of {file}", shelf.place());
-                Err(PushError::Told { code: 25, message })
-            })
-        };
-        writers.into_iter().filter_map(|writer| result(writer).err()).collect()
-    })
-}
-
-/// Reads the segment again and writes it packed to each archive; for segments too large for memory.
-fn stream_to(
+/// Reads the segment again and writes it, packed once, to each archive; gives what failed.
+fn put_in(
     absent: &[&Shelf],
     source: &mut Source,
     stored: &StoredSegment,
@@ -212,7 +132,8 @@ fn stream_to(
         }
     }
     let spec = StreamSpec::full(packing.compression, None);
-    let mut encoder = Encoder::new(fan, &spec, packing.level).map_err(|error| unpackable(&error))?;
+    let mut encoder = Encoder::with_workers(fan, &spec, packing.level, packing.workers)
+        .map_err(|error| unpackable(&error))?;
     let failed = |error: io::Error| unpackable(&CodecError::from_io(error));
     source.stream(chunk, |piece| encoder.write_all(piece).map_err(failed))?;
     let (fan, seal, _) = encoder.finish().map_err(|error| unpackable(&error))?;
@@ -220,10 +141,27 @@ fn stream_to(
         return Err(PushError::Changed(source.path.clone()));
     }
     let Fan { writers, mut failures } = fan;
-    for (shelf, incoming) in writers {
-        failures.extend(incoming.commit().err().map(|error| shelf.error(error)));
-    }
+    failures.extend(commit_each(writers, source.file));
     Ok(failures)
+}
+
+/// Makes the copies durable, all at the same time; gives what failed.
+fn commit_each(writers: Vec<(&Shelf, Incoming)>, file: Wanted) -> Vec<PushError> {
+    let commit = |(shelf, incoming): (&Shelf, Incoming)| incoming.commit().err().map(|error| shelf.error(error));
+    if writers.len() < 2 {
+        return writers.into_iter().filter_map(commit).collect();
+    }
+    std::thread::scope(|scope| {
+        let commits: Vec<_> =
+            writers.into_iter().map(|writer| (writer.0, scope.spawn(move || commit(writer)))).collect();
+        let result = |(shelf, thread): (&Shelf, std::thread::ScopedJoinHandle<'_, _>)| {
+            thread.join().unwrap_or_else(|_| {
+                let message = format!("{}: an internal error stopped the writing of {file}", shelf.place());
+                Some(PushError::Told { code: 25, message })
+            })
+        };
+        commits.into_iter().filter_map(result).collect()
+    })
 }
 
 /// One stream for several archives; one that fails is left out from then on.
@@ -254,11 +192,11 @@ fn small(
     shelves: &[Shelf],
     source: &mut Source,
     job: &Job,
-    buffers: &mut Buffers,
+    buffer: &mut Vec<u8>,
 ) -> Result<Lodged, PushError> {
     let file = source.file;
-    source.read_into(&mut buffers.content)?;
-    let content = &buffers.content;
+    source.read_into(buffer)?;
+    let content = &*buffer;
     let mut lodged = Lodged::default();
     if let Wanted::History(timeline) = file {
         lodged.warnings.extend(odd_history(content, timeline));

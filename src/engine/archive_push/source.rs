@@ -1,4 +1,4 @@
-//! The file PostgreSQL wants archived, read once and known by its stamp.
+//! The file PostgreSQL wants archived, known by its stamp.
 //!
 //! A segment must be whole and, unless that is switched off, its first page must fit its name and this cluster: a
 //! recycled file bears a name of the future. Never writes.
@@ -13,9 +13,7 @@ use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-/// A segment up to this size is held in memory, so that it is read once.
-const IN_MEMORY_BYTES: u64 = 64 << 20;
-/// How much of a larger one is read at a time.
+/// How much of a segment is read at a time.
 pub(super) const CHUNK_BYTES: usize = 1 << 20;
 /// The most a history or backup history file may have; PostgreSQL's own are a few hundred bytes.
 const SMALL_BYTES: u64 = 4 << 20;
@@ -49,8 +47,6 @@ pub(super) struct Source {
     handle: File,
     size_bytes: u64,
     stamp: Stamp,
-    /// Up to this size the content is held in memory.
-    pub(super) memory_bytes: u64,
 }
 
 impl Source {
@@ -70,7 +66,6 @@ impl Source {
             handle,
             size_bytes: meta.len(),
             stamp: Stamp::of(&meta),
-            memory_bytes: IN_MEMORY_BYTES,
         };
         if !meta.is_file() {
             return Err(source.wrong("it is no file"));
@@ -104,11 +99,6 @@ impl Source {
     /// When the file that was opened was last written.
     pub(super) fn stamp(&self) -> Stamp {
         self.stamp
-    }
-
-    /// True if the whole content may be held in memory.
-    pub(super) fn fits_memory(&self) -> bool {
-        self.size_bytes <= self.memory_bytes
     }
 
     /// The whole content, in the place of what was in `into`.
