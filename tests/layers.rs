@@ -22,7 +22,7 @@ const TABLE: &[(&str, &str)] = &[
     ("engine", "repo wal store codec cluster config"),
     ("recovery", "engine cluster repo journal config"),
     ("survey", "recovery engine cluster repo config"),
-    ("incident", "journal config"),
+    ("incident", "journal config net"),
     ("lab", "recovery engine cluster config repo"),
     ("console", "incident"),
     ("cli", "config codec wal store repo journal cluster engine recovery survey incident lab console net"),
