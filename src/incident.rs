@@ -7,22 +7,30 @@
 //! host, else by the wall clock; the time from detection to declaration is always the wall clock's, for a person says
 //! when the trouble was detected.
 
+mod act;
 mod begin;
+pub mod checklist;
+pub mod comms;
 mod course;
 mod evidence;
 mod fold;
 mod hold;
+mod pilot;
 pub mod report;
+pub mod standing;
 mod table;
 pub mod words;
 
+pub use act::targets;
 pub use evidence::Evidence;
+pub use pilot::{Holder, Pilot};
+pub use standing::Standing;
 
 use crate::base::files::sync_folder;
 use crate::base::state::{StateDir, make_folder};
 use crate::base::{Report, Result, Timestamp};
 use crate::config::site::StanzaSite;
-use crate::journal::{self, Fact, Journal, JournalError, Verification, Witness};
+use crate::journal::{self, Entry, Fact, Journal, JournalError, Severity, Verification, Witness};
 use crate::model::board::Limits;
 use crate::model::op::Mark;
 use serde::Serialize;
@@ -58,6 +66,8 @@ pub struct IncidentView {
     pub phases: Vec<PhaseTime>,
     /// From detected to service back, milliseconds, by a clock nobody can set where the boot was the same.
     pub rto_ms: Option<u64>,
+    /// What was settled between people.
+    pub standing: Standing,
     /// Every entry as a line.
     pub lines: Vec<JournalLine>,
     /// What the chain's verification says, one sentence.
@@ -109,6 +119,8 @@ pub struct Declaration {
     pub rto_s: u64,
     /// How much may be lost, seconds.
     pub rpo_s: u64,
+    /// How bad it is.
+    pub severity: Option<Severity>,
 }
 
 impl Declaration {
@@ -122,6 +134,7 @@ impl Declaration {
             detected_at,
             rto_s: site.rto.map_or(shipped.rto_s, |rto| rto.as_secs()),
             rpo_s: site.rpo.map_or(shipped.rpo_s, |rpo| rpo.as_secs()),
+            severity: None,
         }
     }
 }
@@ -143,9 +156,9 @@ impl Incidents {
     pub fn declare(&self, actor: &str, declaration: &Declaration) -> Result<String> {
         let now = Timestamp::now();
         let id = self.new_folder(now)?;
-        let Declaration { stanza, label, reason, detected_at, rto_s, rpo_s } = declaration.clone();
+        let Declaration { stanza, label, reason, detected_at, rto_s, rpo_s, severity } = declaration.clone();
         let detected_at = detected_at.unwrap_or(now);
-        let fact = Fact::Declared { stanza, label, reason, detected_at, rto_s, rpo_s };
+        let fact = Fact::Declared { stanza, label, reason, detected_at, rto_s, rpo_s, severity };
         let begun = Journal::create(&self.folder(&id)).and_then(|journal| journal.append(actor, &fact));
         begun.map_err(|error| told(error, &id))?;
         Ok(id)
@@ -167,8 +180,13 @@ impl Incidents {
 
     /// Appends a fact to an incident.
     pub fn append(&self, id: &str, actor: &str, fact: &Fact) -> Result<()> {
+        self.entered(id, actor, fact).map(drop)
+    }
+
+    /// Appends a fact to an incident; the entry it became.
+    fn entered(&self, id: &str, actor: &str, fact: &Fact) -> Result<Entry> {
         let journal = Journal::open(&self.known(id)?).map_err(|error| told(error, id))?;
-        journal.append(actor, fact).map(drop).map_err(|error| told(error, id))
+        journal.append(actor, fact).map_err(|error| told(error, id))
     }
 
     /// Writes something down.

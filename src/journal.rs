@@ -32,140 +32,25 @@
 
 mod chain;
 mod error;
+mod fact;
 mod file;
 mod head;
 mod stamp;
 mod verify;
 
-pub use chain::{Contents, FIRST_PREVIOUS, Line, Torn};
+pub use chain::{Contents, FIRST_PREVIOUS, Line, Torn, sha256};
 pub use error::JournalError;
+pub use fact::{Audience, Fact, Role, Scenario, Severity, TickResult};
 pub use file::{JOURNAL_FILE, Journal, adopt};
 pub use head::{HEAD_FILE, Witness};
 pub use stamp::Stamp;
 pub use verify::{Finding, Proof, Verification, read_verified, verify};
 
 use crate::base::Timestamp;
-use crate::model::op::{Answer, Mark};
 use serde::{Deserialize, Serialize};
 
 /// The recipe of [verifying by hand](self#verifying-by-hand), for `bash` in the journal's folder.
 pub const RECIPE: &str = include_str!("journal/verify.sh");
-
-/// Something worth keeping for ever.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Fact {
-    /// The incident began.
-    Declared {
-        /// The stanza.
-        stanza: String,
-        /// The environment's label.
-        label: Option<String>,
-        /// Why.
-        reason: String,
-        /// When the trouble was detected.
-        detected_at: Timestamp,
-        /// How long the recovery may take, seconds.
-        rto_s: u64,
-        /// How much may be lost, seconds.
-        rpo_s: u64,
-    },
-    /// A person wrote something down.
-    Note {
-        /// What.
-        text: String,
-    },
-    /// A plan was confirmed.
-    Confirmed {
-        /// Digest of the plan.
-        digest: String,
-        /// What it does, one line.
-        summary: String,
-        /// The exact command.
-        command: String,
-        /// The word that was typed; empty for a command line that confirms itself.
-        typed: String,
-        /// The operation made of it.
-        operation: String,
-    },
-    /// A worker took an operation up.
-    OperationStarted {
-        /// Which.
-        operation: String,
-        /// 1 for the first worker.
-        attempt: u32,
-    },
-    /// A step ended well.
-    Step {
-        /// The operation.
-        operation: String,
-        /// The step.
-        step: String,
-        /// How long it took, milliseconds.
-        took_ms: u64,
-        /// What came out.
-        detail: String,
-    },
-    /// A moment that counts was reached.
-    Reached {
-        /// Which.
-        mark: Mark,
-        /// The operation, if it was one.
-        operation: Option<String>,
-    },
-    /// Something went on that a reader should know.
-    Warning {
-        /// The operation, if it was one.
-        operation: Option<String>,
-        /// The sentence.
-        text: String,
-    },
-    /// A person answered a question of an operation.
-    Answered {
-        /// The operation.
-        operation: String,
-        /// What was asked.
-        question: String,
-        /// What was answered.
-        answer: Answer,
-    },
-    /// An operation ended.
-    OperationEnded {
-        /// Which.
-        operation: String,
-        /// True if everything was done.
-        done: bool,
-        /// What came out, or what failed and why.
-        lines: Vec<String>,
-    },
-    /// A torn line at the end was cut off before this one was written: a crash in the middle of a write.
-    Cut {
-        /// How many bytes.
-        bytes: u64,
-        /// Their SHA-256.
-        sha256: String,
-    },
-    /// The journal was found damaged before this one was written; what proved it has been replaced since.
-    Damaged {
-        /// What was found.
-        text: String,
-    },
-    /// The incident holds the stanza: nothing is removed from its repositories, and nothing is backed up.
-    HoldPlaced {
-        /// When that ends by itself.
-        until: Timestamp,
-    },
-    /// The incident no longer holds the stanza.
-    HoldLifted,
-    /// The incident is over.
-    Closed {
-        /// What is to be said about it.
-        text: String,
-    },
-    /// Something this program does not know, written by a later one: its members as they stand.
-    #[serde(untagged)]
-    Unknown(serde_json::Map<String, serde_json::Value>),
-}
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

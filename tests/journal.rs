@@ -407,6 +407,7 @@ fn declaration() -> Declaration {
         detected_at: None,
         rto_s: 3600,
         rpo_s: 300,
+        severity: None,
     }
 }
 
@@ -601,6 +602,7 @@ fn rehearsed(dir: &Path) -> Evidence {
         detected_at: Timestamp(BEGIN.0 - 90_000_000),
         rto_s: 3600,
         rpo_s: 300,
+        severity: None,
     };
     let confirmed = Fact::Confirmed {
         digest: "7f3a91c2".to_owned(),
@@ -612,6 +614,8 @@ fn rehearsed(dir: &Path) -> Evidence {
             .to_owned(),
         typed: "orders".to_owned(),
         operation: operation.clone(),
+        last_commit: None,
+        newest: None,
     };
     let right = Fact::Answered {
         operation: operation.clone(),

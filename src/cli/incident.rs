@@ -1,7 +1,9 @@
-//! `pgmayday incident`: declare, note, close, and the evidence: list, show, report, verify.
+//! `pgmayday incident`: declare, note, close, the people and the messages, and the evidence: list, show, report, verify.
 //!
 //! A front for the room of the same name; it judges nothing and touches no cluster.
 
+mod comms;
+mod people;
 mod text;
 
 use super::Call;
@@ -11,10 +13,12 @@ use super::site::{actor, site, state};
 use crate::base::{Kind, Report, Result, TargetTime, Timestamp};
 use crate::config::EVERY_COMMAND;
 use crate::config::site::Site;
+use crate::incident::comms::Table;
 use crate::incident::report::{Document, markdown};
 use crate::incident::{Declaration, IncidentView, Incidents};
-use crate::journal::{Verification, Witness};
+use crate::journal::{Severity, Verification, Witness};
 use crate::recovery::hold::StanzaHold;
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 
@@ -24,7 +28,8 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     long_about: "An incident is a journal: what was seen, decided, confirmed and done, by whom and when, each entry bound \
                  to the one before. `declare` starts the clock and holds the stanza on this host: nothing is \
                  expired, and nothing is backed up unless that is accepted; `note` adds a sentence, `close` ends \
-                 the incident and its hold. `list` and `show` read; `report` writes the evidence as Markdown or JSON; `verify` proves that no entry was \
+                 the incident and its hold. `role`, `task`, `tick`, `follow-up`, `severity` and `scenario` settle who \
+                 does what; `comms` tells people: what is due, a draft, sending. `list` and `show` read; `report` writes the evidence as Markdown or JSON; `verify` proves that no entry was \
                  altered, removed or put in, and exits with 4 if one was. Without a name the open incident is meant, \
                  else the newest one.",
     options_of: EVERY_COMMAND,
@@ -34,17 +39,18 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     failure_exit: None,
 };
 
+/// The guard against closing over what is open.
+const MATTERS: &str = "incident-open-matters";
 /// The guard against two open incidents of one stanza.
 const OPEN: &str = "incident-open";
 
 fn own(command: Command) -> Command {
-    let id = || Arg::new("id").value_name("INCIDENT").help("which [default: the open one, else the newest]");
-    let which = || id().long("incident");
     let option =
         |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value).required(false);
     let text = |help: &'static str| Arg::new("text").value_name("TEXT").required(true).help(help);
     let part = |name: &'static str, about: &'static str| Command::new(name).about(about);
-    command
+    let severities = PossibleValuesParser::new(people::names(Severity::ALL, Severity::name));
+    comms::own(people::own(command))
         .subcommand_required(true)
         .subcommand(part("list", "all incidents, newest first, with recovery times"))
         .subcommand(part("show", "one incident: clocks, phases, every entry").arg(id()))
@@ -63,10 +69,25 @@ fn own(command: Command) -> Command {
         .subcommand(
             part("declare", "start the clock")
                 .arg(option("reason", "TEXT").required(true).help("why, in one sentence"))
+                .arg(
+                    option("severity", "SEVERITY")
+                        .value_parser(severities)
+                        .help("how bad it is, sev1 to sev4"),
+                )
                 .arg(option("detected-at", "TIME").help("when the trouble was detected [default: now]")),
         )
         .subcommand(part("note", "write something down").arg(text("what")).arg(which()))
         .subcommand(part("close", "end the incident").arg(text("what is to be said about it")).arg(which()))
+}
+
+/// Which incident, as a word.
+fn id() -> Arg {
+    Arg::new("id").value_name("INCIDENT").help("which [default: the open one, else the newest]")
+}
+
+/// Which incident, as an option.
+fn which() -> Arg {
+    id().long("incident")
 }
 
 fn run(call: &Call) -> Result<u8> {
@@ -75,6 +96,9 @@ fn run(call: &Call) -> Result<u8> {
     let (verb, args) =
         call.args.subcommand().ok_or_else(|| Report::usage("incident: what is to be done with it?"))?;
     let desk = Desk { call, site: &site, incidents, args };
+    if let Some(done) = desk.people(verb).or_else(|| desk.comms(verb)) {
+        return done.map(|()| 0);
+    }
     match verb {
         "list" => desk.list(),
         "show" => desk.show(),
@@ -83,7 +107,9 @@ fn run(call: &Call) -> Result<u8> {
         "declare" => {
             let stanza = stanza(call)?;
             let (reason, detected_at) = (plain(args, "reason")?, detected_at(args)?);
-            desk.declare(&Declaration::of_site(&stanza, &site.of(&stanza), reason, detected_at))
+            let severity = people::chosen(args, "severity", Severity::of_name);
+            let declaration = Declaration::of_site(&stanza, &site.of(&stanza), reason, detected_at);
+            desk.declare(&Declaration { severity, ..declaration })
         }
         "note" => desk.note(),
         _ => desk.close(),
@@ -99,6 +125,13 @@ struct Desk<'a> {
     args: &'a ArgMatches,
 }
 
+impl<'a> Desk<'a> {
+    /// The same desk with the arguments of an inner subcommand.
+    fn within(&self, args: &'a ArgMatches) -> Self {
+        Desk { incidents: self.incidents.clone(), args, ..*self }
+    }
+}
+
 impl Desk<'_> {
     fn list(&self) -> Result<()> {
         let (views, troubles) = self.known()?;
@@ -112,7 +145,15 @@ impl Desk<'_> {
     fn show(&self) -> Result<()> {
         let view = self.incidents.view(&self.chosen()?)?;
         match self.call.output {
-            Output::Text => output::text(&text::show(&view, Timestamp::now())),
+            Output::Text => {
+                let due = Table::new(&self.site.of(&view.stanza).cadence).due(&view);
+                output::text(&text::show(
+                    &view,
+                    &due,
+                    self.incidents.pilot(&view.id)?.as_ref(),
+                    Timestamp::now(),
+                ))
+            }
             Output::Json => output::json("incident-view", &view),
         }
     }
@@ -169,7 +210,10 @@ impl Desk<'_> {
         let until = held_until.map_or_else(String::new, |until| {
             format!("; until {until} nothing is removed from its repositories")
         });
-        self.say(&Done { id: &id, held_until }, &format!("incident {id} is declared; the clock runs{until}"))
+        self.say(
+            &Done { id: &id, held_until, number: None },
+            &format!("incident {id} is declared; the clock runs{until}"),
+        )
     }
 
     fn note(&self) -> Result<()> {
@@ -180,6 +224,7 @@ impl Desk<'_> {
 
     fn close(&self) -> Result<()> {
         let (id, text) = (self.chosen_open()?, plain(self.args, "text")?);
+        self.ask_for_what_is_open(&id)?;
         self.incidents.close(&id, &actor(), &text)?;
         let released = self.incidents.view(&id).and_then(|view| {
             let keeper = keeper(self.call, self.site, &view.stanza)?;
@@ -191,8 +236,27 @@ impl Desk<'_> {
         self.done(&id, &format!("incident {id} is closed; `pgmayday incident report {id}` writes its report"))
     }
 
+    /// An incident is closed over what is open only knowingly, and that is written down.
+    fn ask_for_what_is_open(&self, id: &str) -> Result<()> {
+        let view = self.incidents.view(id)?;
+        let open = if view.closed_at.is_some() { Vec::new() } else { view.open_matters() };
+        if open.is_empty() {
+            return Ok(());
+        }
+        let open = open.join("; ");
+        if !self.call.accepts(MATTERS) {
+            return Err(Report::refused(MATTERS, format!("incident {id} has open matters: {open}"))
+                .hint("end them, or write them down by `pgmayday incident follow-up add`"));
+        }
+        self.incidents.note(id, &actor(), &format!("closed over open matters, --accept={MATTERS}: {open}"))
+    }
+
+    fn numbered(&self, id: &str, number: u64, said: &str) -> Result<()> {
+        self.say(&Done { id, held_until: None, number: Some(number) }, said)
+    }
+
     fn done(&self, id: &str, said: &str) -> Result<()> {
-        self.say(&Done { id, held_until: None }, said)
+        self.say(&Done { id, held_until: None, number: None }, said)
     }
 
     fn say(&self, done: &Done<'_>, said: &str) -> Result<()> {
@@ -337,4 +401,7 @@ struct Done<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     held_until: Option<Timestamp>,
+    /// The name of the task or follow-up that was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
 }

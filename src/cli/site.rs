@@ -37,6 +37,11 @@ fn is_given(call: &Call, option: &str) -> bool {
     !matches!(call.settings.origin(option), Origin::Default | Origin::Unset)
 }
 
+/// A variable of the environment as text, for what `pgmayday.toml` leaves to it.
+pub(super) fn word(name: &str) -> Option<String> {
+    std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
+}
+
 /// A variable of the environment; one that is empty says nothing.
 fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)

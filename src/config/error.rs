@@ -39,6 +39,14 @@ pub enum ConfigError {
         /// What is wrong.
         why: String,
     },
+    /// The address of a webhook cannot be had.
+    #[error("webhook \"{name}\": {why}")]
+    Webhook {
+        /// What it is called.
+        name: String,
+        /// What is wrong; never the address.
+        why: String,
+    },
     /// The command line has an option that does not exist.
     #[error("option --{option} is not known")]
     Unknown {
@@ -157,6 +165,7 @@ impl ConfigError {
             Self::Site { .. } => {
                 Some("correct the line, or remove it: everything in this file is optional".to_owned())
             }
+            Self::Webhook { .. } => Some("put the address where url-env or url-file says it is".to_owned()),
             Self::Unknown { hint, .. }
             | Self::Form { hint, .. }
             | Self::Value { hint, .. }

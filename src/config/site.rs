@@ -23,9 +23,31 @@
 //! name = "standby"
 //! host = "db2"
 //! port = 5432
+//!
+//! # What a kind of recovery may cost: latest 30m, pitr 60m (or the stanza's own rto), side 15m, full-site 2h,
+//! # cross-region 4h, and rpo 5m each, if nothing is said.
+//! [stanza.main.scenario.full-site]
+//! rto = "90m"
+//!
+//! [[stanza.main.cadence]]                  # how often an audience is told during an incident
+//! audience = "external"                    # internal or external
+//! severity = "sev1"                        # of every severity, if it is missing
+//! after = "2h"                             # from this time since the declaration on
+//! first = "15m"                            # when the first update is due
+//! every = "30m"
+//!
+//! [[stanza.main.webhook]]                  # where messages are sent to
+//! name = "ops-chat"
+//! kind = "slack"                           # slack, ntfy, or json
+//! audience = "internal"                    # internal, external or both
+//! url-env = "OPS_CHAT_URL"                 # or url-file; or url, where it is no secret
 //! ```
 //!
 //! A mistake in it is an error with line and column, never ignored. Holds no secret.
+
+mod comms;
+
+pub use comms::{AudienceSite, CadenceSite, Expected, Scenarios, SeveritySite, WebhookKind, WebhookSite};
 
 use super::ConfigError;
 use serde::{Deserialize, Deserializer};
@@ -77,6 +99,13 @@ pub struct StanzaSite {
     pub hooks: Hooks,
     /// Checks of a recovered cluster.
     pub smoke: Vec<Smoke>,
+    /// What is expected of each kind of recovery.
+    pub scenario: Scenarios,
+    /// How often whom is told.
+    pub cadence: Vec<CadenceSite>,
+    /// Where messages are sent to.
+    #[serde(deserialize_with = "comms::webhooks")]
+    pub webhook: Vec<WebhookSite>,
 }
 
 /// One more server.

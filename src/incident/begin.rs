@@ -31,6 +31,8 @@ impl Incidents {
             command: plan.command.clone(),
             typed: typed.to_owned(),
             operation: operation.to_string(),
+            last_commit: plan.last_commit,
+            newest: plan.newest,
         };
         for fact in [reached(Mark::Decided), confirmed, reached(Mark::Confirmed)] {
             self.append(&incident, actor, &fact)?;

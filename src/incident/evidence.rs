@@ -155,7 +155,7 @@ impl Evidence {
             Fact::Note { text } => self.notes.push(said(None, text)),
             Fact::Warning { operation, text } => self.warnings.push(said(operation.as_ref(), text)),
             Fact::Closed { text } => self.closing = Some(said(None, text)),
-            Fact::Confirmed { digest, summary, command, typed, operation } => {
+            Fact::Confirmed { digest, summary, command, typed, operation, .. } => {
                 self.confirmed.push(Confirmation {
                     at,
                     by,

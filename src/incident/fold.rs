@@ -22,9 +22,10 @@ pub(super) fn view(id: &str, contents: &Contents, verification: &Verification) -
     let mut declared = false;
     for entry in contents.entries() {
         course.apply(entry);
+        view.standing.apply(entry);
         match &entry.fact {
             // An incident is declared once; a second declaration in its journal changes nothing.
-            Fact::Declared { stanza, label, reason, detected_at, rto_s, rpo_s } if !declared => {
+            Fact::Declared { stanza, label, reason, detected_at, rto_s, rpo_s, .. } if !declared => {
                 declared = true;
                 view.stanza.clone_from(stanza);
                 view.label.clone_from(label);
@@ -33,6 +34,7 @@ pub(super) fn view(id: &str, contents: &Contents, verification: &Verification) -
                 view.declared_at = entry.at;
                 (view.rto_s, view.rpo_s) = (*rto_s, *rpo_s);
             }
+            Fact::ScenarioChosen { rto_s, rpo_s, .. } => (view.rto_s, view.rpo_s) = (*rto_s, *rpo_s),
             Fact::Closed { .. } => {
                 view.closed_at.get_or_insert(entry.at);
             }

@@ -90,6 +90,7 @@ mod tests {
             detected_at: None,
             rto_s: 60,
             rpo_s: 60,
+            severity: None,
         };
         incidents.declare("dk", &declaration).unwrap()
     }

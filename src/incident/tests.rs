@@ -21,7 +21,11 @@ impl Desk {
         let detected_at = Timestamp::from_unix_s(1000);
         let (stanza, reason) = ("main".to_owned(), "why".to_owned());
         let label = None;
-        desk.at(1060, 60, &Fact::Declared { stanza, label, reason, detected_at, rto_s: 600, rpo_s: 60 });
+        desk.at(
+            1060,
+            60,
+            &Fact::Declared { stanza, label, reason, detected_at, rto_s: 600, rpo_s: 60, severity: None },
+        );
         desk
     }
 
@@ -116,6 +120,8 @@ fn a_confirmation_told_twice_is_one() {
         command: text(),
         typed: text(),
         operation: text(),
+        last_commit: None,
+        newest: None,
     };
     desk.at(1090, 90, &confirmed);
     desk.reached(1095, 95, Mark::Confirmed);

@@ -7,13 +7,99 @@ use crate::model::op::{Answer, Mark};
 
 /// A fact as one line.
 pub fn fact(fact: &Fact) -> String {
-    let text = match fact {
-        Fact::Declared { reason, detected_at, rto_s, rpo_s, .. } => format!(
-            "declared: {reason} (detected {detected_at}; RTO {}, RPO {})",
-            seconds(*rto_s),
-            seconds(*rpo_s)
-        ),
-        Fact::Note { text } => format!("note: {text}"),
+    let text = people(fact)
+        .or_else(|| runbook(fact))
+        .or_else(|| talk(fact))
+        .or_else(|| operation(fact))
+        .unwrap_or_else(|| record(fact));
+    one_line(&text)
+}
+
+/// Facts about who does what.
+fn people(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::SeverityChanged { severity, reason } => format!("{} from now on: {reason}", severity.said()),
+        Fact::ScenarioChosen { scenario, rto_s, rpo_s } => {
+            format!("it is a {} (RTO {}, RPO {})", scenario.said(), seconds(*rto_s), seconds(*rpo_s))
+        }
+        Fact::RoleTaken { role, from, reason } => {
+            let from = from.as_ref().map_or(String::new(), |from| format!(" from {from}"));
+            let reason = reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+            format!("took the role of {}{from}{reason}", role.said())
+        }
+        Fact::RoleOffered { role, to } => format!("hands the role of {} over to {to}", role.said()),
+        Fact::RoleAcknowledged { role, from } => format!("is {} now, handed over by {from}", role.said()),
+        Fact::PilotTaken => "took the seat".to_owned(),
+        Fact::PilotLeft => "left the seat".to_owned(),
+        Fact::TaskAdded { text, owner, minutes } => {
+            format!("task for {owner}, {}: {text}", seconds(u64::from(*minutes) * 60))
+        }
+        Fact::TaskEnded { task, done, text } => {
+            format!("task #{task} {}{}", if *done { "done" } else { "dropped" }, detail(text))
+        }
+        Fact::FollowUpAdded { text, owner, due } => format!("follow-up for {owner} by {due}: {text}"),
+        Fact::FollowUpDone { follow_up, text } => format!("follow-up #{follow_up} done{}", detail(text)),
+        _ => return None,
+    })
+}
+
+/// What follows a colon, if there is anything.
+fn detail(text: &str) -> String {
+    if text.trim().is_empty() { String::new() } else { format!(": {text}") }
+}
+
+/// Facts about the way through a runbook.
+fn runbook(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::NodeEntered { runbook, node, .. } => format!("at \"{node}\" of {runbook}"),
+        Fact::NodeAnswered { node, exit, proposed, reason, .. } => {
+            let proposal = match proposed {
+                Some(proposed) if proposed == exit => ", as proposed".to_owned(),
+                Some(proposed) => format!(", against the proposal \"{proposed}\""),
+                None => ", nothing was proposed".to_owned(),
+            };
+            format!("\"{node}\": {exit}{proposal}{}", detail(reason.as_deref().unwrap_or_default()))
+        }
+        Fact::WentBack { from, to, .. } => format!("went back from \"{from}\" to \"{to}\""),
+        Fact::Ticked { list, item, automatic, result, detail: seen } => {
+            let how = if *automatic { " (probe)" } else { "" };
+            format!("{list}: {item} {}{how}{}", result.said(), detail(seen))
+        }
+        Fact::ActStarted { node, what, .. } => format!("\"{node}\": begins {what}"),
+        Fact::ActEnded { node, what, done, outcome, .. } => {
+            let how = if *done { "done" } else { "failed" };
+            format!("\"{node}\": {what} {how}{}", detail(outcome))
+        }
+        _ => return None,
+    })
+}
+
+/// Facts about who was told.
+fn talk(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::MessageQueued { message, audience, channels, text, .. } => {
+            format!("{} message {message} for {}: {text}", audience.said(), channels.join(", "))
+        }
+        Fact::MessageSent { message, channel, attempt: 0 | 1, .. } => {
+            format!("{channel} took message {message}")
+        }
+        Fact::MessageSent { message, channel, attempt, .. } => {
+            format!("{channel} took message {message} at attempt {attempt}")
+        }
+        Fact::MessageFailed { message, channel, attempt, why } => {
+            format!("{channel} did not take message {message} at attempt {attempt}, it stays queued: {why}")
+        }
+        Fact::MessageDropped { message, channel, why } => {
+            format!("message {message} is not sent to {channel} any more: {why}")
+        }
+        Fact::Told { audience, text } => format!("told {}: {text}", audience.said()),
+        _ => return None,
+    })
+}
+
+/// Facts about operations.
+fn operation(fact: &Fact) -> Option<String> {
+    Some(match fact {
         Fact::Confirmed { summary, .. } => format!("confirmed: {summary}"),
         Fact::OperationStarted { operation, attempt: 0 | 1 } => format!("started {operation}"),
         Fact::OperationStarted { operation, attempt } => {
@@ -30,6 +116,20 @@ pub fn fact(fact: &Fact) -> String {
             let what = if *done { "done" } else { "stopped" };
             format!("{what}: {}", if lines.is_empty() { operation.clone() } else { lines.join("; ") })
         }
+        _ => return None,
+    })
+}
+
+/// Facts about the incident and its journal; whatever is known by nobody else is shown with its members.
+fn record(fact: &Fact) -> String {
+    match fact {
+        Fact::Declared { reason, detected_at, rto_s, rpo_s, severity, .. } => format!(
+            "declared{}: {reason} (detected {detected_at}; RTO {}, RPO {})",
+            severity.map_or(String::new(), |severity| format!(" {}", severity.said())),
+            seconds(*rto_s),
+            seconds(*rpo_s)
+        ),
+        Fact::Note { text } => format!("note: {text}"),
         Fact::Cut { bytes, sha256 } => {
             format!("{bytes} bytes of an interrupted write were cut off the end, SHA-256 {sha256}")
         }
@@ -39,14 +139,15 @@ pub fn fact(fact: &Fact) -> String {
         }
         Fact::HoldLifted => "hold lifted: backups and WAL are removed again as the retention says".to_owned(),
         Fact::Closed { text } => format!("closed: {text}"),
-        Fact::Unknown(members) => {
-            let kind = members.get("kind").and_then(|kind| kind.as_str()).unwrap_or("entry without a kind");
-            let rest = members.iter().filter(|(name, _)| *name != "kind");
-            let rest: Vec<String> = rest.map(|(name, value)| format!("{name}={value}")).collect();
-            format!("{kind} (not known to this version): {}", rest.join(", "))
-        }
-    };
-    one_line(&text)
+        other => unknown(&serde_json::to_value(other).unwrap_or_default()),
+    }
+}
+
+fn unknown(members: &serde_json::Value) -> String {
+    let kind = members.get("kind").and_then(|kind| kind.as_str()).unwrap_or("entry without a kind");
+    let rest = members.as_object().into_iter().flatten().filter(|(name, _)| *name != "kind");
+    let rest: Vec<String> = rest.map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{kind} (not known to this version): {}", rest.join(", "))
 }
 
 /// An answer.

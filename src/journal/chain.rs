@@ -118,7 +118,8 @@ fn hash_of(body: &[u8]) -> String {
     hex(&Sha256::new().chain_update(body).chain_update(b"}").finalize())
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// SHA-256 as journals write it: 64 lower-case digits.
+pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

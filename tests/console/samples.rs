@@ -3,7 +3,7 @@
 use pgmayday::base::state::OpId;
 use pgmayday::base::{BackupKind, Lsn, PgVersion, Report, SystemId, Timeline, Timestamp};
 use pgmayday::console::input::Input;
-use pgmayday::incident::IncidentView;
+use pgmayday::incident::{IncidentView, Standing};
 use pgmayday::model::board::{
     Application, BackupFacts, Board, DataDirFacts, Identity, Limits, Member, OpenIncident, Operation,
     Repository, ServerFacts, TimelineFacts, WalFacts,
@@ -213,6 +213,7 @@ pub(crate) fn incident_view() -> IncidentView {
         rto_s: 3600,
         rpo_s: 300,
         chain_ok: true,
+        standing: Standing::default(),
         ..IncidentView::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use pgmayday::base::{BackupKind, Lsn, Timeline, Timestamp, WalSegment, WalSegmentSize};
 use pgmayday::console::model::{Loaded, Model};
-use pgmayday::incident::{IncidentView, JournalLine, PhaseTime};
+use pgmayday::incident::{IncidentView, JournalLine, PhaseTime, Standing};
 use pgmayday::model::board::{Application, Board, Identity};
 use pgmayday::model::catalog::{BackupRow, CatalogView, Pinned, Verified};
 use pgmayday::model::fact::Fact;
@@ -452,6 +452,7 @@ pub(crate) fn incident(served: bool) -> IncidentView {
         ],
         chain: "5 lines, each proves the one before it; the head is 77aa01be".into(),
         chain_ok: true,
+        standing: Standing::default(),
     }
 }
 

@@ -3,9 +3,14 @@
 //! Forms lines; decides nothing.
 
 use crate::base::Timestamp;
+use crate::incident::checklist::{self, Item, POST_RESTORE, PRE_RESTORE};
+use crate::incident::comms::{Delivered, Due};
 use crate::incident::report::Rto;
-use crate::incident::{IncidentView, words};
-use crate::journal::Verification;
+use crate::incident::standing::Task;
+use crate::incident::{Holder, IncidentView, Standing, words};
+use crate::journal::{Role, Verification};
+
+pub(super) use words::one_line as plain;
 
 /// One line per incident.
 pub(super) fn list(views: &[IncidentView], now: Timestamp) -> String {
@@ -43,7 +48,7 @@ fn time(view: &IncidentView, now: Timestamp) -> String {
 }
 
 /// One incident with every entry.
-pub(super) fn show(view: &IncidentView, now: Timestamp) -> String {
+pub(super) fn show(view: &IncidentView, due: &[Due], pilot: Option<&Holder>, now: Timestamp) -> String {
     let label = view.label.as_ref().map_or(String::new(), |label| format!(" · {}", words::one_line(label)));
     let closed = view.closed_at.map_or("open".to_owned(), |at| format!("closed {at}"));
     let mut lines = vec![
@@ -52,7 +57,13 @@ pub(super) fn show(view: &IncidentView, now: Timestamp) -> String {
         format!("detected {}", view.detected_at),
         format!("declared {}", view.declared_at),
         format!("RTO      {}", time(view, now).trim_end()),
+        format!("RPO      {}", loss(view)),
     ];
+    lines.extend(standing(&view.standing, now));
+    lines.extend(pilot.map(|pilot| {
+        format!("pilot    {} at {} since {}", plain(&pilot.who), plain(&pilot.host), pilot.since)
+    }));
+    lines.extend(due.iter().map(|due| format!("update   {}", next(due, now))));
     if !view.phases.is_empty() {
         lines.push("phases".to_owned());
         lines.extend(view.phases.iter().map(|phase| {
@@ -71,6 +82,119 @@ pub(super) fn show(view: &IncidentView, now: Timestamp) -> String {
     }));
     lines.push(format!("chain    {}", view.chain));
     lines.join("\n")
+}
+
+fn loss(view: &IncidentView) -> String {
+    let target = words::seconds(view.rpo_s);
+    view.standing.loss.as_ref().map_or_else(
+        || format!("at most {target}; what is given up is known with the plan"),
+        |loss| format!("{} of {target}, last commit {}", words::duration(loss.lost_ms), loss.last_commit),
+    )
+}
+
+/// Who does what.
+fn standing(standing: &Standing, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    let kind = [standing.severity.map(|one| one.said()), standing.scenario.map(|one| one.said())];
+    let kind: Vec<&str> = kind.into_iter().flatten().collect();
+    if !kind.is_empty() {
+        lines.push(format!("kind     {}", kind.join(", ")));
+    }
+    for role in Role::ALL {
+        let Some(held) = standing.roles.get(role) else { continue };
+        let offered = held.offered_to.as_ref().map_or(String::new(), |to| format!(", offered to {to}"));
+        lines.push(format!("role     {}: {}{offered}", role.said(), held.holder));
+    }
+    if let Some(position) = &standing.position {
+        lines.push(format!("runbook  {}, at {} since {}", position.runbook, position.node, position.since));
+    }
+    lines.extend(standing.open_tasks().map(|task| format!("task     {}", self::task(task, now))));
+    for tick in &standing.ticks {
+        lines.push(format!("check    {}: {} {} ({})", tick.list, tick.item, tick.result.said(), tick.by));
+    }
+    for attempt in &standing.attempts {
+        let how = match attempt.done {
+            Some(true) => "done",
+            Some(false) => "stopped",
+            None => "not ended",
+        };
+        lines.push(format!("attempt  {}: {} {how}", attempt.number, attempt.operation));
+    }
+    for message in standing.waiting_messages() {
+        lines.push(format!("waits    {} message {}", message.audience.said(), message.id));
+    }
+    for follow_up in standing.open_follow_ups() {
+        let (id, owner, due, text) = (follow_up.id, &follow_up.owner, &follow_up.due, &follow_up.text);
+        lines.push(format!("after    #{id} {owner} by {due}: {text}"));
+    }
+    lines
+}
+
+fn task(task: &Task, now: Timestamp) -> String {
+    let left_ms = task.due_at.0.saturating_sub(now.0) / 1000;
+    let time = match u64::try_from(left_ms) {
+        Ok(ms) => format!("{} left", words::duration(ms)),
+        Err(_) => format!("LATE by {}", words::duration(left_ms.unsigned_abs())),
+    };
+    format!("#{} {}: {} ({time})", task.id, task.owner, task.text)
+}
+
+/// When an audience is to be told next.
+fn next(due: &Due, now: Timestamp) -> String {
+    let at = due.at.to_utc().format("%H:%M:%S UTC");
+    let when = match due.late_ms(now) {
+        Some(ms) => format!("LATE by {}", words::duration(ms)),
+        None => {
+            let left_ms = u64::try_from(due.at.0.saturating_sub(now.0) / 1000).unwrap_or(0);
+            format!("due in {}", words::duration(left_ms))
+        }
+    };
+    format!("{} {when}, {at}", due.audience.said())
+}
+
+/// What is due and what waits.
+pub(super) fn comms(id: &str, due: &[Due], rest: &[String], now: Timestamp) -> String {
+    let mut lines = vec![format!("incident {id}")];
+    lines.extend(due.iter().map(|due| format!("update   {}", next(due, now))));
+    lines.extend(rest.iter().map(|line| plain(line)));
+    lines.join("\n")
+}
+
+/// What came of sending.
+pub(super) fn delivered(delivered: &Delivered) -> String {
+    if delivered.outcomes.is_empty() {
+        return "nothing is to be sent now".to_owned();
+    }
+    let line = |outcome: &crate::incident::comms::Outcome| match outcome.sent {
+        true => format!("sent     {} to {}", outcome.message, outcome.channel),
+        false => {
+            format!(
+                "queued   {} for {}, will be tried again: {}",
+                outcome.message,
+                outcome.channel,
+                plain(&outcome.why)
+            )
+        }
+    };
+    delivered.outcomes.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The checklists and how they stand.
+pub(super) fn checklists(standing: &Standing) -> String {
+    let mut lines = Vec::new();
+    for list in [PRE_RESTORE, POST_RESTORE] {
+        lines.push(list.to_owned());
+        lines.extend(checklist::items(list).map(|item| row_of(standing, item)));
+    }
+    lines.join("\n")
+}
+
+fn row_of(standing: &Standing, item: &Item) -> String {
+    let tick = checklist::tick(standing, item);
+    let how = tick.map_or("-", |tick| tick.result.said());
+    let by = tick.map_or(String::new(), |tick| format!("  ({} {})", tick.by, tick.at));
+    let kind = if item.blocking { "blocking" } else { "advisory" };
+    format!("  {:18} {how:14} {kind}  {}{by}", item.id, item.text)
 }
 
 /// What a verification found.
