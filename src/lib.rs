@@ -14,6 +14,7 @@ pub mod incident;
 pub mod journal;
 pub mod lab;
 pub mod model;
+pub mod net;
 pub mod recovery;
 pub mod repo;
 pub mod store;

@@ -16,6 +16,7 @@ const TABLE: &[(&str, &str)] = &[
     ("wal", ""),
     ("store", ""),
     ("journal", ""),
+    ("net", ""),
     ("repo", "store codec config"),
     ("cluster", "config"),
     ("engine", "repo wal store codec cluster config"),
@@ -24,7 +25,7 @@ const TABLE: &[(&str, &str)] = &[
     ("incident", "journal config"),
     ("lab", "recovery engine cluster config repo"),
     ("console", "incident"),
-    ("cli", "config codec wal store repo journal cluster engine recovery survey incident lab console"),
+    ("cli", "config codec wal store repo journal cluster engine recovery survey incident lab console net"),
 ];
 
 /// The one place of a room that may import more: module path prefix, and what besides the room's own.
@@ -43,7 +44,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("tokio_postgres", &["cluster/sql"]),
-    ("tokio", &["cluster", "lab", "cli"]),
+    ("tokio", &["cluster", "lab", "cli", "net"]),
+    ("reqwest", &["net"]),
     ("ratatui", &["console"]),
     ("crossterm", &["console/runtime"]),
     ("tui_input", &["console"]),
