@@ -104,3 +104,5 @@ impl Draft {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,8 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
             return draft.open(format!("{name} cannot be asked for open transactions"));
         }
         Seen::Unknown(why) => {
-            draft.unknown(format!("{name} cannot be asked for open transactions: {why}"), one.facts.health.at);
+            draft
+                .unknown(format!("{name} cannot be asked for open transactions: {why}"), one.facts.health.at);
             return draft.open(format!("{name} cannot be asked for open transactions"));
         }
     };
@@ -34,7 +35,10 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         );
     }
     if health.prepared > 0 {
-        draft.late(format!("{name}: {} prepared transactions wait for their second phase", health.prepared), None);
+        draft.late(
+            format!("{name}: {} prepared transactions wait for their second phase", health.prepared),
+            None,
+        );
     }
     let application = eye.see_some(eye.situation.board.application.as_ref(), SERVER_STALE_S);
     let right = match application {
@@ -43,7 +47,10 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
             Some(true)
         }
         Seen::Value(check, at) => {
-            draft.bad(format!("the application's check, which sees what is committed, is wrong: {}", check.why), at);
+            draft.bad(
+                format!("the application's check, which sees what is committed, is wrong: {}", check.why),
+                at,
+            );
             Some(false)
         }
         _ => None,

@@ -136,7 +136,9 @@ fn pages(eye: &Eye<'_>, one: One<'_>, tally: &mut Tally, draft: &mut Draft) {
     let name = &one.board.name;
     let facts: &PageFacts = match eye.see_some(one.facts.pages.as_ref(), SCAN_STALE_S) {
         Seen::Value(facts, _) => facts,
-        Seen::Failed(why, at) => return draft.unknown(format!("the pages of {name} were not read: {why}"), at),
+        Seen::Failed(why, at) => {
+            return draft.unknown(format!("the pages of {name} were not read: {why}"), at);
+        }
         Seen::Unknown(why) if one.facts.pages.is_some() => {
             return draft.unknown(format!("the pages of {name} were not read: {why}"), None);
         }

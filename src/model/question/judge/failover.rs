@@ -39,7 +39,8 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
     if answers.is_empty() {
         let all = refused == eye.situation.patroni.len();
         let how = if all { "refuses connections on every node" } else { "does not answer" };
-        return draft.open(format!("Patroni {how}: whether it failed over is not known; see the distributed store"));
+        return draft
+            .open(format!("Patroni {how}: whether it failed over is not known; see the distributed store"));
     }
     let paused = answers.iter().any(|facts| facts.paused);
     let Some(leader) = eye.leader() else {

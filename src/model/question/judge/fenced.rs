@@ -31,11 +31,17 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         Some(false) => return draft.propose("no", format!("a process serves the data directory of {name}")),
         Some(true) => draft.good(format!("no process serves the data directory of {name}"), None),
         None if one.facts.is_here() => {
-            draft.unknown(format!("whether a process serves the data directory of {name} cannot be told"), None);
+            draft.unknown(
+                format!("whether a process serves the data directory of {name} cannot be told"),
+                None,
+            );
             return draft.open(format!("whether {name} is stopped cannot be told"));
         }
         None => {
-            draft.unknown(format!("{name} is on another host: whether it is stopped cannot be seen from here"), None);
+            draft.unknown(
+                format!("{name} is on another host: whether it is stopped cannot be seen from here"),
+                None,
+            );
             return draft.open(format!(
                 "{name} is on another host: switch it off, cut it off, or have a named person sign that it is"
             ));
@@ -44,18 +50,28 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
     let folder = eye.see_some(one.facts.folder.as_ref(), FOLDER_STALE_S).value();
     let quarantined = folder.is_some_and(|folder| folder.quarantined);
     if quarantined {
-        draft.good(format!("no server can start in the data directory of {name}: its pg_control bears another name"), None);
+        draft.good(
+            format!("no server can start in the data directory of {name}: its pg_control bears another name"),
+            None,
+        );
         return draft.propose("yes", format!("{name} is stopped and cannot start"));
     }
     match folder.and_then(|folder| folder.starts_by_itself) {
-        Some(false) => draft.propose("yes", format!("{name} is stopped, and its automatic start is disabled")),
+        Some(false) => {
+            draft.propose("yes", format!("{name} is stopped, and its automatic start is disabled"))
+        }
         Some(true) => {
             draft.bad(format!("{name} starts with the host"), None);
-            draft.propose("no", format!("{name} is stopped, but starts again with the host: disable that first"))
+            draft.propose(
+                "no",
+                format!("{name} is stopped, but starts again with the host: disable that first"),
+            )
         }
         None => {
             draft.unknown(format!("whether {name} starts with the host cannot be told"), None);
-            draft.open(format!("{name} is stopped; whether it is started again cannot be told: disable its start"))
+            draft.open(format!(
+                "{name} is stopped; whether it is started again cannot be told: disable its start"
+            ))
         }
     }
 }

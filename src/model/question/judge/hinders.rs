@@ -73,7 +73,10 @@ fn look<'a>(eye: &Eye<'a>, one: One<'a>, draft: &mut Draft) -> Looked<'a> {
     let name = one.board.name.as_str();
     let words = match eye.see(&one.facts.contact, SERVER_STALE_S) {
         Seen::Value(
-            Contact::Error { why } | Contact::Denied { why } | Contact::NotNow { why } | Contact::Lost { why },
+            Contact::Error { why }
+            | Contact::Denied { why }
+            | Contact::NotNow { why }
+            | Contact::Lost { why },
             _,
         ) => Some(why.as_str()),
         _ => None,
@@ -90,7 +93,10 @@ fn look<'a>(eye: &Eye<'a>, one: One<'a>, draft: &mut Draft) -> Looked<'a> {
         }
     };
     if !one.facts.is_here() {
-        draft.unknown(format!("the disks and the log of {name} are on another host and were not looked at"), None);
+        draft.unknown(
+            format!("the disks and the log of {name} are on another host and were not looked at"),
+            None,
+        );
     }
     let folder = eye.see_some(one.facts.folder.as_ref(), FOLDER_STALE_S).value();
     let log = eye.see_some(one.facts.log.as_ref(), FOLDER_STALE_S).value();
@@ -99,7 +105,9 @@ fn look<'a>(eye: &Eye<'a>, one: One<'a>, draft: &mut Draft) -> Looked<'a> {
     }
     let write = eye.see_some(one.facts.write.as_ref(), SERVER_STALE_S).value();
     match write {
-        Some(WriteTest::Committed { took_ms }) => draft.good(format!("{name}: a commit took {took_ms} ms"), None),
+        Some(WriteTest::Committed { took_ms }) => {
+            draft.good(format!("{name}: a commit took {took_ms} ms"), None)
+        }
         Some(WriteTest::Refused { why }) => draft.bad(format!("{name} refused a commit: {why}"), None),
         Some(WriteTest::Hung { waited_ms, waits_for, ended }) => {
             let waits = waits_for.as_deref().map(|on| format!(", waiting for {on}")).unwrap_or_default();
@@ -145,7 +153,10 @@ fn wraparound(eye: &Eye<'_>, looked: &Looked<'_>, draft: &mut Draft) -> Option<(
         let left = health.xids_left.min(health.multixacts_left);
         if left < XIDS_LEFT {
             draft.bad(format!("{name} has {left} transaction ids left"), None);
-            return Some(("wraparound", format!("{name} has only {left} transaction ids left before it refuses writes")));
+            return Some((
+                "wraparound",
+                format!("{name} has only {left} transaction ids left before it refuses writes"),
+            ));
         }
         draft.good(format!("{name} has {} million transaction ids left", left / 1_000_000), None);
     }
@@ -166,14 +177,20 @@ fn disk(eye: &Eye<'_>, looked: &Looked<'_>, draft: &mut Draft) -> Option<(&'stat
             draft.unknown(format!("the room for the {what} of {name} is not known"), None);
             continue;
         };
-        let said = format!("{} of {} free for the {what} of {name}", Bytes(room.free_bytes), Bytes(room.total_bytes));
+        let said = format!(
+            "{} of {} free for the {what} of {name}",
+            Bytes(room.free_bytes),
+            Bytes(room.total_bytes)
+        );
         if is_full(&room) {
             draft.bad(said.clone(), None);
             return Some(("disk-full", said));
         }
         draft.good(said, None);
     }
-    if let Some(why) = refusal(looked).filter(|why| why.contains("No space left") || why.contains("disk full")) {
+    if let Some(why) =
+        refusal(looked).filter(|why| why.contains("No space left") || why.contains("disk full"))
+    {
         return Some(("disk-full", format!("{name}: {why}")));
     }
     let said = sign(eye, looked, SignKind::DiskFull, draft)?;
@@ -215,15 +232,27 @@ fn commits(_: &Eye<'_>, looked: &Looked<'_>, draft: &mut Draft) -> Option<(&'sta
     let name = looked.name;
     if let Some(health) = looked.health {
         let wait = health.commits_waiting;
-        let sync = health.standbys.iter().filter(|link| matches!(link.sync_state.as_str(), "sync" | "quorum")).count();
+        let sync = health
+            .standbys
+            .iter()
+            .filter(|link| matches!(link.sync_state.as_str(), "sync" | "quorum"))
+            .count();
         if wait.count > 0 && wait.longest_ms >= HANGS_MS {
-            let longest = span(i64::try_from(wait.longest_ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000));
-            let said = format!("{} commits of {name} wait for a standby, the longest for {longest}", wait.count);
+            let longest =
+                span(i64::try_from(wait.longest_ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000));
+            let said =
+                format!("{} commits of {name} wait for a standby, the longest for {longest}", wait.count);
             draft.bad(said.clone(), None);
-            return Some(("commits-hang", format!("{said}; synchronous_standby_names is '{}'", health.sync_names)));
+            return Some((
+                "commits-hang",
+                format!("{said}; synchronous_standby_names is '{}'", health.sync_names),
+            ));
         }
         if !health.sync_names.is_empty() {
-            let said = format!("{name} waits for '{}', {sync} synchronous standbys are connected", health.sync_names);
+            let said = format!(
+                "{name} waits for '{}', {sync} synchronous standbys are connected",
+                health.sync_names
+            );
             if sync == 0 { draft.bad(said, None) } else { draft.good(said, None) }
         }
     }
@@ -238,21 +267,26 @@ fn commits(_: &Eye<'_>, looked: &Looked<'_>, draft: &mut Draft) -> Option<(&'sta
 
 fn archive(eye: &Eye<'_>, looked: &Looked<'_>, draft: &mut Draft) -> Option<(&'static str, String)> {
     let name = looked.name;
-    let failing = looked.health.and_then(|health| health.archiver.as_ref()).and_then(|archiver| {
-        archiver.failing_for.as_ref().map(|file| (file, archiver.last_archived_at))
-    });
+    let failing = looked
+        .health
+        .and_then(|health| health.archiver.as_ref())
+        .and_then(|archiver| archiver.failing_for.as_ref().map(|file| (file, archiver.last_archived_at)));
     if let Some((file, since)) = failing {
-        let since = since.map(|at| format!(", nothing archived for {}", span(eye.now.0 - at.0))).unwrap_or_default();
+        let since =
+            since.map(|at| format!(", nothing archived for {}", span(eye.now.0 - at.0))).unwrap_or_default();
         draft.bad(format!("{name} cannot archive {file}{since}"), None);
     }
     sign(eye, looked, SignKind::ArchiveFails, draft);
     let queue = looked.folder.map(|folder| &folder.queue);
     if let Some(queue) = queue {
         let waits = queue.oldest.as_ref().map_or(0, |(_, at)| eye.now.0.saturating_sub(at.0));
-        let said = format!("{} files of {name} wait to be archived, the oldest for {}", queue.ready, span(waits));
+        let said =
+            format!("{} files of {name} wait to be archived, the oldest for {}", queue.ready, span(waits));
         let jam = queue.ready >= JAM_MANY || (queue.ready >= JAM_FILES && waits > JAM_US);
         if jam || (failing.is_some() && queue.ready > 0) {
-            let until = until_full(looked, waits).map(|left| format!("; pg_wal is full in {left}")).unwrap_or_default();
+            let until = until_full(looked, waits)
+                .map(|left| format!("; pg_wal is full in {left}"))
+                .unwrap_or_default();
             draft.bad(said.clone(), None);
             return Some(("archive-stuck", format!("{said}{until}")));
         }
@@ -299,10 +333,15 @@ fn sign(eye: &Eye<'_>, looked: &Looked<'_>, kind: SignKind, draft: &mut Draft) -
     let log = looked.log?;
     let sign = log.signs.iter().rev().find(|sign| sign.kind == kind && sign.last_run)?;
     let at = sign.at.or(log.written_at)?;
-    let place = sign.line.map_or_else(|| log.path.display().to_string(), |line| format!("{}:{line}", log.path.display()));
+    let place = sign
+        .line
+        .map_or_else(|| log.path.display().to_string(), |line| format!("{}:{line}", log.path.display()));
     let said = format!("{} ({place})", sign.text);
     if eye.now.0.saturating_sub(at.0) > OLD_US {
-        draft.late(format!("the log of {} said {} ago: {said}", looked.name, span(eye.now.0 - at.0)), Some(at));
+        draft.late(
+            format!("the log of {} said {} ago: {said}", looked.name, span(eye.now.0 - at.0)),
+            Some(at),
+        );
         return None;
     }
     draft.bad(format!("the log of {}: {said}", looked.name), Some(at));

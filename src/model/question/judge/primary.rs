@@ -14,7 +14,10 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         let name = &first.board.name;
         if alive.len() > 1 {
             let names: Vec<&str> = alive.iter().map(|one| one.board.name.as_str()).collect();
-            draft.bad(format!("{} all answer as primaries: stop the one that is not served", names.join(", ")), None);
+            draft.bad(
+                format!("{} all answer as primaries: stop the one that is not served", names.join(", ")),
+                None,
+            );
         }
         return draft.propose("yes", format!("{name} answers as a primary"));
     }
@@ -22,7 +25,10 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         let from = sender.map(|sender| format!(" from {sender}")).unwrap_or_default();
         let name = &standby.board.name;
         draft.good(format!("{name} receives its log{from} now"), standby.board.server.at);
-        return draft.propose("yes", format!("it cannot be reached from here, but {name} still receives its log{from}"));
+        return draft.propose(
+            "yes",
+            format!("it cannot be reached from here, but {name} still receives its log{from}"),
+        );
     }
     let Some(primary) = eye.primary() else {
         return nobody(eye, draft);
@@ -33,13 +39,15 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         Seen::Value(Contact::Denied { .. } | Contact::Error { .. }, _) => {
             draft.propose("yes", format!("{name} is there: it answers with an error"))
         }
-        Seen::Value(Contact::NotNow { why }, _) => draft.open(format!(
-            "{name} is there and takes no sessions now ({why}): wait, and read its log"
-        )),
+        Seen::Value(Contact::NotNow { why }, _) => {
+            draft.open(format!("{name} is there and takes no sessions now ({why}): wait, and read its log"))
+        }
         Seen::Value(Contact::Session, _) => {
             draft.open(format!("{name} gave a session and did not say what it is"))
         }
-        Seen::Value(Contact::Refused | Contact::Lost { .. }, _) | Seen::Failed(..) => refused(eye, primary, draft),
+        Seen::Value(Contact::Refused | Contact::Lost { .. }, _) | Seen::Failed(..) => {
+            refused(eye, primary, draft)
+        }
         Seen::Unknown(_) if is_stopped(eye, primary) == Some(true) => {
             draft.propose("no", format!("no process serves the data directory of {name}"))
         }
@@ -65,13 +73,17 @@ fn nobody(eye: &Eye<'_>, draft: Draft) -> Proposal {
             "every server answers, but as a standby, and Patroni has no leader: the data is there, nobody may write",
         );
     }
-    draft.open("every server that is configured is a standby: the primary is none of them, or was made a standby")
+    draft.open(
+        "every server that is configured is a standby: the primary is none of them, or was made a standby",
+    )
 }
 
 fn refused(eye: &Eye<'_>, primary: One<'_>, mut draft: Draft) -> Proposal {
     let name = primary.board.name.clone();
     match is_stopped(eye, primary) {
-        Some(true) => return draft.propose("no", format!("{name} refuses connections and its process is gone")),
+        Some(true) => {
+            return draft.propose("no", format!("{name} refuses connections and its process is gone"));
+        }
         Some(false) => {
             return draft.open(format!(
                 "{name} refuses connections, but a process serves its data directory: is it another port or socket?"
@@ -80,11 +92,15 @@ fn refused(eye: &Eye<'_>, primary: One<'_>, mut draft: Draft) -> Proposal {
         None => {}
     }
     if primary.facts.is_here() {
-        return draft.open(format!("{name} refuses connections, and whether its process is gone cannot be told"));
+        return draft
+            .open(format!("{name} refuses connections, and whether its process is gone cannot be told"));
     }
     // The host answers for its server. Somebody else must have lost it, too: a firewall also refuses.
-    let standbys: Vec<One<'_>> =
-        eye.standbys().into_iter().filter(|one| eye.server(*one).is_some_and(|facts| facts.in_recovery)).collect();
+    let standbys: Vec<One<'_>> = eye
+        .standbys()
+        .into_iter()
+        .filter(|one| eye.server(*one).is_some_and(|facts| facts.in_recovery))
+        .collect();
     let patroni = eye.patroni().into_iter().flat_map(|facts| &facts.members).any(|member| {
         member.host.as_deref() == primary.facts.host.as_deref()
             && member.port == Some(primary.facts.port)
@@ -92,10 +108,12 @@ fn refused(eye: &Eye<'_>, primary: One<'_>, mut draft: Draft) -> Proposal {
     });
     if patroni {
         draft.bad(format!("Patroni says that the server of {name} does not run"), None);
-        return draft.propose("no", format!("{name} refuses connections, and Patroni says that it does not run"));
+        return draft
+            .propose("no", format!("{name} refuses connections, and Patroni says that it does not run"));
     }
     if standbys.is_empty() {
-        return draft.open(format!("{name} refuses connections; a firewall may do that: look from its own host"));
+        return draft
+            .open(format!("{name} refuses connections; a firewall may do that: look from its own host"));
     }
     for standby in &standbys {
         draft.bad(format!("{} receives from nobody", standby.board.name), standby.board.server.at);
@@ -110,9 +128,14 @@ fn folder(eye: &Eye<'_>, primary: One<'_>, draft: &mut Draft) {
         Some(true) => draft.bad(format!("no process serves the data directory of {name}"), at(primary)),
         Some(false) => draft.late(format!("a process serves the data directory of {name}"), at(primary)),
         None if primary.facts.is_here() => {
-            draft.unknown(format!("whether a process serves the data directory of {name} cannot be told"), at(primary));
+            draft.unknown(
+                format!("whether a process serves the data directory of {name} cannot be told"),
+                at(primary),
+            );
         }
-        None => draft.unknown(format!("the host of {name} is not this one: its processes cannot be seen"), None),
+        None => {
+            draft.unknown(format!("the host of {name} is not this one: its processes cannot be seen"), None)
+        }
     }
 }
 

@@ -42,7 +42,8 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         draft.bad("no standby is configured here", None);
         if eye.patroni().iter().any(|facts| facts.members.len() > 1) {
             draft.unknown("Patroni has members that are not configured here as members of the stanza", None);
-            return draft.open("Patroni has members that are not configured here: name them in pgmayday.toml");
+            return draft
+                .open("Patroni has members that are not configured here: name them in pgmayday.toml");
         }
         return draft.propose("no", "there is no standby");
     }
@@ -111,7 +112,8 @@ fn grade(eye: &Eye<'_>, one: One<'_>, source: Option<&Source<'_>>, draft: &mut D
         return (Grade::Lagging, said);
     }
     if health.apply_delay_ms > 0 {
-        let delay = span(i64::try_from(health.apply_delay_ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000));
+        let delay =
+            span(i64::try_from(health.apply_delay_ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000));
         let said = format!("{name} replays {delay} late on purpose");
         draft.late(said.clone(), at);
         return (Grade::Lagging, said);
@@ -123,7 +125,12 @@ fn grade(eye: &Eye<'_>, one: One<'_>, source: Option<&Source<'_>>, draft: &mut D
 }
 
 /// It is a copy of another cluster, or has gone another way.
-fn stranger(name: &str, facts: &ServerFacts, health: &HealthFacts, source: Option<&Source<'_>>) -> Option<String> {
+fn stranger(
+    name: &str,
+    facts: &ServerFacts,
+    health: &HealthFacts,
+    source: Option<&Source<'_>>,
+) -> Option<String> {
     let source = source?;
     if let (Some(own), Some(other)) = (health.system_id, source.health.and_then(|health| health.system_id))
         && own != other
@@ -132,12 +139,18 @@ fn stranger(name: &str, facts: &ServerFacts, health: &HealthFacts, source: Optio
     }
     let timelines = facts.timeline.zip(source.facts.and_then(|facts| facts.timeline));
     if let Some((own, other)) = timelines.filter(|(own, other)| own > other) {
-        return Some(format!("{name} is on timeline {own}, {} on {other}: it has gone another way", source.name));
+        return Some(format!(
+            "{name} is on timeline {own}, {} on {other}: it has gone another way",
+            source.name
+        ));
     }
     let ahead = health.received_lsn.max(facts.lsn).zip(source.end);
     // Asked one after the other, a primary that writes has moved on, never back.
     if let Some((own, end)) = ahead.filter(|(own, end)| own > end && !facts.streaming) {
-        return Some(format!("{name} has {own}, past the end {end} of {}: it has gone another way", source.name));
+        return Some(format!(
+            "{name} has {own}, past the end {end} of {}: it has gone another way",
+            source.name
+        ));
     }
     None
 }
@@ -207,7 +220,9 @@ fn without_primary(
     let until = source.and_then(|source| source.lost_at).unwrap_or(eye.now.0);
     let tail = health.replayed_commit_at.map(|at| until.saturating_sub(at.0).max(0));
     let said = match tail {
-        Some(tail) => format!("{name} may lack an unknown tail of the log, at most {} of commits", span(tail)),
+        Some(tail) => {
+            format!("{name} may lack an unknown tail of the log, at most {} of commits", span(tail))
+        }
         None => format!("{name} may lack an unknown tail of the log, of unknown length"),
     };
     draft.late(said.clone(), health.replayed_commit_at);

@@ -77,8 +77,16 @@ fn grade(eye: &Eye<'_>, repository: &Repository, draft: &mut Draft) -> (Grade, S
 }
 
 /// What verifying it came to.
-fn unsound(eye: &Eye<'_>, repository: &Repository, name: &str, draft: &mut Draft, worse: &mut dyn FnMut(Grade, String)) {
-    let Some(verified) = eye.see_some(repository.verification.as_ref(), REPOSITORY_STALE_S).value() else { return };
+fn unsound(
+    eye: &Eye<'_>,
+    repository: &Repository,
+    name: &str,
+    draft: &mut Draft,
+    worse: &mut dyn FnMut(Grade, String),
+) {
+    let Some(verified) = eye.see_some(repository.verification.as_ref(), REPOSITORY_STALE_S).value() else {
+        return;
+    };
     for backup in &verified.unsound {
         let said = format!("{name}: {} is {}", backup.label, backup.wrong);
         draft.bad(said.clone(), Some(backup.at));
@@ -93,7 +101,13 @@ fn unsound(eye: &Eye<'_>, repository: &Repository, name: &str, draft: &mut Draft
     }
 }
 
-fn wal(eye: &Eye<'_>, repository: &Repository, name: &str, draft: &mut Draft, worse: &mut dyn FnMut(Grade, String)) {
+fn wal(
+    eye: &Eye<'_>,
+    repository: &Repository,
+    name: &str,
+    draft: &mut Draft,
+    worse: &mut dyn FnMut(Grade, String),
+) {
     let facts = match eye.see(&repository.wal, REPOSITORY_STALE_S) {
         Seen::Value(facts, _) => facts,
         Seen::Failed(why, at) => {

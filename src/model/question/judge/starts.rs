@@ -49,8 +49,14 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         return draft.propose("no", format!("its last start ended with: {}", sign.text));
     }
     match folder.running {
-        Some(true) => return draft.open(format!("a process serves the data directory of {name} already; it does not answer")),
-        None => return draft.open(format!("whether a process serves the data directory of {name} cannot be told")),
+        Some(true) => {
+            return draft
+                .open(format!("a process serves the data directory of {name} already; it does not answer"));
+        }
+        None => {
+            return draft
+                .open(format!("whether a process serves the data directory of {name} cannot be told"));
+        }
         Some(false) => {}
     }
     cause(name, folder, last_words, draft)
@@ -59,7 +65,8 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
 /// It is whole, as far as can be seen: what is to be put right before it is started?
 fn cause(name: &str, folder: &FolderFacts, last_words: Option<&LogSign>, mut draft: Draft) -> Proposal {
     if let Some(sign) = last_words.filter(|sign| matches!(sign.kind, SignKind::Panic | SignKind::Page)) {
-        return draft.open(format!("its last run ended with: {}; copy pg_wal, then try a closed start", sign.text));
+        return draft
+            .open(format!("its last run ended with: {}; copy pg_wal, then try a closed start", sign.text));
     }
     let mut repairs = Vec::new();
     let rooms = [("data directory", folder.room), ("WAL", folder.wal_room)];
@@ -92,12 +99,12 @@ fn cause(name: &str, folder: &FolderFacts, last_words: Option<&LogSign>, mut dra
     // After a stop in order nothing is replayed; else the log must be there from the last checkpoint on.
     if !control.stopped_in_order {
         match (folder.wal_end, &folder.wal_wrong) {
-            (Some(end), _) if end >= control.checkpoint_lsn => {
+            (Some(end), _) => {
                 draft.good(format!("its WAL is whole from {} to {end}", control.redo_lsn), None);
             }
             (_, Some(why)) => {
                 draft.bad(format!("its WAL: {why}"), None);
-                return draft.open(format!("the WAL {name} needs to start could not be read: {why}"));
+                return draft.propose("no", format!("the WAL {name} needs to start is not whole: {why}"));
             }
             _ => {
                 draft.unknown("the end of its WAL was not read", None);
@@ -112,7 +119,12 @@ fn cause(name: &str, folder: &FolderFacts, last_words: Option<&LogSign>, mut dra
 /// What proves that data or log is lost.
 fn lost(name: &str, folder: &FolderFacts, draft: &mut Draft) -> Option<String> {
     if folder.quarantined {
-        draft.bad(format!("the data directory of {name} was taken out of service: its pg_control bears another name"), None);
+        draft.bad(
+            format!(
+                "the data directory of {name} was taken out of service: its pg_control bears another name"
+            ),
+            None,
+        );
         return Some(format!("the data directory of {name} was put into quarantine"));
     }
     if let Some(wrong) = &folder.control_wrong {
@@ -135,10 +147,14 @@ fn lost(name: &str, folder: &FolderFacts, draft: &mut Draft) -> Option<String> {
 /// The last sign of the last run that may have stopped the server; nothing if it came up, or was stopped in order.
 fn words<'a>(one: One<'_>, log: &'a LogTail, draft: &mut Draft) -> Option<&'a LogSign> {
     let place = |sign: &LogSign| {
-        sign.line.map_or_else(|| log.path.display().to_string(), |line| format!("{}:{line}", log.path.display()))
+        sign.line
+            .map_or_else(|| log.path.display().to_string(), |line| format!("{}:{line}", log.path.display()))
     };
     if log.stopped_in_order {
-        draft.late(format!("the last thing in the log of {} is a stop in order", one.board.name), log.written_at);
+        draft.late(
+            format!("the last thing in the log of {} is a stop in order", one.board.name),
+            log.written_at,
+        );
         return None;
     }
     let stops = |sign: &&LogSign| {
