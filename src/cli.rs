@@ -38,6 +38,7 @@ mod snapshot;
 mod stanza;
 mod start;
 mod stop;
+mod survey;
 mod tree;
 mod verify;
 mod version;

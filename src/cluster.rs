@@ -6,10 +6,12 @@
 
 pub mod activity;
 pub mod binaries;
+pub mod certificate;
 pub mod configuration;
 pub mod control;
 pub mod explain;
 pub mod lock_file;
+pub mod log_tail;
 pub mod owner;
 pub mod pace;
 pub mod process;
@@ -22,6 +24,7 @@ pub mod server;
 pub mod server_log;
 pub mod sql;
 pub mod target;
+pub mod write_test;
 
 use crate::base::{Kind, Report};
 use std::io;

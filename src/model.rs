@@ -7,5 +7,7 @@ pub mod fact;
 pub mod hold;
 pub mod op;
 pub mod plan;
+pub mod question;
+pub mod situation;
 pub mod target;
 pub mod wal_view;

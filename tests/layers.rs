@@ -21,7 +21,7 @@ const TABLE: &[(&str, &str)] = &[
     ("cluster", "config"),
     ("engine", "repo wal store codec cluster config"),
     ("recovery", "engine cluster repo journal config"),
-    ("survey", "recovery engine cluster repo config"),
+    ("survey", "recovery engine cluster repo config net"),
     ("incident", "journal config net"),
     ("lab", "recovery engine cluster config repo"),
     ("console", "incident"),

@@ -124,7 +124,7 @@ fn title(out: &mut Vec<String>, name: &str) {
     out.push(format!("─ {name} {rule}"));
 }
 
-fn symbol(state: State) -> char {
+pub(super) fn symbol(state: State) -> char {
     match state {
         State::Ok => '✔',
         State::Late => '!',
@@ -147,7 +147,7 @@ fn line(out: &mut Vec<String>, line: &Line, name: &str) {
 }
 
 /// Words after a head, further lines indented to where the first began.
-fn wrapped(out: &mut Vec<String>, head: &str, text: &str) {
+pub(super) fn wrapped(out: &mut Vec<String>, head: &str, text: &str) {
     let indent = head.chars().count();
     let mut current = head.trim_end().to_owned();
     let mut width = current.chars().count();

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 pub const COMMANDS: &[CommandSpec] = &[
     super::console::SPEC,
     super::board::SPEC,
+    super::survey::SPEC,
     super::info::SPEC,
     super::restore::SPEC,
     super::backup::SPEC,

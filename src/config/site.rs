@@ -9,6 +9,8 @@
 //! rto = "1h"
 //! backup-age = "26h"
 //! hold = "72h"                             # how long an open incident keeps backups and WAL from being removed
+//! patroni = ["http://db1:8008"]            # its REST interface, one per node; asked, never told anything
+//! log = "/var/log/postgresql/main.log"     # the server's log, where it is not found by itself
 //!
 //! [stanza.main.hooks]                      # programs with their arguments; no shell
 //! stop-writers = ["systemctl", "stop", "shop.service"]
@@ -93,6 +95,11 @@ pub struct StanzaSite {
     pub hold: Option<Duration>,
     /// The folder of PostgreSQL's programs, if they are not where the system's packages put them.
     pub pg_bin: Option<PathBuf>,
+    /// Addresses of Patroni's REST interface, one per node. They are asked, never told anything.
+    pub patroni: Vec<String>,
+    /// The log of the server of the first data directory on this host, where it is not found by itself: by
+    /// `current_logfiles`, where Debian keeps it, or where the running server writes to.
+    pub log: Option<PathBuf>,
     /// Servers besides those of `pgbackrest.conf`.
     pub member: Vec<MemberSite>,
     /// Programs that know the application.
@@ -123,6 +130,8 @@ pub struct MemberSite {
     pub socket_dir: Option<PathBuf>,
     /// Its data directory, on this host: a standby here is stopped before anything is promoted.
     pub data_dir: Option<PathBuf>,
+    /// Its log, on this host, where it is not found by itself.
+    pub log: Option<PathBuf>,
     /// The role to connect as.
     pub user: Option<String>,
     /// The database to connect to.
@@ -226,13 +235,17 @@ mod tests {
     #[test]
     fn everything_is_optional_and_read() {
         assert_eq!(parse("").unwrap().of("main"), StanzaSite::default());
-        let text = "[stanza.main]\nrpo = '5m'\nhold = '3d'\n[stanza.main.hooks]\nmonitor = ['m', 'x y']\n\
+        let text = "[stanza.main]\nrpo = '5m'\nhold = '3d'\npatroni = ['http://a:8008']\nlog = '/l'\n[stanza.main.hooks]\nmonitor = ['m', 'x y']\n\
                     [[stanza.main.smoke]]\ndatabase='d'\nsql='SELECT 1'\nexpect='1'\n\
                     [[stanza.main.member]]\nname='standby'\nhost='db2'\n";
         let main = parse(text).unwrap().of("main");
         assert_eq!(main.rpo, Some(Duration::from_secs(300)));
         assert_eq!(main.hold, Some(Duration::from_secs(3 * 86_400)));
         assert_eq!(main.hooks.monitor, ["m", "x y"]);
+        assert_eq!(
+            (main.patroni.as_slice(), main.log),
+            (&["http://a:8008".to_owned()][..], Some("/l".into()))
+        );
         assert_eq!((main.member[0].port, main.smoke.len()), (5432, 1));
     }
 

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 /// Marks a data directory as quarantined; says why and how to look into it.
 pub const QUARANTINE_MARKER: &str = "pgmayday.quarantine";
 const CONTROL: &str = "global/pg_control";
-const CONTROL_ASIDE: &str = "global/pg_control.quarantined";
+/// What `pg_control` is called in a quarantine, so that no server starts there.
+pub const CONTROL_ASIDE: &str = "global/pg_control.quarantined";
 
 /// Checks, before anything is touched, that the exchange will work: what [`check_layout`] looks at, and a kernel and
 /// filesystem that can exchange, which is tried with two empty folders beside the data directory.

@@ -11,6 +11,7 @@ use crate::config::{Config, EVERY_COMMAND, Origin, PgSettings, RepoSettings, Set
 use crate::engine::locks::LockFolder;
 use crate::model::board::{Board, Identity, Limits, Member, Repository};
 use crate::model::fact::Fact;
+use crate::model::situation::{MemberFacts, PatroniNode, Situation};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +21,16 @@ const SOCKET_DIR: &str = "/var/run/postgresql";
 
 /// What there is to look at.
 pub(super) struct Scene {
-    pub board: Board,
+    pub situation: Situation,
     pub stanza: Option<String>,
     /// For reading repositories.
     pub settings: Option<Settings>,
     /// One per member of the board.
     pub servers: Vec<ServerPlace>,
+    /// Of each, its log, if it is named.
+    pub logs: Vec<Option<PathBuf>>,
+    /// The folder of PostgreSQL's programs, if it is named.
+    pub pg_bin: Option<PathBuf>,
     pub monitor: Option<Monitor>,
     /// Where stop files, holds and archiving errors are; nothing without a stanza.
     pub host: Option<HostPlace>,
@@ -55,12 +60,15 @@ pub(super) fn scene(config: &Config, site: &Site, stanza: Option<&str>) -> Scene
         configuration: files(all.as_ref(), site),
     };
     board.limits = limits(&of_site);
-    let mut servers = Vec::new();
+    let (mut servers, mut logs) = (Vec::new(), Vec::new());
     let mut monitor = None;
     if let (Some(all), Some(stanza)) = (&all, &stanza) {
         for pg in all.pg() {
+            let first = pg.host.is_none() && logs.iter().all(Option::is_none);
+            logs.push(of_site.log.clone().filter(|_| first));
             servers.push((format!("pg{}", pg.key), of_pg(all, pg)));
         }
+        logs.extend(of_site.member.iter().map(|member| member.log.clone()));
         servers.extend(of_site.member.iter().map(|member| (member.name.clone(), of_member(member))));
         let data_dir = all.pg().iter().find(|pg| pg.host.is_none()).map(|pg| pg.path.clone());
         monitor = Monitor::new(&of_site.hooks.monitor, stanza, data_dir);
@@ -68,13 +76,17 @@ pub(super) fn scene(config: &Config, site: &Site, stanza: Option<&str>) -> Scene
     }
     board.application = monitor.as_ref().map(|_| Fact::default());
     board.members = servers.iter().map(|(name, server)| member(name, server)).collect();
-    let servers = servers.into_iter().map(|(_, server)| server).collect();
+    let servers: Vec<ServerPlace> = servers.into_iter().map(|(_, server)| server).collect();
+    let members = servers.iter().map(member_facts).collect();
+    let node = |address: &String| PatroniNode { address: address.clone(), facts: Fact::default() };
+    let patroni = of_site.patroni.iter().map(node).collect();
+    let situation = Situation { board, members, patroni };
     let host = all.as_ref().zip(stanza.as_ref()).map(|(all, stanza)| HostPlace {
         locks: LockFolder(PathBuf::from(all.text("lock-path").unwrap_or("/tmp/pgbackrest"))),
         stanza: stanza.clone(),
         spool: spool(config, stanza),
     });
-    Scene { board, stanza, settings: reading, servers, monitor, host }
+    Scene { situation, stanza, settings: reading, servers, logs, pg_bin: of_site.pg_bin, monitor, host }
 }
 
 /// The stanza that was named, or the only one there is.
@@ -168,6 +180,17 @@ fn member(name: &str, server: &ServerPlace) -> Member {
     };
     let data_dir = server.data_dir.as_ref().map(|_| Fact::default());
     Member { name: name.to_owned(), place, server: Fact::default(), data_dir }
+}
+
+fn member_facts(server: &ServerPlace) -> MemberFacts {
+    let here = server.data_dir.is_some();
+    MemberFacts {
+        host: server.host.clone(),
+        port: server.port,
+        log: here.then(Fact::default),
+        folder: here.then(Fact::default),
+        ..MemberFacts::default()
+    }
 }
 
 fn repository(repo: &RepoSettings) -> Repository {

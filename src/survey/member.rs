@@ -37,13 +37,18 @@ pub(super) struct ServerPlace {
 
 impl ServerPlace {
     pub(super) fn look(&self) -> Answer<ServerFacts> {
-        let owner = self.data_dir.as_ref().and_then(|dir| owner_of(dir, &self.users).ok());
-        let address = self.address(owner.as_ref());
+        let (address, owner) = self.way();
         let asked = Sql::connect(&address, owner.as_ref()).and_then(|mut sql| ask(&mut sql));
         match asked {
             Ok(facts) => Answer::Known { value: facts },
             Err(error) => told(error),
         }
+    }
+
+    /// How it is spoken to, and the owner of its data directory where that is here.
+    pub(super) fn way(&self) -> (Address, Option<Account>) {
+        let owner = self.data_dir.as_ref().and_then(|dir| owner_of(dir, &self.users).ok());
+        (self.address(owner.as_ref()), owner)
     }
 
     fn address(&self, owner: Option<&Account>) -> Address {
@@ -74,7 +79,7 @@ fn ask(sql: &mut Sql) -> Result<ServerFacts, SqlError> {
 }
 
 /// `150020` is 15, `90624` is 9.6.
-fn version(number: &str) -> Option<PgVersion> {
+pub(super) fn version(number: &str) -> Option<PgVersion> {
     let number: u32 = number.parse().ok()?;
     let major = number / 10_000;
     if major >= 10 {
@@ -157,7 +162,8 @@ fn told(error: SqlError) -> Answer<ServerFacts> {
     }
 }
 
-fn silent(why: &str) -> bool {
+/// Nobody said anything.
+pub(super) fn silent(why: &str) -> bool {
     ["no answer", "timed out", "timeout", "did not end within", "temporarily unavailable"]
         .iter()
         .any(|sign| why.contains(sign))

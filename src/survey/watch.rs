@@ -3,14 +3,16 @@
 //! A probe's thread belongs to the survey, not to the watcher: while it is under way nobody starts a second one.
 
 use super::repository::Needs;
-use super::{Inner, Look, Place, Probe, operations};
+use super::{Inner, Look, Place, Probe, Scope, operations};
 use crate::base::Timestamp;
 use crate::engine::wal_ranges::way::Present;
 use crate::model::board::{
-    Application, BackupFacts, Board, DataDirFacts, Operation, ServerFacts, Upkeep, VerificationFacts,
-    WalFacts,
+    Application, BackupFacts, DataDirFacts, Operation, ServerFacts, Upkeep, VerificationFacts, WalFacts,
 };
 use crate::model::fact::{Answer, Fact};
+use crate::model::situation::{
+    Contact, FolderFacts, HealthFacts, LogTail, PageFacts, PatroniFacts, Situation, WriteTest,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -38,6 +40,12 @@ enum Finding {
     Upkeep(Answer<Upkeep>),
     Application(Answer<Application>),
     Operations(Vec<Operation>, Vec<String>),
+    Health(Answer<Contact>, Box<Answer<HealthFacts>>),
+    Write(Answer<WriteTest>),
+    Log(Answer<LogTail>),
+    Folder(Box<Answer<FolderFacts>>),
+    Pages(Answer<PageFacts>),
+    Patroni(Answer<PatroniFacts>),
     /// It stopped by a mistake of ours.
     Broken,
 }
@@ -45,6 +53,8 @@ enum Finding {
 /// How a probe stands with this watcher.
 #[derive(Clone, Copy)]
 struct Turn {
+    /// Nobody asked for it.
+    left_out: bool,
     due: Instant,
     /// Since when it is under way.
     asked: Option<(Instant, Timestamp)>,
@@ -56,7 +66,7 @@ struct Turn {
 /// One watcher of a survey.
 pub(super) struct Watch {
     inner: Arc<Inner>,
-    board: Board,
+    situation: Situation,
     turns: Vec<Turn>,
     /// Per repository: what the backups need, and the archive.
     needs: Vec<Option<Needs>>,
@@ -68,13 +78,16 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(inner: Arc<Inner>) -> Self {
+    pub(super) fn new(inner: Arc<Inner>, scope: Scope) -> Self {
         let (sender, receiver) = channel();
-        let turn = Turn { due: Instant::now(), asked: None, late: false, answered: false };
-        let repositories = inner.blank.repositories.len();
+        let turn = |probe: &Probe| {
+            let left_out = !scope.has(probe.part);
+            Turn { left_out, due: Instant::now(), asked: None, late: false, answered: left_out }
+        };
+        let repositories = inner.blank.board.repositories.len();
         Self {
-            board: inner.blank.clone(),
-            turns: vec![turn; inner.probes.len()],
+            situation: inner.blank.clone(),
+            turns: inner.probes.iter().map(turn).collect(),
             needs: (0..repositories).map(|_| None).collect(),
             archives: (0..repositories).map(|_| None).collect(),
             troubles: Vec::new(),
@@ -88,19 +101,20 @@ impl Watch {
     /// Watches until `go_on` says no; with a deadline until everything was looked at once or the deadline has come.
     pub(super) fn run(
         mut self,
-        tell: &dyn Fn(Board),
+        tell: &dyn Fn(Situation),
         go_on: &dyn Fn() -> bool,
         deadline: Option<Instant>,
-    ) -> Board {
-        let mut told: Option<(Instant, Board)> = None;
+    ) -> Situation {
+        let mut told: Option<(Instant, Situation)> = None;
         while go_on() {
             self.start_due(deadline.is_some());
             self.take_in();
             self.tell_the_late();
             let may = told.as_ref().is_none_or(|(at, _)| at.elapsed() >= TELL_EVERY);
-            if deadline.is_none() && may && told.as_ref().is_none_or(|(_, board)| *board != self.board) {
-                tell(self.board.clone());
-                told = Some((Instant::now(), self.board.clone()));
+            self.see_pages();
+            if may && told.as_ref().is_none_or(|(_, before)| *before != self.situation) {
+                tell(self.situation.clone());
+                told = Some((Instant::now(), self.situation.clone()));
             }
             let done = self.turns.iter().all(|turn| turn.answered);
             if deadline.is_some_and(|deadline| done || Instant::now() >= deadline) {
@@ -110,7 +124,7 @@ impl Watch {
         if deadline.is_some() {
             self.give_up();
         }
-        self.board
+        self.situation
     }
 
     fn start_due(&mut self, once: bool) {
@@ -123,7 +137,7 @@ impl Watch {
             if all_now {
                 turn.due = now;
             }
-            if turn.asked.is_none() && turn.due <= now && !(once && turn.answered) {
+            if !turn.left_out && turn.asked.is_none() && turn.due <= now && !(once && turn.answered) {
                 self.start(index);
             }
         }
@@ -192,45 +206,84 @@ impl Watch {
         let now = Timestamp::now();
         match (place, finding) {
             (Place::Server(at), Finding::Server(answer)) => {
-                self.board.members[at].server.answered(answer, now);
+                self.situation.board.members[at].server.answered(answer, now);
             }
             (Place::DataDir(at), Finding::DataDir(answer)) => {
-                self.board.members[at].data_dir.get_or_insert_default().answered(answer, now);
+                self.situation.board.members[at].data_dir.get_or_insert_default().answered(answer, now);
             }
             (Place::Backups(at), Finding::Backups(answer, needs)) => {
-                self.board.repositories[at].backups.answered(answer, now);
+                self.situation.board.repositories[at].backups.answered(answer, now);
                 self.needs[at] = needs;
                 self.count_missing(at);
                 self.forget_expired(at);
             }
             (Place::Verification(at), Finding::Verification(answer)) => {
-                self.board.repositories[at].verification.get_or_insert_default().answered(answer, now);
+                self.situation.board.repositories[at]
+                    .verification
+                    .get_or_insert_default()
+                    .answered(answer, now);
                 self.forget_expired(at);
             }
             (Place::Upkeep, Finding::Upkeep(mut answer)) => {
-                keep_since(&self.board.upkeep, &mut answer);
-                self.board.upkeep.answered(answer, now);
+                keep_since(&self.situation.board.upkeep, &mut answer);
+                self.situation.board.upkeep.answered(answer, now);
             }
             (Place::Wal(at), Finding::Wal(answer, present)) => {
-                self.board.repositories[at].wal.answered(answer, now);
+                self.situation.board.repositories[at].wal.answered(answer, now);
                 self.archives[at] = present;
                 self.count_missing(at);
             }
             (Place::Application, Finding::Application(answer)) => {
-                self.board.application.get_or_insert_default().answered(answer, now);
+                self.situation.board.application.get_or_insert_default().answered(answer, now);
             }
             (Place::Operations, Finding::Operations(operations, troubles)) => {
-                self.board.operations = operations;
+                self.situation.board.operations = operations;
                 self.warn(troubles);
             }
+            (Place::Health(at), Finding::Health(contact, health)) => {
+                self.situation.members[at].contact.answered(contact, now);
+                self.situation.members[at].health.answered(*health, now);
+            }
+            (Place::Write(at), Finding::Write(answer)) => {
+                self.situation.members[at].write.get_or_insert_default().answered(answer, now);
+            }
+            (Place::Log(at), Finding::Log(answer)) => {
+                self.situation.members[at].log.get_or_insert_default().answered(answer, now);
+            }
+            (Place::Folder(at), Finding::Folder(answer)) => {
+                self.situation.members[at].folder.get_or_insert_default().answered(*answer, now);
+            }
+            (Place::Pages(at), Finding::Pages(answer)) => {
+                self.situation.members[at].pages.get_or_insert_default().answered(answer, now);
+            }
+            (Place::Patroni(at), Finding::Patroni(answer)) => {
+                self.situation.patroni[at].facts.answered(answer, now);
+            }
             (place, _) => self.mark_place(place, &mut |fact| fact.unknown("the probe failed", now, now)),
+        }
+    }
+
+    /// How far the reading of pages is shows while it goes on.
+    fn see_pages(&mut self) {
+        for (probe, turn) in self.inner.probes.iter().zip(&self.turns) {
+            let (Place::Pages(at), Look::Pages(pages), Some(_)) = (probe.place, &probe.look, turn.asked)
+            else {
+                continue;
+            };
+            let seen = pages.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let fact = self.situation.members[at].pages.get_or_insert_default();
+            if seen.done_bytes > 0 && fact.value() != Some(&seen) {
+                let asked = fact.asked;
+                fact.answered(Answer::Known { value: seen }, Timestamp::now());
+                fact.asked = asked;
+            }
         }
     }
 
     /// What is missing depends on what the backups need, which another probe finds out.
     fn count_missing(&mut self, at: usize) {
         let Some(present) = &self.archives[at] else { return };
-        if let Answer::Known { value } = &mut self.board.repositories[at].wal.answer {
+        if let Answer::Known { value } = &mut self.situation.board.repositories[at].wal.answer {
             value.missing = present.missing(self.needs[at].as_ref().map(|needs| needs.starts.as_slice()));
         }
     }
@@ -238,7 +291,7 @@ impl Watch {
     /// What was wrong with a backup that was expired since is nobody's concern.
     fn forget_expired(&mut self, at: usize) {
         let Some(needs) = &self.needs[at] else { return };
-        let fact = self.board.repositories[at].verification.as_mut();
+        let fact = self.situation.board.repositories[at].verification.as_mut();
         if let Some(Answer::Known { value }) = fact.map(|fact| &mut fact.answer) {
             value.unsound.retain(|backup| needs.labels.contains(&backup.label));
         }
@@ -246,8 +299,8 @@ impl Watch {
 
     fn warn(&mut self, troubles: Vec<String>) {
         if troubles != self.troubles {
-            self.board.warnings.clone_from(&self.inner.blank.warnings);
-            self.board.warnings.extend(troubles.iter().cloned());
+            self.situation.board.warnings.clone_from(&self.inner.blank.board.warnings);
+            self.situation.board.warnings.extend(troubles.iter().cloned());
             self.troubles = troubles;
         }
     }
@@ -268,7 +321,9 @@ impl Watch {
         let now = Timestamp::now();
         for index in 0..self.turns.len() {
             let turn = self.turns[index];
-            if !turn.answered {
+            let begun = matches!(self.inner.probes[index].place, Place::Pages(at)
+                if self.situation.members[at].pages.as_ref().is_some_and(|fact| fact.value().is_some()));
+            if !turn.answered && !begun {
                 let under_way = *flight(&self.inner, index);
                 let since = turn.asked.map(|(_, since)| since).or(under_way).unwrap_or(now);
                 self.mark(index, &mut |fact| fact.silent(since));
@@ -282,15 +337,24 @@ impl Watch {
 
     fn mark_place(&mut self, place: Place, mark: &mut dyn FnMut(&mut dyn Marked)) {
         match place {
-            Place::Server(at) => mark(&mut self.board.members[at].server),
-            Place::DataDir(at) => mark(self.board.members[at].data_dir.get_or_insert_default()),
-            Place::Backups(at) => mark(&mut self.board.repositories[at].backups),
-            Place::Wal(at) => mark(&mut self.board.repositories[at].wal),
+            Place::Server(at) => mark(&mut self.situation.board.members[at].server),
+            Place::DataDir(at) => mark(self.situation.board.members[at].data_dir.get_or_insert_default()),
+            Place::Backups(at) => mark(&mut self.situation.board.repositories[at].backups),
+            Place::Wal(at) => mark(&mut self.situation.board.repositories[at].wal),
             Place::Verification(at) => {
-                mark(self.board.repositories[at].verification.get_or_insert_default());
+                mark(self.situation.board.repositories[at].verification.get_or_insert_default());
             }
-            Place::Upkeep => mark(&mut self.board.upkeep),
-            Place::Application => mark(self.board.application.get_or_insert_default()),
+            Place::Upkeep => mark(&mut self.situation.board.upkeep),
+            Place::Application => mark(self.situation.board.application.get_or_insert_default()),
+            Place::Health(at) => {
+                mark(&mut self.situation.members[at].contact);
+                mark(&mut self.situation.members[at].health);
+            }
+            Place::Write(at) => mark(self.situation.members[at].write.get_or_insert_default()),
+            Place::Log(at) => mark(self.situation.members[at].log.get_or_insert_default()),
+            Place::Folder(at) => mark(self.situation.members[at].folder.get_or_insert_default()),
+            Place::Pages(at) => mark(self.situation.members[at].pages.get_or_insert_default()),
+            Place::Patroni(at) => mark(&mut self.situation.patroni[at].facts),
             Place::Operations => {
                 let mut silence = Silence(false);
                 mark(&mut silence);
@@ -373,5 +437,14 @@ fn find(look: &Look, stanza: Option<&str>) -> Finding {
             let (operations, troubles) = operations::look(state, stanza, Timestamp::now());
             Finding::Operations(operations, troubles)
         }
+        Look::Health(server) => {
+            let (contact, health) = server.health();
+            Finding::Health(contact, Box::new(health))
+        }
+        Look::Write(server) => Finding::Write(server.write()),
+        Look::Log(folder) => Finding::Log(folder.log()),
+        Look::Folder(folder) => Finding::Folder(Box::new(folder.look())),
+        Look::Pages(pages) => Finding::Pages(pages.look()),
+        Look::Patroni(node) => Finding::Patroni(node.look()),
     }
 }
