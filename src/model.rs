@@ -7,5 +7,6 @@ pub mod fact;
 pub mod hold;
 pub mod op;
 pub mod plan;
+pub mod question;
 pub mod target;
 pub mod wal_view;
