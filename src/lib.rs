@@ -16,6 +16,7 @@ pub mod lab;
 pub mod model;
 pub mod recovery;
 pub mod repo;
+pub mod runbook;
 pub mod store;
 pub mod survey;
 pub mod wal;

@@ -16,6 +16,7 @@ const TABLE: &[(&str, &str)] = &[
     ("wal", ""),
     ("store", ""),
     ("journal", ""),
+    ("runbook", ""),
     ("repo", "store codec config"),
     ("cluster", "config"),
     ("engine", "repo wal store codec cluster config"),
@@ -24,7 +25,10 @@ const TABLE: &[(&str, &str)] = &[
     ("incident", "journal config"),
     ("lab", "recovery engine cluster config repo"),
     ("console", "incident"),
-    ("cli", "config codec wal store repo journal cluster engine recovery survey incident lab console"),
+    (
+        "cli",
+        "config codec wal store repo journal cluster engine recovery survey incident lab console runbook",
+    ),
 ];
 
 /// The one place of a room that may import more: module path prefix, and what besides the room's own.
@@ -47,7 +51,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ratatui", &["console"]),
     ("crossterm", &["console/runtime"]),
     ("tui_input", &["console"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "runbook"]),
 ];
 
 /// A file longer than this (without its unit tests) wants to be two.
