@@ -9,6 +9,7 @@ use pgmayday::cluster::lock_file::LockFile;
 use pgmayday::codec::{Compression, Framing, StreamSpec, decode_small};
 use pgmayday::config::{CliOption, Config, Sources};
 use pgmayday::repo::{Repository, Stanza, blockmap};
+use pgmayday::runbook::{Runbook, markdown, text, tree};
 use pgmayday::store::StorePath;
 use pgmayday::store::memory::Memory;
 use pgmayday::wal::{ScanRequest, SegmentHeader, SegmentSource, Simulation, Target, TimelineHistory, scan};
@@ -194,4 +195,26 @@ pub(crate) fn history(bytes: &[u8]) -> bool {
         }
     }
     taken
+}
+
+/// A runbook: read, checked, printed and drawn; a mistake in it always has a place in it.
+pub(crate) fn runbook(bytes: &[u8]) -> bool {
+    let file = String::from_utf8_lossy(bytes);
+    match Runbook::parse(&file) {
+        Ok(book) => {
+            assert!(!markdown::markdown(&book).is_empty() && !text::text(&book, "fuzz").is_empty());
+            let style = tree::Style { ascii: false, columns: 80 };
+            assert!(tree::tree(&book, style, None).iter().all(|line| line.chars().count() <= 80));
+            true
+        }
+        Err(findings) => {
+            let lines: Vec<&str> = file.split('\n').collect();
+            assert!(!findings.is_empty());
+            for finding in findings {
+                let line = lines.get(finding.place.line - 1).expect("a line of the file");
+                assert!((1..=line.chars().count() + 1).contains(&finding.place.column), "{finding}");
+            }
+            false
+        }
+    }
 }

@@ -2,10 +2,13 @@
 //!
 //! This room imports nothing of ours and never knows what a repository, a cluster or a screen is.
 
+pub mod amount;
 pub mod clock;
+pub mod closest;
 pub mod error;
 pub mod files;
 pub mod postgres;
+pub mod prose;
 pub mod secret;
 pub mod shell;
 pub mod state;

@@ -32,6 +32,7 @@ mod recover;
 mod repo_get;
 mod repo_ls;
 mod restore;
+mod runbook;
 mod signals;
 mod site;
 mod snapshot;

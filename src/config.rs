@@ -7,7 +7,6 @@
 //!
 //! This room opens no repository and no cluster, and never prints a secret.
 
-mod closest;
 mod cross;
 mod error;
 mod file;
@@ -20,12 +19,13 @@ pub mod site;
 mod spelling;
 mod value;
 
-pub use closest::closest;
+pub use crate::base::amount::time_ms;
+pub use crate::base::closest::closest;
 pub use error::ConfigError;
 pub use options::EVERY_COMMAND;
 pub use places::{PgSettings, RepoSettings};
 pub use settings::{Effective, Settings};
-pub use value::{size_bytes, time_ms};
+pub use value::size_bytes;
 
 use crate::base::Secret;
 use file::Lookup;

@@ -17,6 +17,7 @@ pub mod model;
 pub mod net;
 pub mod recovery;
 pub mod repo;
+pub mod runbook;
 pub mod store;
 pub mod survey;
 pub mod wal;

@@ -197,3 +197,8 @@ fn wal_segments() {
 fn timeline_histories() {
     fuzz("history", unchanged, targets::history);
 }
+
+#[test]
+fn runbooks() {
+    fuzz("runbook", unchanged, targets::runbook);
+}

@@ -17,15 +17,19 @@ const TABLE: &[(&str, &str)] = &[
     ("store", ""),
     ("journal", ""),
     ("net", ""),
+    ("runbook", ""),
     ("repo", "store codec config"),
     ("cluster", "config"),
     ("engine", "repo wal store codec cluster config"),
     ("recovery", "engine cluster repo journal config"),
     ("survey", "recovery engine cluster repo config net"),
-    ("incident", "journal config net"),
+    ("incident", "journal config net runbook"),
     ("lab", "recovery engine cluster config repo"),
     ("console", "incident"),
-    ("cli", "config codec wal store repo journal cluster engine recovery survey incident lab console net"),
+    (
+        "cli",
+        "config codec wal store repo journal cluster engine recovery survey incident lab console net runbook",
+    ),
 ];
 
 /// The one place of a room that may import more: module path prefix, and what besides the room's own.
@@ -49,7 +53,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ratatui", &["console"]),
     ("crossterm", &["console/runtime"]),
     ("tui_input", &["console"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "runbook"]),
 ];
 
 /// A file longer than this (without its unit tests) wants to be two.

@@ -31,6 +31,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::repo_ls::SPEC,
     super::repo_get::SPEC,
     super::incident::SPEC,
+    super::runbook::SPEC,
     super::doctor::SPEC,
     super::lab::SPEC,
     super::help::SPEC,

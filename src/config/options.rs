@@ -15,7 +15,7 @@ mod restore;
 
 pub use define::{Group, Kind, Need, OptionDef, Section};
 
-use super::closest::closest;
+use crate::base::closest::closest;
 use std::sync::OnceLock;
 
 /// Stands for "whatever the command": every option is valid, none is required, and the sections of single

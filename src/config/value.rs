@@ -4,6 +4,7 @@
 
 use super::options::Kind;
 use crate::base::Secret;
+use crate::base::amount::{number_and_unit, time_ms};
 
 /// A value after checking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +85,6 @@ fn integer(text: &str) -> Option<i64> {
     if plain { text.parse().ok() } else { None }
 }
 
-/// A number and its unit's letters in lower case.
-fn number_and_unit(text: &str) -> Option<(u64, String)> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let number = text.get(..digits)?.parse().ok()?;
-    Some((number, text.get(digits..)?.to_ascii_lowercase()))
-}
-
 /// Bytes of a size such as `64MiB`, `64mb`, `64m` or `67108864`; all units are powers of 1024.
 pub fn size_bytes(text: &str) -> Option<u64> {
     let (number, unit) = number_and_unit(text)?;
@@ -104,21 +98,6 @@ pub fn size_bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.checked_mul(1024u64.pow(power))
-}
-
-/// Milliseconds of a time such as `90`, `90s`, `1500ms`, `5m`, `2h`, `1d` or `1w`.
-pub fn time_ms(text: &str) -> Option<u64> {
-    let (number, unit) = number_and_unit(text)?;
-    let factor_ms = match unit.as_str() {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "w" => 604_800_000,
-        _ => return None,
-    };
-    number.checked_mul(factor_ms)
 }
 
 /// An absolute path without empty components; one slash at its end is dropped.
@@ -157,16 +136,6 @@ mod tests {
         }
         for text in ["", "M", "-1", "1.5m", "1 m", "1zb", "99999999999999999999", "17179869184g", "٣m"] {
             assert_eq!(size_bytes(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn times_default_to_seconds() {
-        for (text, ms) in [("60", 60_000), ("100ms", 100), ("1M", 60_000), ("1w", 604_800_000)] {
-            assert_eq!(time_ms(text), Some(ms), "{text}");
-        }
-        for text in ["", "s", "0.5", "1y", "99999999999999999w"] {
-            assert_eq!(time_ms(text), None, "{text}");
         }
     }
 

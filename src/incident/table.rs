@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of incidents.
 
+use crate::base::prose::{width, wrapped};
+
 /// The width of a report.
 pub(super) const WIDTH: usize = 100;
 
@@ -79,31 +81,6 @@ pub(super) fn paragraph(text: &str) -> String {
     item("", text)
 }
 
-/// Text between two spaces is never parted; a longer word has a line of its own.
-fn wrapped(text: &str, limit: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if width(line) + 1 + width(word) <= limit || begins_something(word) => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    if lines.is_empty() { vec![String::new()] } else { lines }
-}
-
-/// True for a word that at the beginning of a line would be a heading, a list or a quotation.
-fn begins_something(word: &str) -> bool {
-    let number =
-        word.strip_suffix(['.', ')']).is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-    number
-        || ["-", "+", ">"].contains(&word)
-        || word.starts_with(['#', '=', '~', '>'])
-        || word.starts_with("--")
-}
-
 /// Text that means itself: what Markdown would read as a mark is escaped.
 pub(super) fn escaped(text: &str) -> String {
     let mut plain = String::new();
@@ -114,10 +91,6 @@ pub(super) fn escaped(text: &str) -> String {
         plain.push(c);
     }
     plain
-}
-
-fn width(text: &str) -> usize {
-    text.chars().count()
 }
 
 #[cfg(test)]
