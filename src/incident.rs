@@ -13,16 +13,19 @@ pub mod checklist;
 pub mod comms;
 mod course;
 mod evidence;
+mod export;
 mod fold;
 mod hold;
 mod pilot;
 pub mod report;
+pub mod sign;
 pub mod standing;
 mod table;
 pub mod words;
 
 pub use act::targets;
 pub use evidence::Evidence;
+pub use export::{Exported, MANIFEST};
 pub use pilot::{Holder, Pilot};
 pub use standing::Standing;
 

@@ -5,6 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::disallowed_methods, reason = "tests start the program")]
 
+use pgmayday::base::Timestamp;
+use pgmayday::journal::{Fact, Journal, RECIPE, Severity, Stamp, TickResult};
+use pgmayday::model::op::Mark;
 use serde_json::Value;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -320,4 +323,193 @@ fn a_crash_between_the_journal_and_the_queue_sends_nothing_twice() {
     fs::write(queue.with_file_name("x.json"), "{").unwrap();
     let status = desk.json(&["comms", "status"]);
     assert!(status["troubles"][0].as_str().unwrap().contains("x.json"), "{status}");
+}
+
+/// An incident of two hours with everything in it, with clocks of its own and texts that want to be markup.
+fn written(desk: &Desk) -> PathBuf {
+    let folder = desk.state().join("incidents/2026-11-21-01");
+    fs::create_dir_all(&folder).unwrap();
+    let journal = Journal::create(&folder).unwrap();
+    let at = |s: i64, actor: &str, fact: Fact| {
+        let stamp = Stamp {
+            at: Timestamp::from_unix_s(1_795_225_447 + s),
+            boot_ms: u64::try_from(s + 1000).unwrap() * 1000,
+            boot_id: "61352d30".to_owned(),
+            host: "db1".to_owned(),
+        };
+        journal.append_at(&stamp, actor, &fact).unwrap();
+    };
+    let own = |text: &str| text.to_owned();
+    at(
+        60,
+        "dk",
+        Fact::Declared {
+            stanza: own("main"),
+            label: Some(own("LAB")),
+            reason: own("<script>alert('x')</script> & \"more\""),
+            detected_at: Timestamp::from_unix_s(1_795_225_447),
+            rto_s: 3600,
+            rpo_s: 300,
+            severity: Some(Severity::Sev1),
+        },
+    );
+    let (runbook, node) = (own("postgres-dr"), own("primary-alive"));
+    at(70, "dk", Fact::NodeEntered { runbook: runbook.clone(), digest: own("abc"), node: node.clone() });
+    let findings = vec![own("✖ db1:5432 refused, 12 s"), own("✔ no process of that directory <b>")];
+    let (proposed, reason) = (Some(own("no")), None);
+    at(90, "dk", Fact::NodeAnswered { runbook, node, exit: own("no"), proposed, reason, findings });
+    let item = |item: &str| Fact::Ticked {
+        list: own("pre-restore"),
+        item: own(item),
+        automatic: false,
+        result: TickResult::Ok,
+        detail: own("power is off"),
+    };
+    at(100, "dk", item("fenced"));
+    let operation = own("20261121T014407Z-recover-7f3a");
+    let commit = Timestamp::from_unix_s(1_795_225_447 - 90);
+    at(
+        120,
+        "dk",
+        Fact::Confirmed {
+            digest: own("7f3a"),
+            summary: own("recover main"),
+            command: own("pgmayday recover --target='2026-11-21 01:42:37+00' <x>"),
+            typed: own("main"),
+            operation: operation.clone(),
+            last_commit: Some(commit),
+            newest: Some(Timestamp::from_unix_s(1_795_225_447)),
+        },
+    );
+    for (s, mark) in [(130, Mark::RestoreStarted), (1900, Mark::RestoreFinished), (3000, Mark::ServiceBack)] {
+        at(s, "worker", Fact::Reached { mark, operation: Some(operation.clone()) });
+    }
+    at(3100, "worker", Fact::OperationEnded { operation, done: true, lines: vec![own("done")] });
+    at(3200, "dk", Fact::FollowUpAdded { text: own("why <i>"), owner: own("am"), due: own("2026-12-01") });
+    folder
+}
+
+#[test]
+fn the_report_tells_everything_and_nothing_in_it_is_markup() {
+    let desk = Desk::new("", &[]);
+    written(&desk);
+    let markdown = desk.says(0, "dk", &["report"]);
+    for part in [
+        "- **Severity:** SEV1",
+        "| data given up ",
+        "00:01:30.000 | within the target",
+        "\"primary-alive\" of postgres-dr: no (as proposed)",
+        "  - ✔ no process of that directory \\<b>",
+        "power is off",
+        "| disk-space ",
+        "- #10 why \\<i> (am, by 2026-12-01): open",
+    ] {
+        assert!(markdown.contains(part), "{part}: {markdown}");
+    }
+    let html = desk.says(0, "dk", &["report", "--format=html"]);
+    for foreign in ["<script", "<b>", "<i>", "<x>", "http:", "https:", "src="] {
+        assert!(!html.contains(foreign), "{foreign}: {html}");
+    }
+    for part in [
+        "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;more&quot;",
+        "00:50:00.000 of 01:00:00: met",
+        "1m30, target 5m00",
+        "<li>✖ db1:5432 refused, 12 s</li>",
+        "copy: 29m30",
+        "not looked at",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    // Every element that was opened is closed.
+    for tag in ["html", "body", "table", "svg", "ul", "li", "p", "pre", "h2", "title", "text"] {
+        let opened = html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+    let json = desk.json(&["report"]);
+    assert_eq!(
+        (&json["rpo"]["actual"]["lost_ms"], &json["rpo"]["met"]),
+        (&90_000.into(), &Value::from(true))
+    );
+    assert_eq!(json["decisions"][0]["findings"].as_array().unwrap().len(), 2);
+    assert_eq!(json["standing"]["attempts"][0]["number"], 1);
+}
+
+#[test]
+fn an_export_is_checked_with_stock_tools() {
+    let desk = Desk::new("", &[]);
+    written(&desk);
+    desk.says(0, "dk", &["declare", "--reason=y", "--stanza=other"]);
+    let folder = desk.dir.path().join("for the auditor");
+    let said = desk.says(0, "dk", &["export", folder.to_str().unwrap()]);
+    assert!(said.contains("2 incidents, 10 files"), "{said}");
+    desk.says(2, "dk", &["export", folder.to_str().unwrap()]);
+    let check = || {
+        let mut command = Command::new("sha256sum");
+        command.args(["--check", "--strict", "--quiet", "MANIFEST.sha256"]).current_dir(&folder);
+        command.output().unwrap().status.success()
+    };
+    assert!(check());
+    let report = folder.join("2026-11-21-01/report.html");
+    let text = fs::read_to_string(&report).unwrap();
+    fs::write(&report, text.replace("met", "nev")).unwrap();
+    assert!(!check());
+    // The exported journal proves itself by the same recipe as the original.
+    let output =
+        Command::new("bash").args(["-c", RECIPE]).current_dir(folder.join("2026-11-21-01")).output().unwrap();
+    assert!(output.status.success() && String::from_utf8(output.stdout).unwrap().lines().count() == 1);
+    desk.says(2, "dk", &["export", "/dev/null/x", "2020-01-01-01"]);
+}
+
+fn openssl(args: &[&str], folder: &Path) -> bool {
+    let output =
+        Command::new("openssl").args(args).current_dir(folder).output().expect("openssl is installed");
+    output.status.success()
+}
+
+#[test]
+fn a_signature_is_verified_by_openssl_alone_and_covers_every_entry_before_it() {
+    let desk = Desk::new("", &[]);
+    let folder = written(&desk);
+    let keys = desk.dir.path();
+    for key in ["key.pem", "other.pem"] {
+        assert!(openssl(&["genpkey", "-algorithm", "ed25519", "-out", key], keys));
+    }
+    assert!(openssl(&["pkey", "-in", "key.pem", "-pubout", "-out", "public.pem"], keys));
+    assert!(openssl(&["pkey", "-in", "other.pem", "-pubout", "-out", "other-public.pem"], keys));
+    let path = |name: &str| keys.join(name).to_str().unwrap().to_owned();
+    let said = desk.says(0, "dk", &["sign", "--key", &path("key.pem")]);
+    let recipe = said.lines().find(|line| line.contains("openssl")).unwrap().trim();
+    let by_hand = || {
+        let words: Vec<&str> = recipe.split(' ').skip(1).collect();
+        openssl(&words, &folder)
+    };
+    assert!(by_hand(), "{recipe}");
+    assert_eq!(
+        fs::read_to_string(folder.join("signatures/10.pub")).unwrap(),
+        fs::read_to_string(path("public.pem")).unwrap()
+    );
+    let verify = |code: i32, key: &str| desk.says(code, "dk", &["verify", "--public-key", &path(key)]);
+    assert!(verify(0, "public.pem").contains("good, made with the known key"));
+    assert!(verify(4, "other-public.pem").contains("BAD"));
+    // What comes after a signature does not break it; a story that is told anew does.
+    desk.says(0, "dk", &["note", "an afterthought", "--incident", "2026-11-21-01"]);
+    assert!(verify(0, "public.pem").contains("good") && by_hand());
+    desk.says(2, "dk", &["sign", "--key", &path("public.pem")]);
+    let head = folder.join("signatures/10.head");
+    let text = fs::read_to_string(&head).unwrap();
+    fs::write(&head, text.replace("10:", "9:")).unwrap();
+    assert!(!by_hand() && verify(4, "public.pem").contains("BAD"));
+    fs::write(&head, text).unwrap();
+    fs::remove_file(folder.join("journal.jsonl")).unwrap();
+    fs::remove_file(folder.join("head")).unwrap();
+    let forged = Journal::create(&folder).unwrap();
+    for number in 1..=10 {
+        forged.append("dk", &Fact::Note { text: format!("another story {number}") }).unwrap();
+    }
+    assert!(verify(4, "public.pem").contains("BAD"));
+    assert!(
+        !files(&desk.state())
+            .iter()
+            .any(|file| fs::read_to_string(file).is_ok_and(|text| text.contains("PRIVATE KEY")))
+    );
 }

@@ -49,6 +49,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli"]),
     ("tokio_postgres", &["cluster/sql"]),
     ("tokio", &["cluster", "lab", "cli", "net"]),
+    ("ed25519_dalek", &["incident/sign"]),
     ("reqwest", &["net"]),
     ("ratatui", &["console"]),
     ("crossterm", &["console/runtime"]),

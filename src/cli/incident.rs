@@ -3,6 +3,7 @@
 //! A front for the room of the same name; it judges nothing and touches no cluster.
 
 mod comms;
+mod evidence;
 mod people;
 mod text;
 
@@ -10,13 +11,12 @@ use super::Call;
 use super::command::{CommandSpec, Run};
 use super::output::{self, Output};
 use super::site::{actor, site, state};
-use crate::base::{Kind, Report, Result, TargetTime, Timestamp};
+use crate::base::{Report, Result, TargetTime, Timestamp};
 use crate::config::EVERY_COMMAND;
 use crate::config::site::Site;
 use crate::incident::comms::Table;
-use crate::incident::report::{Document, markdown};
 use crate::incident::{Declaration, IncidentView, Incidents};
-use crate::journal::{Severity, Verification, Witness};
+use crate::journal::Severity;
 use crate::recovery::hold::StanzaHold;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
@@ -50,22 +50,10 @@ fn own(command: Command) -> Command {
     let text = |help: &'static str| Arg::new("text").value_name("TEXT").required(true).help(help);
     let part = |name: &'static str, about: &'static str| Command::new(name).about(about);
     let severities = PossibleValuesParser::new(people::names(Severity::ALL, Severity::name));
-    comms::own(people::own(command))
+    evidence::own(comms::own(people::own(command)))
         .subcommand_required(true)
         .subcommand(part("list", "all incidents, newest first, with recovery times"))
         .subcommand(part("show", "one incident: clocks, phases, every entry").arg(id()))
-        .subcommand(
-            part("report", "the evidence, for the post-mortem and the auditor").arg(id()).arg(
-                option("format", "FORM")
-                    .value_parser(["markdown", "json"])
-                    .help("markdown or json [default: markdown, json with --output=json]"),
-            ),
-        )
-        .subcommand(
-            part("verify", "prove that the journal is as it was written").arg(id()).arg(
-                option("witness", "SEQ:HASH").help("the end of the chain as it was written down elsewhere"),
-            ),
-        )
         .subcommand(
             part("declare", "start the clock")
                 .arg(option("reason", "TEXT").required(true).help("why, in one sentence"))
@@ -96,14 +84,13 @@ fn run(call: &Call) -> Result<u8> {
     let (verb, args) =
         call.args.subcommand().ok_or_else(|| Report::usage("incident: what is to be done with it?"))?;
     let desk = Desk { call, site: &site, incidents, args };
-    if let Some(done) = desk.people(verb).or_else(|| desk.comms(verb)) {
-        return done.map(|()| 0);
+    let done = desk.people(verb).or_else(|| desk.comms(verb)).map(|done| done.map(|()| 0));
+    if let Some(done) = done.or_else(|| desk.evidence(verb)) {
+        return done;
     }
     match verb {
         "list" => desk.list(),
         "show" => desk.show(),
-        "report" => desk.report(),
-        "verify" => return desk.verify(),
         "declare" => {
             let stanza = stanza(call)?;
             let (reason, detected_at) = (plain(args, "reason")?, detected_at(args)?);
@@ -156,32 +143,6 @@ impl Desk<'_> {
             }
             Output::Json => output::json("incident-view", &view),
         }
-    }
-
-    fn report(&self) -> Result<()> {
-        let evidence = self.incidents.evidence(&self.chosen()?)?;
-        let format = self.args.get_one::<String>("format").map(String::as_str);
-        match (format, self.call.output) {
-            (Some("json"), _) | (None, Output::Json) => output::json("incident", &Document::new(&evidence)),
-            _ => output::text(&markdown(&evidence)),
-        }
-    }
-
-    /// Damage is the result, not a failure: everything that was found is told, and the exit code says so.
-    fn verify(&self) -> Result<u8> {
-        let witness: Option<Witness> =
-            self.args.get_one::<String>("witness").map(|text| text.parse()).transpose()?;
-        let id = self.chosen()?;
-        let verification = self.incidents.verify(&id, witness.as_ref())?;
-        match self.call.output {
-            Output::Text => output::text(&text::verification(&id, &verification))?,
-            Output::Json => {
-                let sentence = verification.sentence();
-                let body = Verified { id: &id, sentence, verification: &verification };
-                output::json("incident-verification", &body)?;
-            }
-        }
-        Ok(if verification.ok { 0 } else { Kind::Damaged.exit_code() })
     }
 
     fn declare(&self, declaration: &Declaration) -> Result<()> {
@@ -386,14 +347,6 @@ impl<'a> Row<'a> {
             chain_ok: view.chain_ok,
         }
     }
-}
-
-#[derive(Serialize)]
-struct Verified<'a> {
-    id: &'a str,
-    sentence: String,
-    #[serde(flatten)]
-    verification: &'a Verification,
 }
 
 #[derive(Serialize)]

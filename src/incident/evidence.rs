@@ -18,6 +18,8 @@ pub struct Evidence {
     pub verification: Verification,
     /// The people and programs that wrote to it, in the order in which they came.
     pub actors: Vec<String>,
+    /// The answers to the runbook's questions.
+    pub decisions: Vec<Decision>,
     /// The plans that were confirmed.
     pub confirmed: Vec<Confirmation>,
     /// The operations, in the order in which they began.
@@ -32,6 +34,27 @@ pub struct Evidence {
     pub closing: Option<Said>,
     /// What to know about the clocks and the attempts behind the numbers.
     pub remarks: Vec<String>,
+}
+
+/// An answer to a question of a runbook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: String,
+    /// The runbook.
+    pub runbook: String,
+    /// The question's node.
+    pub node: String,
+    /// The exit that was taken.
+    pub exit: String,
+    /// The exit that was proposed.
+    pub proposed: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// The evidence as it was shown.
+    pub findings: Vec<String>,
 }
 
 /// A plan that was confirmed.
@@ -122,6 +145,7 @@ impl Evidence {
             view: fold::view(id, contents, &verification),
             verification,
             actors: Vec::new(),
+            decisions: Vec::new(),
             confirmed: Vec::new(),
             operations: Vec::new(),
             answers: Vec::new(),
@@ -166,6 +190,18 @@ impl Evidence {
                     typed: typed.clone(),
                 });
             }
+            Fact::NodeAnswered { runbook, node, exit, proposed, reason, findings } => {
+                self.decisions.push(Decision {
+                    at,
+                    by,
+                    runbook: runbook.clone(),
+                    node: node.clone(),
+                    exit: exit.clone(),
+                    proposed: proposed.clone(),
+                    reason: reason.clone(),
+                    findings: findings.clone(),
+                });
+            }
             Fact::Answered { operation, question, answer } => self.answers.push(Answered {
                 at,
                 by,
@@ -173,6 +209,12 @@ impl Evidence {
                 question: question.clone(),
                 answer: *answer,
             }),
+            _ => self.take_operation(entry),
+        }
+    }
+
+    fn take_operation(&mut self, entry: &Entry) {
+        match &entry.fact {
             Fact::OperationStarted { operation, attempt } => {
                 let operation = self.operation(operation, entry);
                 operation.attempts = operation.attempts.max(*attempt);
@@ -185,7 +227,7 @@ impl Evidence {
             }
             Fact::OperationEnded { operation, done, lines } => {
                 let operation = self.operation(operation, entry);
-                operation.ended_at = Some(at);
+                operation.ended_at = Some(entry.at);
                 operation.done = Some(*done);
                 operation.took_ms = Some(operation.begin.until(&Moment::of(entry)).ms);
                 operation.lines.clone_from(lines);

@@ -1,4 +1,4 @@
-//! The report of an incident: Markdown for people, JSON for programs. What an auditor reads a year later.
+//! The report of an incident: Markdown and HTML for people, JSON for programs. What an auditor reads a year later.
 //!
 //! Everything in it stands in the journal; it ends with how to check that without this program.
 
@@ -10,8 +10,12 @@ use crate::journal::{JOURNAL_FILE, RECIPE};
 use crate::model::op::Mark;
 use serde::Serialize;
 
+mod html;
 mod json;
+mod people;
+mod svg;
 
+pub use html::html;
 pub use json::Document;
 
 /// How the recovery time came out against its target.
@@ -51,10 +55,17 @@ impl Rto {
 
 /// The report as Markdown, at most 100 columns wide but for the exact commands.
 pub fn markdown(evidence: &Evidence) -> String {
+    let standing = &evidence.view.standing;
     let parts = [
         head(evidence),
         clocks(evidence),
         phases(&evidence.view),
+        people::roles(standing),
+        people::decisions(&evidence.decisions),
+        people::checklists(standing),
+        people::tasks(standing),
+        people::messages(standing),
+        people::follow_ups(standing),
         confirmed(&evidence.confirmed),
         operations(evidence),
         answers(evidence),
@@ -107,7 +118,7 @@ fn clocks(evidence: &Evidence) -> String {
         vec![
             "data given up".to_owned(),
             words::clock(evidence.view.rpo_s.saturating_mul(1000)),
-            "-".to_owned(),
+            clock(evidence.view.standing.loss.as_ref().map(|loss| loss.lost_ms)),
             given_up(evidence).to_owned(),
         ],
     ];
@@ -120,9 +131,15 @@ fn clocks(evidence: &Evidence) -> String {
     text
 }
 
-/// The journal keeps what the confirmed plan said in words, not as a number: it is quoted, not worked out.
+/// What the confirmed plan proved; a plan that proved no moment is quoted, not worked out.
 fn given_up(evidence: &Evidence) -> &'static str {
-    if evidence.confirmed.is_empty() { "no plan was confirmed" } else { "see the plan below" }
+    let view = &evidence.view;
+    match view.standing.loss.as_ref().map(|loss| loss.lost_ms <= view.rpo_s.saturating_mul(1000)) {
+        Some(true) => "within the target",
+        Some(false) => "more than the target",
+        None if evidence.confirmed.is_empty() => "no plan was confirmed",
+        None => "see the plan below",
+    }
 }
 
 fn phases(view: &IncidentView) -> String {

@@ -16,89 +16,22 @@ use serde::Serialize;
 
 /// Adds the subcommands.
 pub(super) fn own(command: Command) -> Command {
-    let word = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).value_name(value).required(true).help(help)
-    };
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    let part = |name: &'static str, about: &'static str| Command::new(name).about(about);
-    let number = |help: &'static str| word("number", "N", help).value_parser(clap::value_parser!(u64));
-    let rest = || Arg::new("text").value_name("TEXT").help("what came out");
-    let named = |names: Vec<&'static str>| PossibleValuesParser::new(names);
-    let role =
-        || word("role", "ROLE", "lead, operator or comms").value_parser(named(names(Role::ALL, Role::name)));
-    let severities = named(names(Severity::ALL, Severity::name));
-    let owner = || option("owner", "WHO", "who does it [default: who asks]");
+    let severities = PossibleValuesParser::new(names(Severity::ALL, Severity::name));
+    let scenarios = PossibleValuesParser::new(names(Scenario::ALL, Scenario::name));
+    let results = PossibleValuesParser::new(names(TickResult::ALL, TickResult::name));
     command
-        .subcommand(
-            part("role", "Incident Lead, Restore Operator, Comms Lead: who is it")
-                .subcommand_required(true)
-                .subcommand(
-                    part("take", "take a role that nobody holds")
-                        .arg(role())
-                        .arg(option(
-                            "reason",
-                            "TEXT",
-                            "why it is taken from somebody who does not hand it over",
-                        ))
-                        .arg(which()),
-                )
-                .subcommand(
-                    part("hand-over", "offer a role; until that one acknowledges, you hold it")
-                        .arg(role())
-                        .arg(word("to", "WHO", "to whom"))
-                        .arg(which()),
-                )
-                .subcommand(
-                    part("acknowledge", "take over a role that was offered to you").arg(role()).arg(which()),
-                ),
-        )
-        .subcommand(
-            part("task", "who does what within which time")
-                .subcommand_required(true)
-                .subcommand(
-                    part("add", "give somebody a task")
-                        .arg(word("text", "TEXT", "what"))
-                        .arg(
-                            option("minutes", "N", "within how many minutes [default: 10]")
-                                .value_parser(clap::value_parser!(u32).range(1..=10_080)),
-                        )
-                        .arg(owner())
-                        .arg(which()),
-                )
-                .subcommand(part("done", "it is done").arg(number("which task")).arg(rest()).arg(which()))
-                .subcommand(
-                    part("drop", "it is not done any more")
-                        .arg(number("which task"))
-                        .arg(word("text", "TEXT", "why"))
-                        .arg(which()),
-                ),
-        )
+        .subcommand(role())
+        .subcommand(task())
+        .subcommand(follow_up())
         .subcommand(
             part("tick", "an item of a checklist, as you saw it; without one, the checklists")
                 .arg(Arg::new("list").value_name("LIST").help("pre-restore or post-restore"))
                 .arg(Arg::new("item").value_name("ITEM").requires("list").help("which item"))
                 .arg(
-                    option("result", "HOW", "ok, failed, unknown or n/a [default: ok]")
-                        .value_parser(named(names(TickResult::ALL, TickResult::name))),
+                    option("result", "HOW", "ok, failed, unknown or n/a [default: ok]").value_parser(results),
                 )
                 .arg(option("detail", "TEXT", "what was seen"))
                 .arg(which()),
-        )
-        .subcommand(
-            part("follow-up", "what is to be done after the incident")
-                .subcommand_required(true)
-                .subcommand(
-                    part("add", "write one down")
-                        .arg(word("text", "TEXT", "what"))
-                        .arg(option("due", "DAY", "by when, for example 2026-12-01").required(true))
-                        .arg(owner())
-                        .arg(which()),
-                )
-                .subcommand(
-                    part("done", "it is done").arg(number("which follow-up")).arg(rest()).arg(which()),
-                ),
         )
         .subcommand(
             part("severity", "judge anew how bad it is")
@@ -110,10 +43,82 @@ pub(super) fn own(command: Command) -> Command {
             part("scenario", "say which kind of recovery it has become; its targets count from now on")
                 .arg(
                     word("scenario", "KIND", "latest, pitr, side, full-site or cross-region")
-                        .value_parser(named(names(Scenario::ALL, Scenario::name))),
+                        .value_parser(scenarios),
                 )
                 .arg(which()),
         )
+}
+
+fn part(name: &'static str, about: &'static str) -> Command {
+    Command::new(name).about(about)
+}
+
+fn word(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).value_name(value).required(true).help(help)
+}
+
+fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+fn number(help: &'static str) -> Arg {
+    word("number", "N", help).value_parser(clap::value_parser!(u64))
+}
+
+fn owner() -> Arg {
+    option("owner", "WHO", "who does it [default: who asks]")
+}
+
+fn role() -> Command {
+    let roles = PossibleValuesParser::new(names(Role::ALL, Role::name));
+    let role = word("role", "ROLE", "lead, operator or comms").value_parser(roles);
+    let reason = option("reason", "TEXT", "why it is taken from somebody who does not hand it over");
+    part("role", "Incident Lead, Restore Operator, Comms Lead: who is it")
+        .subcommand_required(true)
+        .subcommand(part("take", "take a role that nobody holds").arg(role.clone()).arg(reason).arg(which()))
+        .subcommand(
+            part("hand-over", "offer a role; until that one acknowledges, you hold it")
+                .arg(role.clone())
+                .arg(word("to", "WHO", "to whom"))
+                .arg(which()),
+        )
+        .subcommand(part("acknowledge", "take over a role that was offered to you").arg(role).arg(which()))
+}
+
+fn task() -> Command {
+    let minutes = option("minutes", "N", "within how many minutes [default: 10]");
+    let minutes = minutes.value_parser(clap::value_parser!(u32).range(1..=10_080));
+    let outcome = Arg::new("text").value_name("TEXT").help("what came out");
+    part("task", "who does what within which time")
+        .subcommand_required(true)
+        .subcommand(
+            part("add", "give somebody a task")
+                .arg(word("text", "TEXT", "what"))
+                .arg(minutes)
+                .arg(owner())
+                .arg(which()),
+        )
+        .subcommand(part("done", "it is done").arg(number("which task")).arg(outcome).arg(which()))
+        .subcommand(
+            part("drop", "it is not done any more")
+                .arg(number("which task"))
+                .arg(word("text", "TEXT", "why"))
+                .arg(which()),
+        )
+}
+
+fn follow_up() -> Command {
+    let outcome = Arg::new("text").value_name("TEXT").help("what came out");
+    part("follow-up", "what is to be done after the incident")
+        .subcommand_required(true)
+        .subcommand(
+            part("add", "write one down")
+                .arg(word("text", "TEXT", "what"))
+                .arg(option("due", "DAY", "by when, for example 2026-12-01").required(true))
+                .arg(owner())
+                .arg(which()),
+        )
+        .subcommand(part("done", "it is done").arg(number("which follow-up")).arg(outcome).arg(which()))
 }
 
 /// The names of a closed set of words.

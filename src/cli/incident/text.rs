@@ -3,11 +3,13 @@
 //! Forms lines; decides nothing.
 
 use crate::base::Timestamp;
+use crate::base::shell::quoted;
 use crate::incident::checklist::{self, Item, POST_RESTORE, PRE_RESTORE};
-use crate::incident::comms::{Delivered, Due};
+use crate::incident::comms::{Delivered, Due, Outcome};
 use crate::incident::report::Rto;
+use crate::incident::sign::Signed;
 use crate::incident::standing::Task;
-use crate::incident::{Holder, IncidentView, Standing, words};
+use crate::incident::{Exported, Holder, IncidentView, MANIFEST, Standing, words};
 use crate::journal::{Role, Verification};
 
 pub(super) use words::one_line as plain;
@@ -165,15 +167,13 @@ pub(super) fn delivered(delivered: &Delivered) -> String {
     if delivered.outcomes.is_empty() {
         return "nothing is to be sent now".to_owned();
     }
-    let line = |outcome: &crate::incident::comms::Outcome| match outcome.sent {
-        true => format!("sent     {} to {}", outcome.message, outcome.channel),
-        false => {
-            format!(
-                "queued   {} for {}, will be tried again: {}",
-                outcome.message,
-                outcome.channel,
-                plain(&outcome.why)
-            )
+    let line = |outcome: &Outcome| {
+        let (message, channel) = (&outcome.message, &outcome.channel);
+        if outcome.sent {
+            format!("sent     {message} to {channel}")
+        } else {
+            let why = plain(&outcome.why);
+            format!("queued   {message} for {channel}, will be tried again: {why}")
         }
     };
     delivered.outcomes.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -197,12 +197,30 @@ fn row_of(standing: &Standing, item: &Item) -> String {
     format!("  {:18} {how:14} {kind}  {}{by}", item.id, item.text)
 }
 
+/// What was exported, and how to check it.
+pub(super) fn exported(exported: &Exported) -> String {
+    format!(
+        "{} incidents, {} files in {}\nsum of {MANIFEST}, to be written down elsewhere: {}\n\
+         to check: cd {} && sha256sum --check {MANIFEST}",
+        exported.incidents.len(),
+        exported.files,
+        exported.folder.display(),
+        exported.manifest_sha256,
+        quoted(&exported.folder.display().to_string())
+    )
+}
+
 /// What a verification found.
-pub(super) fn verification(id: &str, verification: &Verification) -> String {
+pub(super) fn verification(id: &str, verification: &Verification, signatures: &[Signed]) -> String {
     let mut lines = vec![format!("incident {id}: {}", verification.sentence())];
     lines.extend(verification.findings.iter().map(|finding| format!("  {finding}")));
     if !verification.ok {
         lines.push(format!("stood behind: {}", verification.behind()));
+    }
+    for signed in signatures {
+        let how = if signed.ok { "good" } else { "BAD" };
+        let (seq, key) = (signed.seq, signed.key_sha256.get(..16).unwrap_or_default());
+        lines.push(format!("signature under entry {seq}, key {key}…: {how}, {}", signed.what));
     }
     lines.push(format!("end of the chain, to be written down elsewhere: {}", verification.end));
     lines.join("\n")

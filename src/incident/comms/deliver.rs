@@ -13,7 +13,7 @@ use crate::net::{Http, Limits, Trust, Url};
 use serde::Serialize;
 
 /// The pause after the first failure; it doubles.
-const FIRST_PAUSE_S: u64 = 15;
+const FIRST_PAUSE_S: u64 = 30;
 /// The longest pause.
 const MOST_PAUSE_S: u64 = 300;
 
@@ -65,7 +65,9 @@ impl Route {
         let (content_type, body) = match self.kind {
             WebhookKind::Ntfy => ("text/plain; charset=utf-8", queued.text.clone().into_bytes()),
             WebhookKind::Slack => {
-                ("application/json", serde_json::json!({ "text": queued.text }).to_string().into_bytes())
+                // Slack reads these three as markup.
+                let text = queued.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+                ("application/json", serde_json::json!({ "text": text }).to_string().into_bytes())
             }
             WebhookKind::Json => ("application/json", document(incident, queued).into_bytes()),
         };
@@ -121,7 +123,9 @@ impl Incidents {
         // Once more: whoever sent until now has changed it.
         let (waiting, _) = self.messages(id)?;
         for mut queued in waiting.into_iter().filter(Queued::is_open) {
-            self.believe_the_journal(id, &mut queued)?;
+            if self.believe_the_journal(id, &mut queued)? {
+                self.keep(id, &queued)?;
+            }
             let now = Timestamp::now();
             let before = queued.clone();
             for at in 0..queued.channels.len() {
@@ -138,10 +142,11 @@ impl Incidents {
         Ok(delivered)
     }
 
-    /// What the journal knows as sent is not sent again: a crash came between it and the file.
-    fn believe_the_journal(&self, id: &str, queued: &mut Queued) -> Result<()> {
+    /// What the journal knows as sent is not sent again: a crash came between it and the file. True if there was any.
+    fn believe_the_journal(&self, id: &str, queued: &mut Queued) -> Result<bool> {
         let standing = self.view(id)?.standing;
         let known = standing.messages.iter().find(|known| known.id == queued.message);
+        let before = queued.clone();
         for channel in queued.channels.iter_mut().filter(|channel| channel.is_open()) {
             let told = known.and_then(|known| known.channels.iter().find(|told| told.name == channel.name));
             match told.map(|told| (told.state, told.at)) {
@@ -150,7 +155,7 @@ impl Incidents {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(*queued != before)
     }
 
     /// One try; the channel afterwards. The journal is told before the file, which then can only be behind.

@@ -4,7 +4,8 @@
 
 use super::Rto;
 use crate::base::Timestamp;
-use crate::incident::evidence::{Answered, Confirmation, Operation, Said};
+use crate::incident::evidence::{Answered, Confirmation, Decision, Operation, Said};
+use crate::incident::standing::{Loss, Standing};
 use crate::incident::{Evidence, JournalLine, PhaseTime};
 use crate::journal::Verification;
 use crate::model::op::Mark;
@@ -24,6 +25,8 @@ pub struct Document<'a> {
     closed_at: Option<Timestamp>,
     rto: Rto,
     rpo: Rpo,
+    standing: &'a Standing,
+    decisions: &'a [Decision],
     marks: &'a BTreeMap<Mark, Timestamp>,
     phases: &'a [PhaseTime],
     confirmed: &'a [Confirmation],
@@ -37,10 +40,14 @@ pub struct Document<'a> {
     chain: Chain<'a>,
 }
 
-/// What may be lost. What was lost is told by the confirmed plans, in words.
+/// What may be lost. What was lost is told by the confirmed plans, as a number where they proved one.
 #[derive(Debug, Serialize)]
 struct Rpo {
     target_s: u64,
+    /// What the plan that was confirmed last gives up; nothing where it proved no moment.
+    actual: Option<Loss>,
+    /// True if that is within the target.
+    met: Option<bool>,
 }
 
 /// How the journal stands.
@@ -65,7 +72,13 @@ impl<'a> Document<'a> {
             declared_at: view.declared_at,
             closed_at: view.closed_at,
             rto: Rto::of(view),
-            rpo: Rpo { target_s: view.rpo_s },
+            rpo: Rpo {
+                target_s: view.rpo_s,
+                actual: view.standing.loss,
+                met: view.standing.loss.map(|loss| loss.lost_ms <= view.rpo_s.saturating_mul(1000)),
+            },
+            standing: &view.standing,
+            decisions: &evidence.decisions,
             marks: &view.marks,
             phases: &view.phases,
             confirmed: &evidence.confirmed,
