@@ -242,7 +242,7 @@ fn receiver(sql: &mut Sql, version: Option<PgVersion>) -> Result<Option<Receiver
 /// of this program do not count.
 fn writers(sql: &mut Sql) -> Result<(Vec<OpenWriter>, u64), SqlError> {
     let rows = sql.rows(&format!(
-        "select pid, usename, datname, application_name, upper((regexp_match(query, '^\\s*([A-Za-z]+)'))[1]), state, \
+        "select pid, usename, datname, application_name, upper(substring(query from '^\\s*([A-Za-z]+)')), state, \
          xact_start at time zone 'UTC' from pg_stat_activity \
          where backend_xid is not null and pid <> pg_backend_pid() and application_name <> 'pgmayday' \
          and xact_start is not null and query not like 'select pg_logical_emit_message(%/* pgmayday-%' \
