@@ -121,6 +121,8 @@ fn take(tail: &mut LogTail, text: &str, line: Option<u64>) {
         }
     }
     let Some(kind) = kind_of(mark, message) else { return };
+    // A start that failed after it is no stop in order any more.
+    tail.stopped_in_order &= !stops(kind);
     let text = message.chars().filter(|c| !c.is_control()).take(MOST_CHARS).collect();
     tail.signs.push(LogSign { kind, text, line, at: moment(prefix), last_run: true });
 }
@@ -279,6 +281,8 @@ mod tests {
         let failed = "[1] FATAL:  could not access file \"no_lib\": No such file or directory\n";
         let tail = told(&format!("{run}{failed}{down}"));
         assert!(!tail.stopped_in_order && tail.signs[0].kind == SignKind::Configuration);
+        let tail = told(&format!("{run}{down}{failed}"));
+        assert!(!tail.stopped_in_order, "a start failed after it");
         let again = told(&format!("{failed}{run}"));
         assert!(again.came_up && !again.signs[0].last_run);
     }

@@ -1,8 +1,7 @@
 //! Reading every page of a cluster where it is, to find those that are wrong.
 //!
 //! The files are those a backup would check; a page that is wrong is looked at again, because a running server may have
-//! been writing it. Reads once, in one thread, without filling the page cache's place in anybody's plans; changes
-//! nothing. Cancelled between two buffers.
+//! been writing it. Reads once, in one thread; changes nothing. Cancelled between two buffers.
 
 use super::backup::pages::judge::{Judge, PAUSES, read_page};
 use super::backup::pages::{PageChecker, SEGMENT_BYTES, first_block, ranges};
@@ -62,66 +61,98 @@ pub fn run(request: PageScan<'_>, progress: &mut dyn FnMut(&PageFacts)) -> Resul
     )?;
     let files: Vec<_> = found.files.iter().filter(|file| file.page_checked).collect();
     let total_bytes = files.iter().fold(0u64, |sum, file| sum.saturating_add(file.size_bytes));
-    let mut facts = PageFacts { total_bytes, ..PageFacts::default() };
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut reader = Reader {
+        data_dir,
+        page_bytes: control.page_bytes,
+        start_lsn,
+        position,
+        progress,
+        cancel,
+        buffer: vec![0; BUFFER_BYTES],
+        facts: PageFacts { total_bytes, ..PageFacts::default() },
+    };
     for file in files {
-        let path = real_path(data_dir, &file.name);
-        let name = file.name.strip_prefix(DATA).unwrap_or(&file.name);
-        let mut checker =
-            PageChecker::new(control.page_bytes, first_block(name, control.page_bytes, SEGMENT_BYTES), true)?;
-        let mut reader = match File::open(&path) {
+        if !reader.file(&file.name)? {
+            return Ok(reader.facts);
+        }
+    }
+    reader.facts.whole = true;
+    Ok(reader.facts)
+}
+
+/// Reading file by file.
+struct Reader<'a> {
+    data_dir: &'a Path,
+    page_bytes: u32,
+    /// Where the running server stood when it began.
+    start_lsn: Option<Lsn>,
+    position: &'a mut dyn FnMut() -> Option<Lsn>,
+    progress: &'a mut dyn FnMut(&PageFacts),
+    cancel: &'a Cancel,
+    buffer: Vec<u8>,
+    facts: PageFacts,
+}
+
+impl Reader<'_> {
+    /// Reads one file; false if it was cancelled.
+    fn file(&mut self, manifest_name: &str) -> Result<bool> {
+        let path = real_path(self.data_dir, manifest_name);
+        let name = manifest_name.strip_prefix(DATA).unwrap_or(manifest_name);
+        let first = first_block(name, self.page_bytes, SEGMENT_BYTES);
+        let mut file = match File::open(&path) {
             Ok(file) => file,
             // Dropped since it was listed.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
             Err(error) => {
-                facts.unreadable.push(format!("{name} ({error})"));
-                continue;
+                self.facts.unreadable.push(format!("{name} ({error})"));
+                return Ok(true);
             }
         };
+        let mut checker = PageChecker::new(self.page_bytes, first, true)?;
         loop {
-            if cancel.requested() {
-                return Ok(facts);
+            if self.cancel.requested() {
+                return Ok(false);
             }
-            match reader.read(&mut buffer) {
+            match file.read(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(got) => {
-                    checker.update(buffer.get(..got).unwrap_or_default());
-                    facts.done_bytes = facts.done_bytes.saturating_add(got as u64);
-                    progress(&facts);
+                    checker.update(self.buffer.get(..got).unwrap_or_default());
+                    self.facts.done_bytes = self.facts.done_bytes.saturating_add(got as u64);
+                    (self.progress)(&self.facts);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
-                    facts.unreadable.push(format!("{name} ({error})"));
+                    self.facts.unreadable.push(format!("{name} ({error})"));
                     break;
                 }
             }
         }
         let scanned = checker.finish();
-        facts.pages += scanned.pages;
+        self.facts.pages += scanned.pages;
         if scanned.suspects.is_empty() {
-            continue;
+            return Ok(true);
         }
-        let judge = Judge { header_check: true, start_lsn, pauses: &PAUSES, cancel };
-        let first = first_block(name, control.page_bytes, SEGMENT_BYTES);
-        let mut again = |block: u32| read_page(&path, control.page_bytes, block.wrapping_sub(first));
-        let verdict = match judge.judge(&scanned.suspects, &mut again, position) {
+        let judge =
+            Judge { header_check: true, start_lsn: self.start_lsn, pauses: &PAUSES, cancel: self.cancel };
+        let page_bytes = self.page_bytes;
+        let mut again = |block: u32| read_page(&path, page_bytes, block.wrapping_sub(first));
+        let verdict = match judge.judge(&scanned.suspects, &mut again, self.position) {
             Ok(verdict) => verdict,
-            Err(_) if cancel.requested() => return Ok(facts),
+            Err(_) if self.cancel.requested() => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         if !verdict.bad.is_empty() {
-            let damage = PageDamage {
+            let blocks = ranges(&verdict.bad);
+            self.facts.damaged.push(PageDamage {
                 file: name.to_owned(),
-                blocks: ranges(&verdict.bad),
+                blocks,
                 relation: None,
                 index: None,
-            };
-            facts.damaged.push(damage);
-            progress(&facts);
+            });
+            (self.progress)(&self.facts);
         }
+        Ok(true)
     }
-    facts.whole = true;
-    Ok(facts)
 }
 
 /// The catalog version in `pg_control`, which names the folders in tablespaces.

@@ -116,8 +116,9 @@ fn state(sql: &mut Sql, version: Option<PgVersion>, facts: &mut HealthFacts) -> 
     let controlled = version.is_none_or(|version| version.at_least(10) || version.to_string() == "9.6");
     let system_id = if controlled { "(select system_identifier from pg_control_system())" } else { "null" };
     // 2^31 ids can be told apart; writes are refused 3 million before that.
+    let stats = if since(10) { "pg_has_role(current_user, 'pg_read_all_stats', 'usage')" } else { "false" };
     let row = sql.rows(&format!(
-        "select pg_is_in_recovery(), {system_id}, current_setting('default_transaction_read_only') = 'on', \
+        "select pg_is_in_recovery(), current_setting('is_superuser') = 'on' or {stats}, {system_id}, current_setting('default_transaction_read_only') = 'on', \
          current_setting('synchronous_standby_names'), \
          (select 2147483647::bigint - 3000000 - max(age(datfrozenxid)) from pg_database), \
          (select 2147483647::bigint - 3000000 - max(mxid_age(datminmxid)) from pg_database), \
@@ -135,6 +136,7 @@ fn state(sql: &mut Sql, version: Option<PgVersion>, facts: &mut HealthFacts) -> 
     let number = |field: Option<String>| field.and_then(|text| text.parse::<i64>().ok());
     let count = |field: Option<i64>| u64::try_from(field.unwrap_or(i64::MAX).max(0)).unwrap_or(0);
     facts.in_recovery = yes(next());
+    facts.sees_all = yes(next());
     facts.system_id =
         next().and_then(|text| text.parse::<i64>().ok()).map(|id| crate::base::SystemId(id.cast_unsigned()));
     facts.read_only_default = yes(next());
@@ -242,7 +244,7 @@ fn receiver(sql: &mut Sql, version: Option<PgVersion>) -> Result<Option<Receiver
 /// of this program do not count.
 fn writers(sql: &mut Sql) -> Result<(Vec<OpenWriter>, u64), SqlError> {
     let rows = sql.rows(&format!(
-        "select pid, usename, datname, application_name, upper((regexp_match(query, '^\\s*([A-Za-z]+)'))[1]), state, \
+        "select pid, usename, datname, application_name, upper(substring(query from '^\\s*([A-Za-z]+)')), state, \
          xact_start at time zone 'UTC' from pg_stat_activity \
          where backend_xid is not null and pid <> pg_backend_pid() and application_name <> 'pgmayday' \
          and xact_start is not null and query not like 'select pg_logical_emit_message(%/* pgmayday-%' \

@@ -3,7 +3,17 @@
 //! Every situation is a row: how it is made, and what is to be proposed. `unknown` may be proposed only where the row is
 //! listed as undecidable. Patroni is a server that gives recorded answers; everything else is real. A dozen run by default,
 //! all with `PGMAYDAY_ENDURANCE`; the rates are printed.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and the rates are printed"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test starts programs, reads the clock and looks into its own environment"
+)]
 
 #[path = "../common/cluster.rs"]
 #[expect(dead_code, reason = "each user of the module uses a part of it")]

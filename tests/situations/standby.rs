@@ -1,7 +1,7 @@
 //! A real standby of the world's primary: made by `pg_basebackup`, started, made to lag, to part and to die.
 
-use crate::cluster::run;
-use crate::world::{BIN, STANDBY_PORT, World, signal_family, wait_for};
+use crate::cluster::{run, wait_for};
+use crate::world::{BIN, STANDBY_PORT, World, signal_family};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

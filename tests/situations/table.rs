@@ -1,9 +1,9 @@
 //! The situations: how each is made, and what is to be proposed in it.
 
-use crate::cluster::{STANZA, run};
+use crate::cluster::{STANZA, run, wait_for};
 use crate::damage::flip_bit;
 use crate::patroni::{LED, Recorded};
-use crate::world::{Answers, PORT, STANDBY_PORT, World, signal_family, wait_for};
+use crate::world::{Answers, PORT, STANDBY_PORT, World, signal_family};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;

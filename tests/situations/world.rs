@@ -1,18 +1,16 @@
 //! A real primary with two repositories, on request a real standby, and the program that looks at them.
 
-use crate::cluster::{Cluster, STANZA, run, said};
+use crate::cluster::{Cluster, STANZA, run, said, wait_for};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
 
 pub(crate) const BIN: &str = "/usr/lib/postgresql/15/bin";
 /// The port of the primary and that of the standby; sockets only.
 pub(crate) const PORT: u16 = 5432;
 pub(crate) const STANDBY_PORT: u16 = 5433;
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is proposed: exit and reason by question.
 pub(crate) type Answers = BTreeMap<String, (String, String)>;
@@ -224,12 +222,4 @@ pub(crate) fn signal_family(pid: u32, signal: &str) {
     kill.arg(format!("-{signal}")).arg(pid.to_string()).args(children.split_whitespace());
     // One that ended meanwhile is no failure.
     drop(kill.output());
-}
-
-pub(crate) fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !happened() {
-        assert!(begun.elapsed() < PATIENCE, "{what}: it never happened");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -40,6 +40,8 @@ pub enum Contact {
 pub struct HealthFacts {
     /// It replays somebody's log.
     pub in_recovery: bool,
+    /// We may see what other roles' sessions do: else nothing is known of waiting commits and open transactions.
+    pub sees_all: bool,
     /// The cluster's identifier.
     pub system_id: Option<SystemId>,
     /// Sessions are read-only unless they say otherwise.

@@ -58,6 +58,11 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
     let open = health.open_writers.len() as u64 + health.prepared;
     match (right, open) {
         (Some(false), _) => draft.propose("yes", "the application sees the damage, so it is committed"),
+        (_, 0) if !health.sees_all => {
+            let said = format!("{name} does not show us other roles' sessions: whether one has written is not known");
+            draft.unknown(said.clone(), None);
+            draft.open(said)
+        }
         (_, 0) => {
             draft.good(format!("{name}: no transaction that wrote is open"), None);
             draft.propose("yes", format!("no transaction that wrote is open on {name}: whatever was done is committed"))

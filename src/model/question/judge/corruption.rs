@@ -75,17 +75,16 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         Some(true) if seen(eye) => {
             draft.propose("none", "no page is seen to be damaged, and the application's check is right")
         }
-        Some(true) => draft.open("the application's check is right, but no server could be asked for damaged pages"),
+        Some(true) => draft.open("the application's check is right, but the primary could not be asked for damaged pages"),
         None => draft.open(
             "no page is seen to be damaged; whether the data is right, the application or its people must say",
         ),
     }
 }
 
-/// A server was asked for damaged pages.
+/// The primary was asked for damaged pages.
 fn seen(eye: &Eye<'_>) -> bool {
-    let asked = |one: One<'_>| eye.see(&one.facts.health, SERVER_STALE_S).value().is_some();
-    eye.members().any(|one| !eye.is_standby(one) && asked(one))
+    eye.primary().is_some_and(|one| eye.see(&one.facts.health, SERVER_STALE_S).value().is_some())
 }
 
 fn failures(eye: &Eye<'_>, one: One<'_>, tally: &mut Tally, draft: &mut Draft) {

@@ -105,6 +105,9 @@ impl<'a> Eye<'a> {
         if let Some(facts) = self.server(one) {
             return facts.in_recovery;
         }
+        if let Some(health) = self.see(&one.facts.health, SERVER_STALE_S).value() {
+            return health.in_recovery;
+        }
         let folder = self.see_some(one.facts.folder.as_ref(), FOLDER_STALE_S).value();
         folder.is_some_and(|folder| folder.signal.as_deref() == Some("standby.signal"))
     }

@@ -9,8 +9,9 @@ use crate::model::situation::Contact;
 
 pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
     let mut draft = Draft::default();
-    // The old primary is the first that is configured as one, whoever answers as a primary now.
-    let old = eye.members().find(|one| !eye.is_standby(*one));
+    // The old primary is one that does not answer as one now; where all do, the first that was configured.
+    let silent = eye.members().find(|one| !eye.is_standby(*one) && !eye.is_primary(*one));
+    let old = silent.or_else(|| eye.members().find(|one| !eye.is_standby(*one)));
     let Some(one) = old else {
         return draft.open("no server here is, or was, a primary");
     };

@@ -62,6 +62,12 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
     if one.facts.is_here() && looked.folder.is_none() {
         return draft.open(format!("the disks of {name} could not be looked at"));
     }
+    let committed = matches!(looked.write, Some(WriteTest::Committed { .. }));
+    if !committed && looked.health.is_some_and(|health| !health.sees_all) {
+        return draft.open(format!(
+            "{name} does not show us whether commits wait: try one, or ask as a member of pg_read_all_stats"
+        ));
+    }
     let written = match looked.write {
         Some(WriteTest::Committed { took_ms }) => format!("a commit took {took_ms} ms"),
         _ => "no commit was tried".to_owned(),

@@ -21,18 +21,12 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         }
         return draft.propose("yes", format!("{name} answers as a primary"));
     }
-    if let Some((standby, sender)) = eye.streaming() {
-        let from = sender.map(|sender| format!(" from {sender}")).unwrap_or_default();
-        let name = &standby.board.name;
-        draft.good(format!("{name} receives its log{from} now"), standby.board.server.at);
-        return draft.propose(
-            "yes",
-            format!("it cannot be reached from here, but {name} still receives its log{from}"),
-        );
-    }
     let Some(primary) = eye.primary() else {
         return nobody(eye, draft);
     };
+    if let Some(proposal) = still_sends(eye, &mut draft) {
+        return draft.propose("yes", proposal);
+    }
     folder(eye, primary, &mut draft);
     let name = primary.board.name.clone();
     match eye.see(&primary.facts.contact, SERVER_STALE_S) {
@@ -62,8 +56,17 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
     }
 }
 
+/// A standby still receives from a primary that cannot be reached: why that proves it alive.
+fn still_sends(eye: &Eye<'_>, draft: &mut Draft) -> Option<String> {
+    let (standby, sender) = eye.streaming()?;
+    let from = sender.map(|sender| format!(" from {sender}")).unwrap_or_default();
+    let name = &standby.board.name;
+    draft.good(format!("{name} receives its log{from} now"), standby.board.server.at);
+    Some(format!("it cannot be reached from here, but {name} still receives its log{from}"))
+}
+
 /// Nobody is, or was, a primary as far as can be seen.
-fn nobody(eye: &Eye<'_>, draft: Draft) -> Proposal {
+fn nobody(eye: &Eye<'_>, mut draft: Draft) -> Proposal {
     if eye.situation.board.members.is_empty() {
         return draft.open("no server is configured");
     }

@@ -144,11 +144,12 @@ fn stranger(
             source.name
         ));
     }
-    let ahead = health.received_lsn.max(facts.lsn).zip(source.end);
-    // Asked one after the other, a primary that writes has moved on, never back.
-    if let Some((own, end)) = ahead.filter(|(own, end)| own > end && !facts.streaming) {
+    // What was received may end within a record; what was replayed was whole. Asked one after the other, a primary that
+    // writes has moved on, never back.
+    let ahead = facts.lsn.zip(source.end).filter(|(own, end)| own > end && !facts.streaming);
+    if let Some((own, end)) = ahead {
         return Some(format!(
-            "{name} has {own}, past the end {end} of {}: it has gone another way",
+            "{name} has replayed {own}, past the end {end} of {}: it has gone another way",
             source.name
         ));
     }

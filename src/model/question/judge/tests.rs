@@ -48,6 +48,7 @@ fn server(in_recovery: bool) -> ServerFacts {
 fn health(in_recovery: bool) -> HealthFacts {
     HealthFacts {
         in_recovery,
+        sees_all: true,
         system_id: Some(SystemId(7)),
         xids_left: 2_000_000_000,
         multixacts_left: 2_000_000_000,
@@ -480,6 +481,12 @@ fn what_is_open_is_not_committed() {
     let mut situation = well();
     situation.members[0].health = known(HealthFacts { open_writers: vec![writer], ..health(false) });
     assert_eq!(exit("committed", &situation), Some("no"));
+    let mut blind = well();
+    blind.members[0].health = known(HealthFacts { sees_all: false, ..health(false) });
+    assert_eq!(exit("committed", &blind), None, "who may not see sessions has seen none");
+    assert_eq!(exit("what-hinders", &blind), Some("nothing"), "a commit came back");
+    blind.members[0].write = None;
+    assert_eq!(exit("what-hinders", &blind), None);
     situation.board.application = None;
     assert_eq!(exit("committed", &situation), None);
 }
