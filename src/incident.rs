@@ -15,6 +15,7 @@ mod course;
 mod evidence;
 mod export;
 mod fold;
+pub mod guide;
 mod hold;
 mod pilot;
 pub mod report;
@@ -190,6 +191,13 @@ impl Incidents {
     fn entered(&self, id: &str, actor: &str, fact: &Fact) -> Result<Entry> {
         let journal = Journal::open(&self.known(id)?).map_err(|error| told(error, id))?;
         journal.append(actor, fact).map_err(|error| told(error, id))
+    }
+
+    /// Every entry of an incident's journal that can be read, in order.
+    fn entries(&self, id: &str) -> Result<Vec<Entry>> {
+        let (contents, _) =
+            journal::read_verified(&self.known(id)?, None).map_err(|error| told(error, id))?;
+        Ok(contents.entries().cloned().collect())
     }
 
     /// Writes something down.

@@ -4,6 +4,7 @@
 pub mod board;
 pub mod catalog;
 pub mod fact;
+pub mod guide;
 pub mod hold;
 pub mod op;
 pub mod plan;

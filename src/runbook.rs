@@ -77,7 +77,7 @@
 mod finding;
 mod follow;
 mod graph;
-mod how;
+pub mod how;
 pub mod library;
 pub mod markdown;
 mod nodes;

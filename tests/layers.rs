@@ -33,7 +33,7 @@ const TABLE: &[(&str, &str)] = &[
 ];
 
 /// The one place of a room that may import more: module path prefix, and what besides the room's own.
-const MORE: &[(&str, &str)] = &[("console/runtime", "recovery survey journal config")];
+const MORE: &[(&str, &str)] = &[("console/runtime", "recovery survey journal config runbook")];
 
 /// Crate, and the one place (module path prefix) that may name it.
 const HOMES: &[(&str, &[&str])] = &[

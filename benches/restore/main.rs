@@ -49,7 +49,8 @@ impl Setup {
         };
         let machine = Machine::new()?;
         let built = machine.install(env!("CARGO_BIN_EXE_pgmayday").as_ref())?;
-        let theirs = machine::setting("PGMAYDAY_BENCH_THEIRS").unwrap_or_else(|| "/usr/bin/pgbackrest".to_owned());
+        let theirs =
+            machine::setting("PGMAYDAY_BENCH_THEIRS").unwrap_or_else(|| "/usr/bin/pgbackrest".to_owned());
         let ours = machine::setting("PGMAYDAY_BENCH_OURS").map_or(built, Into::into);
         Ok(Self {
             gigabytes: number("PGMAYDAY_BENCH_GB", 3)? as u64,

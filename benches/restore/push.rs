@@ -44,9 +44,15 @@ fn compare_way(setup: &Setup, data: &Path, names: &[String], more: &str) -> Outc
             let own = Own::fresh(setup, tool, data, more)?;
             machine::run(own.command(setup, tool).args(["--no-online", "stanza-create"]))?;
             costs[index].push(setup.machine.measured(&all(setup, tool, &own, data, names))?);
-            let stored = segments::names_below(&setup.machine.path(&format!("own-{}/archive/bench", tool.name)))?;
+            let stored =
+                segments::names_below(&setup.machine.path(&format!("own-{}/archive/bench", tool.name)))?;
             if stored != names {
-                return Err(format!("{} acknowledged {} segments and stored {}", tool.name, names.len(), stored.len()));
+                return Err(format!(
+                    "{} acknowledged {} segments and stored {}",
+                    tool.name,
+                    names.len(),
+                    stored.len()
+                ));
             }
         }
     }

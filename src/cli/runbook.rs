@@ -8,12 +8,12 @@ use super::output::{self, Output};
 use super::site::{site, state};
 use crate::base::{Kind, Report, Result};
 use crate::config::EVERY_COMMAND;
-use crate::runbook::library::{self, SITE_FOLDER, STATE_FOLDER, Volume};
+use crate::runbook::library::{self, Volume};
 use crate::runbook::tree::{Style, legend, tree};
 use crate::runbook::{Finding, Library, Origin, Runbook, markdown, text};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(super) const SPEC: CommandSpec = CommandSpec {
     name: "runbook",
@@ -71,12 +71,14 @@ fn run(call: &Call) -> Result<u8> {
 ///
 /// Without a readable `pgmayday.toml` or a state directory there is one folder less, and that is told.
 pub(super) fn library(call: &Call) -> Library {
-    let mut folders = vec![PathBuf::from(SITE_FOLDER)];
-    match site(call).and_then(|site| state(call, &site)) {
-        Ok(state) => folders.push(state.root().join(STATE_FOLDER)),
-        Err(report) => call.console.warn(&format!("no runbooks of the state directory: {}", report.headline)),
-    }
-    let library = Library::load(&folders);
+    let state = match site(call).and_then(|site| state(call, &site)) {
+        Ok(state) => Some(state),
+        Err(report) => {
+            call.console.warn(&format!("no runbooks of the state directory: {}", report.headline));
+            None
+        }
+    };
+    let library = Library::of_host(state.as_ref().map(|state| state.root()));
     for trouble in &library.troubles {
         call.console.warn(trouble);
     }

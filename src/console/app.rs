@@ -46,6 +46,8 @@ pub struct App {
     filters: BTreeMap<u8, String>,
     /// The open incident that is followed of itself.
     opened: Option<String>,
+    /// An incident was declared here: its runbook opens as soon as it is there.
+    declared: bool,
     left: bool,
 }
 
@@ -62,6 +64,7 @@ impl App {
             dismissed: true,
             filters: BTreeMap::new(),
             opened: None,
+            declared: false,
             left: false,
         }
     }
@@ -189,7 +192,7 @@ impl App {
             Asked::Note => self.perform(Effect::Note(text), effects),
             Asked::CloseIncident => self.perform(Effect::CloseIncident(text), effects),
             Asked::Filter => self.filter(text, effects),
-            Asked::Field(_) | Asked::Set => {
+            Asked::Field(_) | Asked::Set | Asked::Reason(_) | Asked::Outcome(_) => {
                 let action = self.screens.shown_mut().text(&self.model, asked, &text);
                 self.act(action, effects);
             }
@@ -227,7 +230,14 @@ impl App {
         let leads_to_writing = match &modal {
             Modal::Confirm { .. } => true,
             Modal::Ask { then, .. } => {
-                matches!(then, Asked::DeclareReason | Asked::Note | Asked::CloseIncident)
+                matches!(
+                    then,
+                    Asked::DeclareReason
+                        | Asked::Note
+                        | Asked::CloseIncident
+                        | Asked::Reason(_)
+                        | Asked::Outcome(_)
+                )
             }
             Modal::Help | Modal::Palette | Modal::Text { .. } => false,
         };

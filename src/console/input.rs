@@ -4,10 +4,13 @@ use super::modal::Typed;
 use crate::base::state::OpId;
 use crate::base::{Report, Timestamp};
 use crate::incident::IncidentView;
+use crate::incident::guide::Step;
 use crate::model::board::Board;
 use crate::model::catalog::CatalogView;
+use crate::model::guide::GuideView;
 use crate::model::op::Snapshot;
 use crate::model::plan::{RecoverPlan, RecoverRequest};
+use crate::model::question::judge::Proposal;
 use crate::model::wal_view::WalView;
 use std::fmt;
 
@@ -98,6 +101,8 @@ pub enum Input {
     Operation(Box<Snapshot>),
     /// An incident's journal as it stands.
     Incident(Box<IncidentView>),
+    /// Where the open incident is in its runbook.
+    Guide(Result<Box<GuideView>, Report>),
     /// The incidents there are, newest first.
     Incidents(Vec<IncidentView>),
     /// Something that was asked for was done, in words; or was not.
@@ -117,6 +122,21 @@ pub enum Effect {
     LoadIncidents,
     /// Follow this incident's journal.
     WatchIncident(String),
+    /// Follow the runbook of this incident, with the facts its questions are judged by.
+    WatchRunbook(String),
+    /// Take a step in the runbook, as it was shown.
+    Step {
+        /// The incident.
+        incident: String,
+        /// The runbook.
+        runbook: String,
+        /// The node that was shown.
+        seen: String,
+        /// What was proposed there, with its evidence.
+        proposal: Option<Box<Proposal>>,
+        /// What the person does.
+        step: Step,
+    },
     /// Work out a plan. Writes nothing.
     Plan(Box<RecoverRequest>),
     /// Start what was planned, shown and confirmed by the typed word. The only effect that can destroy anything.
@@ -178,8 +198,14 @@ impl Effect {
 
     /// True for what leaves a trace anywhere: refused where the console is read-only.
     pub fn writes(&self) -> bool {
-        let noted =
-            matches!(self, Self::Declare { .. } | Self::Note(_) | Self::CloseIncident(_) | Self::Damaged(_));
+        let noted = matches!(
+            self,
+            Self::Declare { .. }
+                | Self::Note(_)
+                | Self::CloseIncident(_)
+                | Self::Damaged(_)
+                | Self::Step { .. }
+        );
         noted || self.is_destructive()
     }
 }

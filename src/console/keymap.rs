@@ -3,6 +3,7 @@
 //! A screen names its bindings; the app adds those that hold everywhere. A key means one thing at a time.
 
 use super::input::Key;
+use std::borrow::Cow;
 
 /// What a person wants, independent of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +56,16 @@ pub enum Cmd {
     Recover,
     /// To the running or last operation.
     Operation,
+    /// To the runbook of the open incident.
+    Runbook,
+    /// Take this way on from the runbook's node.
+    Way(u8),
+    /// Back by one node of the runbook.
+    StepBack,
+    /// Show all that was seen, and how to look by hand.
+    Evidence,
+    /// Draw the whole runbook.
+    Tree,
     /// To the journal of the open incident.
     Journal,
     /// To the list of incidents.
@@ -93,9 +104,9 @@ pub struct Binding {
     /// What they do.
     pub cmd: Cmd,
     /// One or two words for the footer.
-    pub label: &'static str,
+    pub label: Cow<'static, str>,
     /// One sentence for the help.
-    pub help: &'static str,
+    pub help: Cow<'static, str>,
     /// Why it cannot be used now; nothing if it can.
     pub disabled: Option<String>,
     /// True if it stands in the footer; the rest is in the help.
@@ -104,7 +115,13 @@ pub struct Binding {
 
 impl Binding {
     /// A binding shown in the footer and the help.
-    pub fn new(keys: &[Key], cmd: Cmd, label: &'static str, help: &'static str) -> Self {
+    pub fn new(
+        keys: &[Key],
+        cmd: Cmd,
+        label: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let (label, help) = (label.into(), help.into());
         Self { keys: keys.to_vec(), cmd, label, help, disabled: None, in_footer: true }
     }
 
@@ -126,7 +143,9 @@ impl Binding {
 /// The keys that mean the same on every screen. A screen's own binding of the same key comes first.
 pub fn everywhere() -> Vec<Binding> {
     use Key::{Char, Ctrl};
-    let quiet = |keys: &[Key], cmd, label, help| Binding::new(keys, cmd, label, help).quiet();
+    let quiet = |keys: &[Key], cmd, label: &'static str, help: &'static str| {
+        Binding::new(keys, cmd, label, help).quiet()
+    };
     vec![
         quiet(&[Key::Up, Char('k')], Cmd::Up, "up", "One line up."),
         quiet(&[Key::Down, Char('j')], Cmd::Down, "down", "One line down."),

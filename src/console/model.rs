@@ -7,6 +7,7 @@ use crate::base::state::OpId;
 use crate::incident::IncidentView;
 use crate::model::board::Board;
 use crate::model::catalog::CatalogView;
+use crate::model::guide::GuideView;
 use crate::model::op::{Life, Snapshot};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::model::wal_view::WalView;
@@ -54,6 +55,8 @@ pub struct Model {
     pub operation: Option<Snapshot>,
     /// The incident being followed.
     pub incident: Option<IncidentView>,
+    /// The runbook of the open incident, and how far it is.
+    pub guide: Loaded<GuideView>,
     /// All incidents, newest first.
     pub incidents: Vec<IncidentView>,
 }
@@ -116,6 +119,7 @@ impl Model {
             Cmd::Cancel => unless(self.live_operation().is_some(), "no operation is running"),
             Cmd::Resume => unless(self.lost_operation().is_some(), "no operation has lost its worker"),
             Cmd::Incident => incident.map(|open| format!("incident {} is open already", open.id)),
+            Cmd::Runbook => unless(incident.is_some(), "no incident is open; i on the board declares one"),
             Cmd::Journal => unless(
                 incident.is_some() || self.incident.is_some(),
                 "no incident is open; i on the board declares one",

@@ -5,6 +5,7 @@
 //! operation: those are processes of their own.
 
 mod follow;
+mod guide;
 mod panic;
 mod signals;
 mod start;

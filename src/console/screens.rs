@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod history;
 pub mod journal;
 mod paint;
+pub mod runbook;
 pub mod running;
 pub mod target;
 pub mod wal;
@@ -29,6 +30,8 @@ pub enum ScreenId {
     Target,
     /// The running operation.
     Running,
+    /// The runbook of the incident.
+    Runbook,
     /// The journal of the incident.
     Journal,
     /// All incidents.
@@ -112,6 +115,10 @@ pub enum Asked {
     Field(usize),
     /// The backup set to recover from.
     Set,
+    /// Why this way of the runbook's node is taken against what the facts propose: its number.
+    Reason(u8),
+    /// What came of an act of the runbook: true if it was done.
+    Outcome(bool),
 }
 
 /// What is done once the word was typed.

@@ -60,6 +60,9 @@ fn runbook(fact: &Fact) -> Option<String> {
             };
             format!("\"{node}\": {exit}{proposal}{}", detail(reason.as_deref().unwrap_or_default()))
         }
+        Fact::NodePassed { node, note, .. } => {
+            format!("\"{node}\" is behind{}", detail(note.as_deref().unwrap_or_default()))
+        }
         Fact::WentBack { from, to, .. } => format!("went back from \"{from}\" to \"{to}\""),
         Fact::Ticked { list, item, automatic, result, detail: seen } => {
             let how = if *automatic { " (probe)" } else { "" };

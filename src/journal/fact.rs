@@ -130,6 +130,16 @@ pub enum Fact {
         /// To which.
         to: String,
     },
+    /// A checklist or a message of a runbook is behind.
+    NodePassed {
+        /// In which runbook.
+        runbook: String,
+        /// Which node.
+        node: String,
+        /// What is to be said of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
     /// An item of a checklist was looked at.
     Ticked {
         /// The checklist.

@@ -98,6 +98,8 @@ fn first_place() -> Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Library {
     volumes: Vec<Volume>,
+    /// What is compiled in and was replaced.
+    fallback: Vec<Volume>,
     /// Folders and files that could not be read.
     pub troubles: Vec<String>,
 }
@@ -106,7 +108,7 @@ impl Library {
     /// What is compiled in, and nothing else.
     pub fn shipped() -> Self {
         let volumes = SHIPPED.iter().map(|(name, text)| Volume::of(name, Origin::Shipped, text));
-        Self { volumes: volumes.collect(), troubles: Vec::new() }
+        Self { volumes: volumes.collect(), fallback: Vec::new(), troubles: Vec::new() }
     }
 
     /// What is compiled in, replaced by and added to from `folders`: a later one wins. One that does not exist is empty.
@@ -120,6 +122,28 @@ impl Library {
             }
         }
         library
+    }
+
+    /// What this host has: shipped, then the site's, then those of the state directory, each replacing the one before.
+    pub fn of_host(state: Option<&Path>) -> Self {
+        let state = state.map(|root| root.join(STATE_FOLDER));
+        Self::load(&std::iter::once(PathBuf::from(SITE_FOLDER)).chain(state).collect::<Vec<_>>())
+    }
+
+    /// The runbook of this name; where it has a mistake, the one that is compiled in, with a sentence that says so: in an
+    /// incident a file that cannot be read must not be the end.
+    pub fn book_or_shipped(&self, name: &str) -> Result<(&Runbook, Option<String>)> {
+        let broken = match self.book(name) {
+            Ok(book) => return Ok((book, None)),
+            Err(broken) => broken,
+        };
+        match self.fallback.iter().find(|volume| volume.name == name).map(Volume::book) {
+            Some(Ok(book)) => {
+                let trouble = format!("{}: the runbook this program ships is used instead", broken.headline);
+                Ok((book, Some(trouble)))
+            }
+            _ => Err(broken),
+        }
     }
 
     fn add_folder(&mut self, folder: &Path) -> std::io::Result<()> {
@@ -138,7 +162,12 @@ impl Library {
     /// Puts a runbook in the place of the one of its name, or behind the others.
     pub fn put(&mut self, volume: Volume) {
         match self.volumes.iter_mut().find(|other| other.name == volume.name) {
-            Some(other) => *other = volume,
+            Some(other) => {
+                let before = std::mem::replace(other, volume);
+                if before.origin == Origin::Shipped {
+                    self.fallback.push(before);
+                }
+            }
             None => self.volumes.push(volume),
         }
     }

@@ -33,6 +33,7 @@ impl App {
             Cmd::Wal => self.go(ScreenId::Wal, effects),
             Cmd::Recover => self.go(ScreenId::Target, effects),
             Cmd::Operation => self.go(ScreenId::Running, effects),
+            Cmd::Runbook => self.go(ScreenId::Runbook, effects),
             Cmd::Journal => self.go(ScreenId::Journal, effects),
             Cmd::History => self.go(ScreenId::History, effects),
             Cmd::Filter => self.open_filter(),
@@ -111,6 +112,7 @@ impl App {
             Effect::Cancel { id, .. } => {
                 self.say(State::Ok, format!("asking {id} to stop at the next safe point"));
             }
+            Effect::Declare { .. } => self.declared = true,
             Effect::Quit => self.left = true,
             _ => {}
         }

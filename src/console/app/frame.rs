@@ -174,7 +174,7 @@ fn footer(bindings: &[Binding], theme: Theme, area: Rect, buffer: &mut Buffer) {
 pub(super) fn fitting(bindings: &[Binding], columns: usize) -> Vec<&Binding> {
     let mut shown: Vec<&Binding> = bindings.iter().filter(|binding| binding.in_footer).collect();
     let taken = |binding: &&Binding| {
-        binding.keys.first().map_or(0, |key| width(&key.to_string())) + width(binding.label) + 3
+        binding.keys.first().map_or(0, |key| width(&key.to_string())) + width(&binding.label) + 3
     };
     while shown.iter().map(taken).sum::<usize>() > columns + 2 {
         let gives_way =

@@ -4,6 +4,7 @@ use super::App;
 use crate::base::Report;
 use crate::console::input::{Effect, Input};
 use crate::console::modal::Window;
+use crate::console::model::Loaded;
 use crate::console::screens::{Modal, ScreenId};
 use crate::console::theme::State;
 use crate::model::board::Board;
@@ -36,6 +37,9 @@ impl App {
             Input::Started(Err(report)) => self.refuse("NOT STARTED", &report),
             Input::Operation(snapshot) => self.model.operation = Some(*snapshot),
             Input::Incident(view) => self.model.incident = Some(*view),
+            Input::Guide(result) => {
+                self.model.guide.end(result.map(|view| *view).map_err(|report| said(&report)))
+            }
             Input::Incidents(incidents) => self.model.incidents = incidents,
             Input::Said(Ok(text)) => self.say(State::Ok, text),
             Input::Said(Err(report)) => self.refuse("NOT DONE", &report),
@@ -50,8 +54,14 @@ impl App {
         // Followed once, when it is first seen: afterwards somebody may be reading another one.
         if open != self.opened {
             self.opened.clone_from(&open);
+            self.model.guide = Loaded::No;
             if let Some(id) = open {
-                self.perform(Effect::WatchIncident(id), effects);
+                self.perform(Effect::WatchIncident(id.clone()), effects);
+                self.perform(Effect::WatchRunbook(id), effects);
+                // Somebody who types must not find the keys meaning something else.
+                if std::mem::take(&mut self.declared) && self.windows.is_empty() {
+                    self.go(ScreenId::Runbook, effects);
+                }
             }
         }
         // A live operation is followed without being asked for, so that its progress is in sight at once.

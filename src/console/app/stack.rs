@@ -1,7 +1,9 @@
 //! The screens and the way one came: the board is always at the bottom.
 
 use crate::console::model::Model;
-use crate::console::screens::{Screen, ScreenId, board, catalog, history, journal, running, target, wal};
+use crate::console::screens::{
+    Screen, ScreenId, board, catalog, history, journal, runbook, running, target, wal,
+};
 
 /// All screens, and those that are open, the shown one last.
 pub(super) struct Stack {
@@ -17,6 +19,7 @@ impl Default for Stack {
             Box::new(wal::WalScreen::default()),
             Box::new(target::TargetScreen::default()),
             Box::new(running::RunningScreen::default()),
+            Box::new(runbook::RunbookScreen::default()),
             Box::new(journal::JournalScreen::default()),
             Box::new(history::HistoryScreen::default()),
         ];

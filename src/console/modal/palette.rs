@@ -15,6 +15,7 @@ const ENTRIES: &[Entry] = &[
     (Cmd::Wal, &["wal", "archive"], "the archived WAL and its gaps"),
     (Cmd::Recover, &["recover", "restore", "target", "pitr"], "choose a target and see the plan"),
     (Cmd::Operation, &["operation", "attach", "running"], "the operation that runs or ran last"),
+    (Cmd::Runbook, &["runbook", "guide", "question"], "where the open incident stands in its runbook"),
     (Cmd::Journal, &["journal"], "the journal of the open incident"),
     (Cmd::History, &["history", "incidents"], "all incidents with their recovery times"),
     (Cmd::Incident, &["incident", "declare"], "declare an incident: the clock runs"),

@@ -2,6 +2,7 @@
 //! twice for the same.
 
 use super::follow::{self, Boards};
+use super::guide::{Asked, Guides};
 use super::{Message, Setup, start, tell};
 use crate::base::state::OpId;
 use crate::base::{Report, Result, Timestamp};
@@ -74,6 +75,7 @@ pub(super) struct Works {
     tools: Tools,
     survey: Survey,
     boards: Arc<Boards>,
+    guides: Arc<Guides>,
     /// What is under way.
     busy: Arc<Mutex<BTreeSet<&'static str>>>,
     /// The plan that is being worked out.
@@ -81,6 +83,7 @@ pub(super) struct Works {
     /// Grows with everything that replaces what was followed before.
     operation: Arc<AtomicU64>,
     incident: Arc<AtomicU64>,
+    runbook: Arc<AtomicU64>,
 }
 
 impl Works {
@@ -88,12 +91,14 @@ impl Works {
         let tools = Tools { setup, to, stop };
         Self {
             boards: Arc::new(Boards::new(tools.clone(), survey.blank())),
+            guides: Arc::new(Guides::new(tools.clone())),
             tools,
             survey,
             busy: Arc::default(),
             planning: Cancel::default(),
             operation: Arc::default(),
             incident: Arc::default(),
+            runbook: Arc::default(),
         }
     }
 
@@ -129,6 +134,23 @@ impl Works {
                 let (mine, current) = begin(&self.incident);
                 self.spawn("incident", move |tools| {
                     follow::incident(tools, &id, || current.load(Ordering::Acquire) == mine);
+                });
+            }
+            Effect::WatchRunbook(id) => {
+                self.guides.look(&self.survey);
+                let (mine, current) = begin(&self.runbook);
+                let guides = Arc::clone(&self.guides);
+                self.spawn("runbook", move |_| {
+                    guides.follow(&id, || current.load(Ordering::Acquire) == mine);
+                });
+            }
+            Effect::Step { incident, runbook, seen, proposal, step } => {
+                let guides = Arc::clone(&self.guides);
+                self.spawn("step", move |tools| {
+                    let asked = Asked { incident, runbook, seen, proposal, step };
+                    if let Err(report) = guides.step(&asked) {
+                        tools.tell(Input::Said(Err(report)));
+                    }
                 });
             }
             Effect::Watch(id) => {

@@ -48,6 +48,12 @@ impl Screen for BoardScreen {
             key('b', Cmd::Backups, "backups", "The backups of all repositories."),
             key('w', Cmd::Wal, "WAL", "The archived WAL, timeline by timeline, with its gaps."),
             key('o', Cmd::Operation, "operation", "The operation that runs, was lost, or ran last."),
+            key(
+                'R',
+                Cmd::Runbook,
+                "runbook",
+                "The runbook of the open incident: the question that is to be answered now.",
+            ),
             key('J', Cmd::Journal, "journal", "The journal of the open incident."),
             key('H', Cmd::History, "history", "All incidents with their recovery times."),
         ]

@@ -147,7 +147,8 @@ fn put_in(
 
 /// Makes the copies durable, all at the same time; gives what failed.
 fn commit_each(writers: Vec<(&Shelf, Incoming)>, file: Wanted) -> Vec<PushError> {
-    let commit = |(shelf, incoming): (&Shelf, Incoming)| incoming.commit().err().map(|error| shelf.error(error));
+    let commit =
+        |(shelf, incoming): (&Shelf, Incoming)| incoming.commit().err().map(|error| shelf.error(error));
     if writers.len() < 2 {
         return writers.into_iter().filter_map(commit).collect();
     }

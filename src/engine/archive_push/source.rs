@@ -60,13 +60,8 @@ impl Source {
         let failed = |source| PushError::Source { path: path.to_owned(), source };
         let handle = File::open(path).map_err(failed)?;
         let meta = handle.metadata().map_err(failed)?;
-        let source = Self {
-            file,
-            path: path.to_owned(),
-            handle,
-            size_bytes: meta.len(),
-            stamp: Stamp::of(&meta),
-        };
+        let source =
+            Self { file, path: path.to_owned(), handle, size_bytes: meta.len(), stamp: Stamp::of(&meta) };
         if !meta.is_file() {
             return Err(source.wrong("it is no file"));
         }

@@ -292,8 +292,7 @@ fn an_archive_that_fails_does_not_keep_the_other_from_the_segment() {
                 slots[1].repository = Ok(yard.broken(2));
             }
             let shelves = Shelves::open(&slots, "main", &identity).unwrap();
-            let done =
-                lodge::lodge(&shelves.usable, &mut source, &job, &mut Vec::new()).unwrap();
+            let done = lodge::lodge(&shelves.usable, &mut source, &job, &mut Vec::new()).unwrap();
             assert_eq!(done.failures.len(), 1 - failures, "{:?}", done.failures);
             assert!(yard.archived(1, ONE).unwrap() == content);
             assert_eq!(yard.archived(2, ONE).is_some(), failures == 1);

@@ -1,0 +1,254 @@
+//! The runbook: the way here on the left, one question on the right with what was seen and what that proposes, the keys
+//! that answer it. Answers nothing by itself; what an act says is shown with its exact commands.
+
+mod draw;
+
+use super::paint::done;
+use super::{Action, Asked, Modal, Screen, ScreenId};
+use crate::console::input::{Effect, Key};
+use crate::console::keymap::{Binding, Cmd};
+use crate::console::model::Model;
+use crate::console::theme::Theme;
+use crate::console::widgets::Selection;
+use crate::incident::guide::Step;
+use crate::model::guide::{GuideKind, GuideView, GuideWay};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// The exit that says that one does not know.
+const UNKNOWN: &str = "unknown";
+
+/// The runbook.
+#[derive(Debug, Default)]
+pub struct RunbookScreen {
+    /// The chosen item of a list.
+    item: Selection,
+    /// The node the choice is of.
+    node: String,
+}
+
+impl Screen for RunbookScreen {
+    fn id(&self) -> ScreenId {
+        ScreenId::Runbook
+    }
+
+    fn title(&self) -> &'static str {
+        "runbook"
+    }
+
+    fn bindings(&self, model: &Model) -> Vec<Binding> {
+        let mut bindings = match model.guide.value() {
+            Some(guide) if guide.fresh => {
+                vec![Binding::new(&[Key::Enter], Cmd::Open, "begin", "Begin with the first question.")]
+            }
+            Some(guide) => node_bindings(guide),
+            None => Vec::new(),
+        };
+        let none = || model.guide.value().is_none().then(|| "there is no runbook to be shown".to_owned());
+        let back = model.guide.value().and_then(|guide| guide.node.back.as_ref());
+        bindings.extend([
+            Binding::new(
+                &[Key::Char('e')],
+                Cmd::Evidence,
+                "evidence",
+                "Everything that was seen, and how to look by hand.",
+            )
+            .unless(none()),
+            Binding::new(&[Key::Char('T')], Cmd::Tree, "tree", "The whole runbook as a tree: you are here.")
+                .unless(none()),
+            Binding::new(
+                &[Key::Char('B')],
+                Cmd::StepBack,
+                "back",
+                "Back by one node; what was done stays done.",
+            )
+            .unless(back.is_none().then(|| "there is nothing before this".to_owned())),
+            Binding::new(&[Key::Char('m')], Cmd::Note, "note", "Write something into the journal.")
+                .quiet()
+                .unless(model.why_not(Cmd::Note)),
+            Binding::new(&[Key::Char('J')], Cmd::Journal, "journal", "The journal of the incident.")
+                .quiet()
+                .unless(model.why_not(Cmd::Journal)),
+            Binding::new(&[Key::Char('R')], Cmd::Recover, "recover", "Target and plan.")
+                .quiet()
+                .unless(model.why_not(Cmd::Recover)),
+        ]);
+        bindings
+    }
+
+    fn entered(&mut self, model: &Model) -> Vec<Effect> {
+        model
+            .board
+            .incident
+            .as_ref()
+            .map_or_else(Vec::new, |open| vec![Effect::WatchRunbook(open.id.clone())])
+    }
+
+    fn updated(&mut self, model: &Model) {
+        let Some(guide) = model.guide.value() else { return };
+        if guide.node.id != self.node {
+            self.node.clone_from(&guide.node.id);
+            self.item = Selection::default();
+        }
+        self.item.keep(guide.node.items.len());
+    }
+
+    fn on(&mut self, model: &Model, cmd: Cmd) -> Option<Action> {
+        let guide = model.guide.value()?;
+        if guide.node.kind == GuideKind::Checklist && self.item.on(cmd, guide.node.items.len()) {
+            return done();
+        }
+        match cmd {
+            Cmd::Open if guide.fresh => Some(step(guide, Step::Begin)),
+            Cmd::Open => self.open(guide),
+            Cmd::Way(at) => way(guide, guide.node.ways.get(usize::from(at))?),
+            Cmd::Mark => self.tick(guide),
+            Cmd::StepBack => Some(step(guide, Step::Back)),
+            Cmd::Evidence => Some(Action::Open(Modal::Text {
+                title: guide.node.title.clone(),
+                lines: draw::evidence(guide, model.now),
+            })),
+            Cmd::Tree => {
+                Some(Action::Open(Modal::Text { title: guide.title.clone(), lines: guide.tree.clone() }))
+            }
+            _ => None,
+        }
+    }
+
+    fn text(&mut self, model: &Model, asked: Asked, text: &str) -> Option<Action> {
+        let guide = model.guide.value()?;
+        let reason = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        match asked {
+            Asked::Reason(at) => {
+                let exit = guide.node.ways.get(usize::from(at))?.id.clone();
+                reason.is_some().then(|| step(guide, Step::Answer { exit, reason }))
+            }
+            Asked::Outcome(well) => {
+                let outcome = reason.unwrap_or_else(|| if well { "done" } else { "failed" }.to_owned());
+                Some(step(guide, Step::Ended { done: well, outcome }))
+            }
+            _ => None,
+        }
+    }
+
+    fn draw(&self, model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
+        draw::screen(model, self.item.at(), theme, area, buffer);
+    }
+}
+
+impl RunbookScreen {
+    /// Enter: what comes next at a node that is no question.
+    fn open(&self, guide: &GuideView) -> Option<Action> {
+        match guide.node.kind {
+            GuideKind::Checklist | GuideKind::Notify => Some(step(guide, Step::Pass { note: None })),
+            GuideKind::Act if guide.node.began.is_none() => {
+                let what = guide.node.lines.first().cloned().unwrap_or_else(|| guide.node.title.clone());
+                let begun = step(guide, Step::Begun { what });
+                // What this console has a screen for is done there; everything else is shown to be typed.
+                Some(match draw::screen_of(&guide.node) {
+                    Some(screen) => Action::All(vec![begun, Action::Go(screen)]),
+                    None => Action::All(vec![
+                        begun,
+                        Action::Open(Modal::Text {
+                            title: guide.node.title.clone(),
+                            lines: draw::commands(&guide.node),
+                        }),
+                    ]),
+                })
+            }
+            GuideKind::Act => Some(match draw::screen_of(&guide.node) {
+                Some(screen) => Action::Go(screen),
+                None => Action::Open(Modal::Text {
+                    title: guide.node.title.clone(),
+                    lines: draw::commands(&guide.node),
+                }),
+            }),
+            GuideKind::Decide | GuideKind::End => None,
+        }
+    }
+
+    fn tick(&self, guide: &GuideView) -> Option<Action> {
+        let item = guide.node.items.get(self.item.at())?;
+        let done = item.done != Some(true);
+        Some(step(guide, Step::Tick { item: item.id.clone(), done, note: None }))
+    }
+}
+
+/// A step from the node that is shown, with the evidence that is shown.
+fn step(guide: &GuideView, step: Step) -> Action {
+    Action::Do(Effect::Step {
+        incident: guide.incident.clone(),
+        runbook: guide.runbook.clone(),
+        seen: guide.node.id.clone(),
+        proposal: guide.proposal.clone().map(Box::new),
+        step,
+    })
+}
+
+/// What a key of a way does: an answer against the facts asks for its reason first.
+fn way(guide: &GuideView, way: &GuideWay) -> Option<Action> {
+    let at = guide.node.ways.iter().position(|known| known.id == way.id)?;
+    let at = u8::try_from(at).ok()?;
+    if guide.node.kind == GuideKind::Act {
+        let well = way.id == "done";
+        let title = if well { "WHAT CAME OUT" } else { "WHAT FAILED" };
+        let text = vec!["A sentence for the journal.".to_owned()];
+        return Some(ask(title, text, Asked::Outcome(well)));
+    }
+    let proposed = guide.proposal.as_ref().map(|proposal| proposal.exit.unwrap_or(UNKNOWN));
+    if proposed.is_none_or(|proposed| proposed == way.id) || way.id == UNKNOWN {
+        return Some(step(guide, Step::Answer { exit: way.id.clone(), reason: None }));
+    }
+    let proposed = proposed.unwrap_or(UNKNOWN);
+    let text = vec![
+        format!("The facts say '{proposed}'; your answer is '{}'.", way.label),
+        "Why, in a sentence. It is written down with the answer.".to_owned(),
+    ];
+    Some(ask("AGAINST THE PROPOSAL", text, Asked::Reason(at)))
+}
+
+fn ask(title: &str, text: Vec<String>, then: Asked) -> Action {
+    Action::Open(Modal::Ask { title: title.to_owned(), text, initial: String::new(), then })
+}
+
+/// The keys of a node.
+fn node_bindings(guide: &GuideView) -> Vec<Binding> {
+    let node = &guide.node;
+    let way = |at: usize, key: char, way: &GuideWay| {
+        let cmd = Cmd::Way(u8::try_from(at).unwrap_or(u8::MAX));
+        let label = way.label.split([':', ',', ';']).next().unwrap_or(&way.label).to_owned();
+        Binding::new(&[Key::Char(key)], cmd, label, format!("{}: leads to \"{}\"", way.label, way.to))
+    };
+    match node.kind {
+        GuideKind::Decide => {
+            let keyed = node.ways.iter().enumerate();
+            keyed.filter_map(|(at, it)| Some(way(at, it.key?, it).quiet())).collect()
+        }
+        GuideKind::Checklist => {
+            let blocked = (!node.blocked.is_empty()).then(|| format!("open: {}", node.blocked.join("; ")));
+            vec![
+                Binding::new(
+                    &[Key::Char(' ')],
+                    Cmd::Mark,
+                    "tick",
+                    "The chosen item is so, or is open again.",
+                ),
+                Binding::new(&[Key::Enter], Cmd::Open, "go on", "The list is behind.").unless(blocked),
+            ]
+        }
+        GuideKind::Act => {
+            let ends = node.ways.iter().enumerate().zip(['d', 'f']);
+            let begin = if node.began.is_none() { "begin" } else { "commands" };
+            std::iter::once(Binding::new(
+                &[Key::Enter],
+                Cmd::Open,
+                begin,
+                "What is to be done, with its exact commands.",
+            ))
+            .chain(ends.map(|((at, it), key)| way(at, key, it)))
+            .collect()
+        }
+        GuideKind::Notify => vec![Binding::new(&[Key::Enter], Cmd::Open, "told", "It was said; go on.")],
+        GuideKind::End => Vec::new(),
+    }
+}

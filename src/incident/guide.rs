@@ -1,0 +1,211 @@
+//! The way of an incident through its runbook: the journal's entries as the steps of a walk, and the other way round.
+//!
+//! The journal is the position: nothing else is kept. A step is refused where it is not possible or where somebody
+//! else has gone on meanwhile. Does nothing of what a runbook says.
+
+mod show;
+mod values;
+
+pub use show::Look;
+pub use values::Values;
+
+use super::Incidents;
+use crate::base::{Kind, Report, Result};
+use crate::journal::{Entry, Fact, TickResult};
+use crate::model::guide::GuideView;
+use crate::model::question::judge::Proposal;
+use crate::runbook::walk::{Event, Happened, Walk, begin};
+use crate::runbook::{Library, Runbook};
+
+/// The runbook an incident begins with.
+pub const FIRST_RUNBOOK: &str = "postgres-dr";
+
+/// What a person does at a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Begins the runbook.
+    Begin,
+    /// Answers a question.
+    Answer {
+        /// By this exit.
+        exit: String,
+        /// Why; needed against what the facts propose.
+        reason: Option<String>,
+    },
+    /// Says of an item how it is.
+    Tick {
+        /// Which.
+        item: String,
+        /// It is so.
+        done: bool,
+        /// What was seen.
+        note: Option<String>,
+    },
+    /// Has the list or the message behind.
+    Pass {
+        /// What is to be said of it.
+        note: Option<String>,
+    },
+    /// Begins what the act says.
+    Begun {
+        /// What was begun: an operation, a command.
+        what: String,
+    },
+    /// Has ended it.
+    Ended {
+        /// It did what it was to do.
+        done: bool,
+        /// What came out.
+        outcome: String,
+    },
+    /// Goes back by one node.
+    Back,
+}
+
+impl Incidents {
+    /// The runbook an incident is in, or begins with, and how far it is.
+    pub fn guide(&self, id: &str, library: &Library, look: &Look<'_>) -> Result<GuideView> {
+        let entries = self.entries(id)?;
+        let name = current(&entries);
+        let (book, trouble) = library.book_or_shipped(&name)?;
+        let walk = Walk::fold(book, &happened(&entries));
+        let mut view = show::view(id, &walk, look);
+        view.troubles.extend(trouble);
+        Ok(view)
+    }
+
+    /// Takes a step in the runbook `name`, at the node the person saw; the nodes it stands at afterwards are in the journal.
+    ///
+    /// # Errors
+    /// Refused where the incident stands at another node by now, and where the step is not possible.
+    pub fn step(
+        &self,
+        id: &str,
+        actor: &str,
+        book: &Runbook,
+        (seen, proposal): (&str, Option<&Proposal>),
+        step: &Step,
+    ) -> Result<()> {
+        let entries = self.entries(id)?;
+        let walk = Walk::fold(book, &happened(&entries));
+        let node = walk.node().map(|node| node.id.as_str()).unwrap_or_default();
+        if *step != Step::Begin && node != seen {
+            let headline = format!("the incident stands at '{node}' by now, not at '{seen}'");
+            return Err(Report::new(Kind::Refused(None), headline)
+                .hint("somebody went on from another terminal: look at it again"));
+        }
+        let proposed = proposal.map(|proposal| proposal.exit.unwrap_or(crate::runbook::UNKNOWN));
+        let events = match step {
+            Step::Begin if walk.is_fresh() || walk.is_over() => begin(book),
+            Step::Begin => return Err(Report::usage(format!("the runbook {} was begun already", book.name))),
+            Step::Answer { exit, reason } => walk.answer(exit, proposed, reason.as_deref())?,
+            Step::Tick { item, done, note } => walk.set_tick(item, *done, false, note.as_deref())?,
+            Step::Pass { note } => walk.pass(note.as_deref())?,
+            Step::Begun { what } => walk.begun(what)?,
+            Step::Ended { done, outcome } => walk.ended(*done, outcome)?,
+            Step::Back => walk.back()?,
+        };
+        let findings = proposal.map_or_else(Vec::new, words_of);
+        for event in events {
+            self.append(id, actor, &fact(book, event, &findings))?;
+        }
+        Ok(())
+    }
+}
+
+/// The runbook the journal is in.
+pub fn current(entries: &[Entry]) -> String {
+    let entered = entries.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::NodeEntered { runbook, .. } => Some(runbook.clone()),
+        _ => None,
+    });
+    entered.unwrap_or_else(|| FIRST_RUNBOOK.to_owned())
+}
+
+/// The evidence of a proposal as it is kept: a line each.
+fn words_of(proposal: &Proposal) -> Vec<String> {
+    let said = std::iter::once(proposal.reason.clone());
+    said.chain(proposal.findings.iter().map(|finding| finding.text.clone())).collect()
+}
+
+/// Of which list of the journal the items of a node are.
+fn list_of(runbook: &str, node: &str) -> String {
+    format!("{runbook}/{node}")
+}
+
+/// The journal's entries that are steps in runbooks.
+pub fn happened(entries: &[Entry]) -> Vec<Happened> {
+    let mut digest = String::new();
+    let mut steps = Vec::new();
+    for entry in entries {
+        let (runbook, event) = match &entry.fact {
+            Fact::NodeEntered { runbook, digest: version, node } => {
+                digest.clone_from(version);
+                (runbook.clone(), Event::Entered { node: node.clone() })
+            }
+            Fact::NodeAnswered { runbook, node, exit, proposed, reason, .. } => {
+                let (node, exit) = (node.clone(), exit.clone());
+                (
+                    runbook.clone(),
+                    Event::Answered { node, exit, proposed: proposed.clone(), reason: reason.clone() },
+                )
+            }
+            Fact::NodePassed { runbook, node, note } => {
+                (runbook.clone(), Event::Passed { node: node.clone(), note: note.clone() })
+            }
+            Fact::WentBack { runbook, from, to } => {
+                (runbook.clone(), Event::WentBack { from: from.clone(), to: to.clone() })
+            }
+            Fact::ActStarted { runbook, node, what } => {
+                (runbook.clone(), Event::Began { node: node.clone(), what: what.clone() })
+            }
+            Fact::ActEnded { runbook, node, done, outcome, .. } => {
+                (runbook.clone(), Event::Ended { node: node.clone(), done: *done, what: outcome.clone() })
+            }
+            Fact::Ticked { list, item, automatic, result, detail } => {
+                let Some((runbook, node)) = list.split_once('/') else { continue };
+                let event = Event::Ticked {
+                    node: node.to_owned(),
+                    item: item.clone(),
+                    done: matches!(result, TickResult::Ok | TickResult::NotApplicable),
+                    automatic: *automatic,
+                    note: Some(detail.clone()).filter(|detail| !detail.is_empty()),
+                };
+                (runbook.to_owned(), event)
+            }
+            _ => continue,
+        };
+        steps.push(Happened {
+            at: entry.at,
+            actor: entry.actor.clone(),
+            runbook,
+            digest: digest.clone(),
+            event,
+        });
+    }
+    steps
+}
+
+/// A step as it is written down.
+fn fact(book: &Runbook, event: Event, findings: &[String]) -> Fact {
+    let runbook = book.name.clone();
+    match event {
+        Event::Entered { node } => Fact::NodeEntered { runbook, digest: book.digest.clone(), node },
+        Event::Answered { node, exit, proposed, reason } => {
+            Fact::NodeAnswered { runbook, node, exit, proposed, reason, findings: findings.to_vec() }
+        }
+        Event::Ticked { node, item, done, automatic, note } => Fact::Ticked {
+            list: list_of(&runbook, &node),
+            item,
+            automatic,
+            result: if done { TickResult::Ok } else { TickResult::Failed },
+            detail: note.unwrap_or_default(),
+        },
+        Event::Passed { node, note } => Fact::NodePassed { runbook, node, note },
+        Event::Began { node, what } => Fact::ActStarted { runbook, node, what },
+        Event::Ended { node, done, what } => {
+            Fact::ActEnded { runbook, node, what: String::new(), done, outcome: what }
+        }
+        Event::WentBack { from, to } => Fact::WentBack { runbook, from, to },
+    }
+}

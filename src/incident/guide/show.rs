@@ -1,0 +1,163 @@
+//! A walk as it is shown: the node with its variables filled in, what the facts say to it, and the way here.
+
+use super::Values;
+use crate::base::Timestamp;
+use crate::model::guide::{GuideItem, GuideKind, GuideNode, GuideStep, GuideView, GuideWay};
+use crate::model::question::judge::judge;
+use crate::model::situation::Situation;
+use crate::runbook::how::typed_lines;
+use crate::runbook::template::{Quoting, shown};
+use crate::runbook::tree::{Style, tree};
+use crate::runbook::walk::{Left, Now, Visit, Walk};
+use crate::runbook::{How, Node, NodeKind, text};
+
+/// What a runbook is looked at with.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// The facts, if they were looked for.
+    pub situation: Option<&'a Situation>,
+    /// What variables stand for.
+    pub values: &'a Values,
+    /// Now.
+    pub now: Timestamp,
+    /// Only ASCII characters in the tree.
+    pub ascii: bool,
+}
+
+/// The width of the tree and of paragraphs that are wrapped here.
+const COLUMNS: usize = 80;
+
+pub(super) fn view(incident: &str, walk: &Walk<'_>, look: &Look<'_>) -> GuideView {
+    let book = walk.book();
+    let now = walk.now();
+    let ask = now.as_ref().and_then(|now| match &now.node.kind {
+        NodeKind::Decide(decide) => decide.ask.as_deref(),
+        _ => None,
+    });
+    let proposal = ask.and_then(|ask| judge(ask, look.situation?, look.now));
+    GuideView {
+        incident: incident.to_owned(),
+        runbook: book.name.clone(),
+        title: book.title.clone(),
+        digest: book.digest.clone(),
+        fresh: walk.is_fresh(),
+        troubles: walk.troubles().to_vec(),
+        path: walk.trail().filter_map(step).collect(),
+        node: now.map(|now| node(walk, &now, look)).unwrap_or_default(),
+        proposal,
+        tree: tree(book, Style { ascii: look.ascii, columns: COLUMNS }, Some(walk)),
+    }
+}
+
+/// A visit that was left; nothing for the one that goes on.
+fn step(visit: &Visit) -> Option<GuideStep> {
+    let leaving = visit.left.as_ref()?;
+    let (left, against, well) = match &leaving.how {
+        Left::Answered { exit, reason, .. } => {
+            let against = leaving.how.is_override().then(|| reason.clone().unwrap_or_default());
+            (exit.clone(), against, true)
+        }
+        Left::Passed { .. } => ("seen to".to_owned(), None, true),
+        Left::Done { .. } => ("done".to_owned(), None, true),
+        Left::Failed { .. } => ("failed".to_owned(), None, false),
+        Left::Back => return None,
+    };
+    let (at, by) = (Some(leaving.at), leaving.by.clone());
+    Some(GuideStep { title: visit.title.clone(), left, at, by, against, well })
+}
+
+fn node(walk: &Walk<'_>, now: &Now<'_>, look: &Look<'_>) -> GuideNode {
+    let shown = now.node;
+    let mut view = GuideNode {
+        id: shown.id.clone(),
+        section: shown.section,
+        title: shown.title().to_owned(),
+        ways: ways(walk, now),
+        blocked: now.blocked.iter().map(|item| item.text.clone()).collect(),
+        began: now.began.as_ref().map(|began| (began.what.clone(), began.by.clone(), began.at)),
+        back: now.back.map(|node| node.title().to_owned()),
+        entered_at: walk.trail().last().map(|visit| visit.entered_at),
+        within_s: shown.within.map(|within| within.as_secs()),
+        ..GuideNode::default()
+    };
+    fill(&mut view, walk, shown, look);
+    view
+}
+
+fn ways(walk: &Walk<'_>, now: &Now<'_>) -> Vec<GuideWay> {
+    let title = |id: &str| walk.book().node(id).map_or_else(|| id.to_owned(), |node| node.title().to_owned());
+    let way = |way: &crate::runbook::Way<'_>| GuideWay {
+        id: way.id.to_owned(),
+        key: way.key,
+        label: way.label.to_owned(),
+        to: title(&way.goto.node),
+    };
+    now.ways.iter().map(way).collect()
+}
+
+/// What only a node of its kind has.
+fn fill(view: &mut GuideNode, walk: &Walk<'_>, node: &Node, look: &Look<'_>) {
+    let value = |name: &str| look.values.get(name);
+    match &node.kind {
+        NodeKind::Decide(decide) => {
+            view.kind = GuideKind::Decide;
+            view.prose = paragraphs(&decide.why);
+            view.lines = typed_lines(&decide.look, &value);
+        }
+        NodeKind::Checklist(list) => {
+            view.kind = GuideKind::Checklist;
+            let item = |item: &crate::runbook::Item| {
+                let tick = walk.tick(&node.id, &item.id);
+                GuideItem {
+                    id: item.id.clone(),
+                    text: item.text.clone(),
+                    why: item.why.clone(),
+                    blocking: item.blocking,
+                    done: tick.map(|tick| tick.done),
+                    by: tick.map(|tick| (tick.by.clone(), tick.at)),
+                    note: tick.and_then(|tick| tick.note.clone()),
+                }
+            };
+            view.items = list.items.iter().map(item).collect();
+        }
+        NodeKind::Act(act) => {
+            view.kind = GuideKind::Act;
+            view.prose = vec![format!("Risk: {}", act.risk), format!("Undo: {}", act.undo)];
+            view.lines = act.how.lines(&value);
+            view.by_hand = matches!(act.how, How::Manual { .. });
+            text::confirmed(act.confirm).trim_start_matches(", ").clone_into(&mut view.confirm);
+        }
+        NodeKind::Notify(notify) => {
+            view.kind = GuideKind::Notify;
+            view.prose = vec![format!("To: {}", text::audience(notify.audience))];
+            let filled = shown(&notify.template, Quoting::Plain, &value);
+            view.lines = filled.shown.lines().map(str::to_owned).collect();
+        }
+        NodeKind::End(end) => {
+            view.kind = GuideKind::End;
+            view.prose = paragraphs(&end.text);
+            view.outcome = Some(end.outcome.name().to_owned());
+            view.next_runbook.clone_from(&end.runbook);
+        }
+    }
+    view.missing = missing(node, &value);
+}
+
+/// Paragraphs of a text, unwrapped.
+fn paragraphs(text: &str) -> Vec<String> {
+    let joined = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.split("\n\n").map(joined).filter(|paragraph| !paragraph.is_empty()).collect()
+}
+
+/// The variables of a node that nobody has given a value.
+fn missing(node: &Node, value: &impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut missing = Vec::new();
+    for text in node.texts() {
+        for name in shown(text, Quoting::Plain, value).missing {
+            if !missing.contains(&name) {
+                missing.push(name);
+            }
+        }
+    }
+    missing
+}
