@@ -192,7 +192,7 @@ impl<'d, 't> Fields<'d, 't> {
             return Vec::new();
         };
         let mut texts = Vec::new();
-        for item in list.iter() {
+        for item in list {
             match item.get_ref().as_str() {
                 Some(text) => texts.extend(self.sound(reader, key, text, item.span().start)),
                 None => self.wrong_type(reader, key, item, "[\"…\", \"…\"]"),
@@ -212,17 +212,17 @@ impl<'d, 't> Fields<'d, 't> {
     }
 
     /// A table, if the key is there.
-    pub(super) fn table(&self, reader: &mut Reader<'_>, key: &str, what: &str) -> Option<Fields<'d, 't>> {
+    pub(super) fn table(&self, reader: &mut Reader<'_>, key: &str, what: &str) -> Option<Self> {
         let value = self.value(key)?;
         let Some(table) = value.get_ref().as_table() else {
             self.wrong_type(reader, key, value, "{ … }");
             return None;
         };
-        Some(Fields::new(table, self.at_key(key), what))
+        Some(Self::new(table, self.at_key(key), what))
     }
 
     /// The tables of a list, `[[…]]`; empty if the key is not there.
-    pub(super) fn tables(&self, reader: &mut Reader<'_>, key: &str, form: &str) -> Vec<Fields<'d, 't>> {
+    pub(super) fn tables(&self, reader: &mut Reader<'_>, key: &str, form: &str) -> Vec<Self> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let Some(list) = value.get_ref().as_array() else {
             let is = type_of(value.get_ref());
@@ -237,7 +237,7 @@ impl<'d, 't> Fields<'d, 't> {
         for (number, item) in list.iter().enumerate() {
             let what = format!("{}, {key} {}", self.what, number + 1);
             match item.get_ref().as_table() {
-                Some(table) => tables.push(Fields::new(table, item.span().start, what)),
+                Some(table) => tables.push(Self::new(table, item.span().start, what)),
                 None => reader.found(
                     item.span().start,
                     format!("{what}: it is {}", type_of(item.get_ref())),

@@ -96,13 +96,12 @@ pub fn shown(text: &str, quoting: Quoting, value: &impl Fn(&str) -> Option<Strin
     for (range, piece) in pieces(text) {
         match piece {
             Ok(Piece::Secret(_)) => filled.shown.push_str("***"),
-            Ok(Piece::Variable(name)) => match value(name) {
-                Some(value) => filled.shown.push_str(&written(&value, quoting)),
-                None => {
-                    filled.shown.push_str(text.get(range).unwrap_or_default());
-                    filled.missing.push(name.to_owned());
-                }
-            },
+            Ok(Piece::Variable(name)) => {
+                let known = value(name).map(|value| written(&value, quoting));
+                let missing = known.is_none().then(|| name.to_owned());
+                filled.shown.push_str(known.as_deref().or(text.get(range)).unwrap_or_default());
+                filled.missing.extend(missing);
+            }
             _ => filled.shown.push_str(text.get(range).unwrap_or_default()),
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! Draws lines of text; knows no terminal.
 
-use super::{Node, NodeKind, Runbook, Walk, Way};
+use super::{Node, NodeKind, Runbook, Walk, Way, graph};
 use crate::base::prose::width;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The characters of a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +57,8 @@ pub fn tree(book: &Runbook, style: Style, walk: Option<&Walk<'_>>) -> Vec<String
     let marks = if style.ascii { &ASCII } else { &DRAWN };
     let here = walk.filter(|walk| !walk.is_fresh()).and_then(Walk::node).map(|node| node.id.as_str());
     let taken = walk.map(|walk| walk.trail().map(|visit| visit.node.as_str()).collect()).unwrap_or_default();
-    let mut tree =
-        Tree { book, marks, columns: style.columns, here, taken, drawn: BTreeSet::new(), lines: Vec::new() };
+    let hangs_on = graph::tree(book);
+    let mut tree = Tree { book, marks, columns: style.columns, here, taken, hangs_on, lines: Vec::new() };
     if let Some(start) = book.node(&book.start) {
         tree.run(start, "");
     }
@@ -81,7 +81,8 @@ struct Tree<'b, 'w> {
     columns: usize,
     here: Option<&'b str>,
     taken: BTreeSet<&'w str>,
-    drawn: BTreeSet<&'b str>,
+    /// Under which way of which node each node is drawn.
+    hangs_on: BTreeMap<&'b str, (&'b str, usize)>,
     lines: Vec<String>,
 }
 
@@ -90,53 +91,50 @@ impl<'b> Tree<'b, '_> {
     fn run(&mut self, first: &'b Node, indent: &str) {
         let mut next = Some(first);
         while let Some(node) = next.take() {
-            self.drawn.insert(&node.id);
             self.node(node, indent);
-            let ways = node.ways();
-            match &node.kind {
-                NodeKind::Decide(_) => self.branches(&ways, indent),
-                _ => {
-                    let (main, other) =
-                        ways.split_first().map_or((None, &[][..]), |(main, other)| (Some(main), other));
-                    // The main way is drawn below, so what branches off before it must not take its node.
-                    next = main.and_then(|way| self.fresh(way));
-                    self.drawn.extend(next.map(|node| node.id.as_str()));
-                    let other: Vec<Way<'b>> = match (main, next) {
-                        (Some(main), None) => std::iter::once(*main).chain(other.iter().copied()).collect(),
-                        _ => other.to_vec(),
-                    };
-                    self.branches(&other, indent);
+            let mut ways: Vec<(usize, Way<'b>)> = node.ways().into_iter().enumerate().collect();
+            if !matches!(node.kind, NodeKind::Decide(_)) {
+                next = ways.first().and_then(|(number, way)| self.drawn_here(node, *number, way));
+                if next.is_some() {
+                    ways.remove(0);
                 }
             }
+            self.branches(node, &ways, indent);
         }
     }
 
-    /// The node a way leads to, if it is not drawn yet.
-    fn fresh(&self, way: &Way<'b>) -> Option<&'b Node> {
-        self.book.node(&way.goto.node).filter(|node| !self.drawn.contains(node.id.as_str()))
+    /// The node a way leads to, if it is drawn under it.
+    fn drawn_here(&self, node: &Node, number: usize, way: &Way<'b>) -> Option<&'b Node> {
+        let to = self.book.node(&way.goto.node)?;
+        let here = self.hangs_on.get(to.id.as_str()) == Some(&(node.id.as_str(), number));
+        here.then_some(to)
     }
 
-    fn branches(&mut self, ways: &[Way<'b>], indent: &str) {
-        for (number, way) in ways.iter().enumerate() {
-            let last = number + 1 == ways.len();
+    fn branches(&mut self, node: &'b Node, ways: &[(usize, Way<'b>)], indent: &str) {
+        for (place, (number, way)) in ways.iter().enumerate() {
+            let last = place + 1 == ways.len();
             let head = if last { self.marks.last } else { self.marks.branch };
             let label = match way.key {
-                Some(key) => format!("{key} {}", way.label),
-                None => way.label.to_owned(),
+                Some(key) => format!("{BLANK}{indent}{head}{key} {}", way.label),
+                None => format!("{BLANK}{indent}{head}{}", way.label),
             };
-            match self.fresh(way) {
-                Some(node) => {
-                    self.line(format!("{}{indent}{head}{label}", BLANK));
-                    let bar = if last { "   " } else { self.marks.bar };
-                    self.run(node, &format!("{indent}{bar}"));
-                }
-                None => {
-                    let to = self.book.node(&way.goto.node);
-                    let to = to.map_or_else(String::new, |node| format!("{} {}", node.section, node.title()));
-                    self.line(format!("{}{indent}{head}{label} {} {to}", BLANK, self.marks.to));
-                }
+            if let Some(to) = self.drawn_here(node, *number, way) {
+                self.lines.push(self.cut(&label, self.columns));
+                let bar = if last { "   " } else { self.marks.bar };
+                self.run(to, &format!("{indent}{bar}"));
+            } else {
+                self.reference(&label, way);
             }
         }
+    }
+
+    /// A way to a node that is drawn elsewhere. Its number is what is followed: whatever is cut, that stays.
+    fn reference(&mut self, label: &str, way: &Way<'b>) {
+        let to = self.book.node(&way.goto.node);
+        let number = format!(" {} {}", self.marks.to, to.map_or(0, |to| to.section));
+        let label = self.cut(label, self.columns.saturating_sub(width(&number) + 2));
+        let line = format!("{label}{number} {}", to.map_or("", Node::title));
+        self.lines.push(self.cut(line.trim_end(), self.columns));
     }
 
     fn node(&mut self, node: &Node, indent: &str) {
@@ -155,15 +153,15 @@ impl<'b> Tree<'b, '_> {
             NodeKind::Notify(_) => notify,
             NodeKind::End(_) => end,
         };
-        self.line(format!("{mark} {indent}{kind} {} {}", node.section, node.title()));
+        let line = format!("{mark} {indent}{kind} {} {}", node.section, node.title());
+        self.lines.push(self.cut(&line, self.columns));
     }
 
-    fn line(&mut self, line: String) {
-        if width(&line) <= self.columns {
-            self.lines.push(line);
-            return;
+    fn cut(&self, line: &str, columns: usize) -> String {
+        if width(line) <= columns {
+            return line.to_owned();
         }
-        let kept: String = line.chars().take(self.columns.saturating_sub(1)).collect();
-        self.lines.push(format!("{}{}", kept.trim_end(), self.marks.cut));
+        let kept: String = line.chars().take(columns.saturating_sub(1)).collect();
+        format!("{}{}", kept.trim_end(), self.marks.cut)
     }
 }

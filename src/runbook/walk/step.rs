@@ -48,13 +48,13 @@ impl<'b> Walk<'b> {
         Ok(vec![answered, Event::Entered { node: way.goto.node.clone() }])
     }
 
-    /// An item is seen to, or open again.
+    /// An item is seen to, or open again; `seen` is what was seen.
     pub fn set_tick(
         &self,
         item: &str,
         done: bool,
         automatic: bool,
-        note: Option<&str>,
+        seen: Option<&str>,
     ) -> Result<Vec<Event>> {
         let now = self.possible()?;
         let NodeKind::Checklist(list) = &now.node.kind else {
@@ -65,8 +65,8 @@ impl<'b> Walk<'b> {
             return Err(Report::usage(format!("'{}' has no such item", list.title))
                 .hint(format!("its items are {}", items.join(", "))));
         }
-        let (node, item, note) = (now.node.id.clone(), item.to_owned(), note.map(str::to_owned));
-        Ok(vec![Event::Ticked { node, item, done, automatic, note }])
+        let note = seen.map(str::to_owned);
+        Ok(vec![Event::Ticked { node: now.node.id.clone(), item: item.to_owned(), done, automatic, note }])
     }
 
     /// A list or a message is behind.
