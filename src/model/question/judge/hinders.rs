@@ -137,7 +137,7 @@ fn quorum(eye: &Eye<'_>, draft: &mut Draft) -> Option<(&'static str, String)> {
         }
     }
     let writes = eye.members().any(|one| eye.is_primary(one));
-    if patroni.is_empty() || writes || eye.leader().is_some() {
+    if writes || !eye.is_leaderless() {
         return None;
     }
     let answering: Vec<One<'_>> = eye.members().filter(|one| eye.server(*one).is_some()).collect();

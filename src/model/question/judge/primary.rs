@@ -70,7 +70,7 @@ fn nobody(eye: &Eye<'_>, mut draft: Draft) -> Proposal {
     if eye.situation.board.members.is_empty() {
         return draft.open("no server is configured");
     }
-    if !eye.patroni().is_empty() && eye.leader().is_none() {
+    if eye.is_leaderless() {
         return draft.propose(
             "yes",
             "every server answers, but as a standby, and Patroni has no leader: the data is there, nobody may write",
