@@ -76,6 +76,9 @@ fn nobody(eye: &Eye<'_>, mut draft: Draft) -> Proposal {
             "every server answers, but as a standby, and Patroni has no leader: the data is there, nobody may write",
         );
     }
+    if let Some(reason) = still_sends(eye, &mut draft) {
+        return draft.propose("yes", reason);
+    }
     draft.open(
         "every server that is configured is a standby: the primary is none of them, or was made a standby",
     )
