@@ -134,8 +134,8 @@ mod tests {
         serde_json::from_str(text).unwrap()
     }
 
-    fn listed(text: &str) -> Option<Cluster> {
-        Some(serde_json::from_str(text).unwrap())
+    fn listed(text: &str) -> Cluster {
+        serde_json::from_str(text).unwrap()
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
         let own = own(
             r#"{"state": "running", "role": "master", "dcs_last_seen": 100, "xlog": {"location": 50331648}}"#,
         );
-        let facts = facts(own, listed(three), &history, Timestamp::from_unix_s(110));
+        let facts = facts(own, Some(listed(three)), &history, Timestamp::from_unix_s(110));
         assert!(facts.listed && facts.paused && !facts.store_lost);
         assert!(facts.members[0].is_leader() && facts.members[0].runs());
         assert_eq!(facts.own_role.as_deref(), Some("primary"));
@@ -162,7 +162,7 @@ mod tests {
         );
         assert_eq!((second.timeline, second.at), (Timeline(2), None));
         let four = r#"{"scope": "demo", "members": [{"name": "n2", "role": "sync_standby", "state": "streaming", "lag": 0}]}"#;
-        let member = member(listed(four).unwrap().members.into_iter().next().unwrap());
+        let member = member(listed(four).members.into_iter().next().unwrap());
         assert!(member.runs() && !member.is_leader() && member.lag_bytes == Some(0));
     }
 
@@ -178,7 +178,7 @@ mod tests {
             facts(own(r#"{"state": "running", "role": "replica", "dcs_last_seen": 990}"#), None, &[], now);
         assert!(!unheard.store_lost && !unheard.listed, "not to be listed is no proof");
         assert!(facts(own(r#"{"dcs_last_seen": 900}"#), None, &[], now).store_lost);
-        let electing = facts(own(waits), listed(r#"{"members": []}"#), &[], now);
+        let electing = facts(own(waits), Some(listed(r#"{"members": []}"#)), &[], now);
         assert!(!electing.store_lost && electing.listed, "the store is there, nobody leads");
     }
 }

@@ -140,7 +140,7 @@ fn folder(eye: &Eye<'_>, primary: One<'_>, draft: &mut Draft) {
             );
         }
         None => {
-            draft.unknown(format!("the host of {name} is not this one: its processes cannot be seen"), None)
+            draft.unknown(format!("the host of {name} is not this one: its processes cannot be seen"), None);
         }
     }
 }
