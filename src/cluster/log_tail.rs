@@ -91,8 +91,8 @@ fn count_lines(file: &mut File, end: u64) -> io::Result<u64> {
         if got == 0 {
             return Ok(lines);
         }
-        let feeds = buffer.get(..got).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
-        lines += feeds as u64;
+        let pieces = buffer.get(..got).unwrap_or_default().split(|byte| *byte == b'\n').count();
+        lines += pieces.saturating_sub(1) as u64;
     }
 }
 

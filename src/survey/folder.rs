@@ -89,9 +89,9 @@ impl FolderPlace {
             Err(error) => {
                 let there = data_dir.join(CONTROL_FILE).exists();
                 if there {
-                    facts.control_wrong = Some(error.to_string())
+                    facts.control_wrong = Some(error.to_string());
                 } else {
-                    facts.missing.insert(0, CONTROL_FILE.to_owned())
+                    facts.missing.insert(0, CONTROL_FILE.to_owned());
                 }
                 return Answer::Known { value: facts };
             }

@@ -15,6 +15,8 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(2);
 /// The largest answer: a cluster has few members, its history some hundred lines.
 const MOST_BYTES: usize = 1 << 20;
+/// It looks at the store every `loop_wait`, 10 s as shipped; `ttl`, after which a leader loses its key, is 30 s.
+const STORE_UNSEEN_S: i64 = 30;
 /// How many changes of timeline are kept.
 const MOST_SWITCHES: usize = 50;
 
@@ -53,7 +55,7 @@ struct Own {
     pause: bool,
     /// When the store was last seen, seconds since 1970.
     dcs_last_seen: Option<i64>,
-    /// Without a leader in the store.
+    /// Nobody holds the leader's key, as far as it knows.
     cluster_unlocked: bool,
 }
 
@@ -70,20 +72,13 @@ impl PatroniPlace {
             Ok(own) => own,
             Err(error) => return told(&error),
         };
-        let cluster = http.get(&url.at_path("/cluster")).and_then(|answer| {
-            let lost = answer.status == 503;
-            if lost {
-                Ok((Cluster::default(), true))
-            } else {
-                answer.accepted()?.json().map(|cluster| (cluster, false))
-            }
-        });
-        let (cluster, refused) = match cluster {
-            Ok(cluster) => cluster,
-            Err(error) => return told(&error),
+        // While it waits for the distributed store it answers nothing but this: what it says of itself counts alone.
+        let cluster = http.get_json::<Cluster>(&url.at_path("/cluster")).ok();
+        let history = match cluster {
+            Some(_) => http.get_json::<Vec<Vec<Value>>>(&url.at_path("/history")).unwrap_or_default(),
+            None => Vec::new(),
         };
-        let history = http.get_json::<Vec<Vec<Value>>>(&url.at_path("/history")).unwrap_or_default();
-        Answer::Known { value: facts(own, cluster, refused, &history, Timestamp::now()) }
+        Answer::Known { value: facts(own, cluster, &history, Timestamp::now()) }
     }
 }
 
@@ -97,17 +92,17 @@ fn told(error: &NetError) -> Answer<PatroniFacts> {
     }
 }
 
-fn facts(own: Own, cluster: Cluster, refused: bool, history: &[Vec<Value>], now: Timestamp) -> PatroniFacts {
-    // Patroni looks every `loop_wait`, 10 s as shipped; it demotes after `ttl`, 30 s.
-    let unseen = own.dcs_last_seen.is_some_and(|seen| seen > 0 && now.unix_s() - seen > 30);
+fn facts(own: Own, cluster: Option<Cluster>, history: &[Vec<Value>], now: Timestamp) -> PatroniFacts {
+    let listed = cluster.is_some();
+    let cluster = cluster.unwrap_or_default();
+    let unseen = own.dcs_last_seen.is_some_and(|seen| seen > 0 && now.unix_s() - seen > STORE_UNSEEN_S);
     let skipped = history.len().saturating_sub(MOST_SWITCHES);
-    let leads =
-        cluster.members.iter().any(|member| member.role == "leader" || member.role == "standby_leader");
     PatroniFacts {
+        listed,
         paused: own.pause || cluster.pause,
         own_role: own.role.map(|role| if role == "master" { "primary".to_owned() } else { role }),
         own_state: own.state,
-        store_lost: refused || unseen || (own.cluster_unlocked && cluster.members.is_empty() && !leads),
+        store_lost: unseen || (own.cluster_unlocked && !listed),
         members: cluster.members.into_iter().map(member).collect(),
         history: history.iter().skip(skipped).filter_map(|row| switch(row)).collect(),
     }
@@ -135,40 +130,55 @@ fn switch(row: &[Value]) -> Option<PatroniSwitch> {
 mod tests {
     use super::*;
 
+    fn own(text: &str) -> Own {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn listed(text: &str) -> Cluster {
+        serde_json::from_str(text).unwrap()
+    }
+
     #[test]
     fn versions_three_and_four_are_understood() {
-        let three = r#"{"members": [{"name": "n1", "role": "leader", "state": "running", "host": "127.0.0.1", "port": 5541,
-            "timeline": 1, "api_url": "http://127.0.0.1:8008/patroni"}, {"name": "n2", "role": "replica", "state": "running",
-            "host": "127.0.0.1", "port": 5542, "timeline": 1, "lag": "unknown"}], "pause": true}"#;
-        let own: Own =
-            serde_json::from_str(r#"{"state": "running", "role": "master", "dcs_last_seen": 100}"#).unwrap();
-        let history = vec![vec![
-            Value::from(1),
-            Value::from(0x500_0000_u64),
-            Value::from("x"),
-            Value::from("2026-11-21T02:07:13.5+00:00"),
-            Value::from("n1"),
-        ]];
-        let facts =
-            facts(own, serde_json::from_str(three).unwrap(), false, &history, Timestamp::from_unix_s(110));
-        assert!(facts.paused && !facts.store_lost && facts.members[0].is_leader() && facts.members[0].runs());
+        let three = r#"{"members": [{"name": "n1", "role": "leader", "state": "running", "api_url": "http://127.0.0.1:28001/patroni",
+            "host": "127.0.0.1", "port": 25541, "timeline": 1}, {"name": "n2", "role": "replica", "state": "running",
+            "host": "127.0.0.1", "port": 25542, "timeline": 1, "lag": "unknown"}], "pause": true}"#;
+        let history: Vec<Vec<Value>> = serde_json::from_str(
+            r#"[[1, 50331864, "no recovery target specified", "2026-11-28T05:27:37.057160+00:00", "n1"], [2, 50332200, "x"]]"#,
+        )
+        .unwrap();
+        let own = own(
+            r#"{"state": "running", "role": "master", "dcs_last_seen": 100, "xlog": {"location": 50331648}}"#,
+        );
+        let facts = facts(own, Some(listed(three)), &history, Timestamp::from_unix_s(110));
+        assert!(facts.listed && facts.paused && !facts.store_lost);
+        assert!(facts.members[0].is_leader() && facts.members[0].runs());
         assert_eq!(facts.own_role.as_deref(), Some("primary"));
         assert_eq!(facts.members[1].lag_bytes, None, "unknown is not 0");
-        let [switch] = facts.history.as_slice() else { panic!("{:?}", facts.history) };
-        assert_eq!((switch.timeline, switch.leader.as_deref()), (Timeline(1), Some("n1")));
-        assert!(switch.at.is_some());
+        let [first, second] = facts.history.as_slice() else { panic!("{:?}", facts.history) };
+        assert_eq!(
+            (first.timeline, first.leader.as_deref(), first.at.is_some()),
+            (Timeline(1), Some("n1"), true)
+        );
+        assert_eq!((second.timeline, second.at), (Timeline(2), None));
         let four = r#"{"scope": "demo", "members": [{"name": "n2", "role": "sync_standby", "state": "streaming", "lag": 0}]}"#;
-        let cluster: Cluster = serde_json::from_str(four).unwrap();
-        let member = member(cluster.members.into_iter().next().unwrap());
+        let member = member(listed(four).members.into_iter().next().unwrap());
         assert!(member.runs() && !member.is_leader() && member.lag_bytes == Some(0));
     }
 
     #[test]
-    fn a_store_that_was_not_seen_for_long_is_lost() {
-        let own = |seen| Own { dcs_last_seen: Some(seen), ..Own::default() };
+    fn a_node_without_its_store_says_so_of_itself() {
         let now = Timestamp::from_unix_s(1_000);
-        assert!(facts(own(900), Cluster::default(), false, &[], now).store_lost);
-        assert!(!facts(own(990), Cluster::default(), false, &[], now).store_lost);
-        assert!(facts(own(990), Cluster::default(), true, &[], now).store_lost);
+        // As 3.0 answers while etcd hangs or is gone: /cluster does not answer at all.
+        let waits =
+            r#"{"state": "running", "role": "replica", "cluster_unlocked": true, "dcs_last_seen": 990}"#;
+        let lost = facts(own(waits), None, &[], now);
+        assert!(lost.store_lost && !lost.listed);
+        let unheard =
+            facts(own(r#"{"state": "running", "role": "replica", "dcs_last_seen": 990}"#), None, &[], now);
+        assert!(!unheard.store_lost && !unheard.listed, "not to be listed is no proof");
+        assert!(facts(own(r#"{"dcs_last_seen": 900}"#), None, &[], now).store_lost);
+        let electing = facts(own(waits), Some(listed(r#"{"members": []}"#)), &[], now);
+        assert!(!electing.store_lost && electing.listed, "the store is there, nobody leads");
     }
 }

@@ -10,13 +10,13 @@ pub(crate) struct Recorded {
     /// Who leads, by port.
     pub(crate) leader: Option<u16>,
     pub(crate) paused: bool,
-    /// The store was last seen so many seconds ago.
-    pub(crate) store_seen_s: i64,
+    /// The store is lost: then it says so of itself and answers nothing else.
+    pub(crate) store_lost: bool,
     pub(crate) version_4: bool,
 }
 
 pub(crate) const LED: Recorded =
-    Recorded { leader: Some(PORT), paused: false, store_seen_s: 2, version_4: false };
+    Recorded { leader: Some(PORT), paused: false, store_lost: false, version_4: false };
 
 impl World {
     /// Starts a node that answers so, and names it.
@@ -24,6 +24,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
+            let mut hung = Vec::new();
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { continue };
                 let mut first = String::new();
@@ -31,6 +32,10 @@ impl World {
                     continue;
                 }
                 let path = first.split(' ').nth(1).unwrap_or("");
+                if recorded.store_lost && path != "/patroni" {
+                    hung.push(stream);
+                    continue;
+                }
                 let (status, body) = answer(recorded, path);
                 let length = body.len();
                 drop(write!(
@@ -51,9 +56,9 @@ impl World {
 }
 
 fn answer(recorded: Recorded, path: &str) -> (u16, String) {
-    let Recorded { leader, paused, store_seen_s, version_4 } = recorded;
+    let Recorded { leader, paused, store_lost, version_4 } = recorded;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let seen = i64::try_from(now).unwrap() - store_seen_s;
+    let seen = i64::try_from(now).unwrap() - if store_lost { 25 } else { 2 };
     let primary = if version_4 { "primary" } else { "master" };
     let role = if leader == Some(PORT) { primary } else { "replica" };
     match path {

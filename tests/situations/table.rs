@@ -3,7 +3,7 @@
 use crate::cluster::{STANZA, run, wait_for};
 use crate::damage::flip_bit;
 use crate::patroni::{LED, Recorded};
-use crate::world::{Answers, PORT, STANDBY_PORT, World, signal_family};
+use crate::world::{Answers, STANDBY_PORT, World, signal_family};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -281,10 +281,7 @@ fn setting(world: &mut World, name: &str, value: &str, arguments: &[&str]) -> Op
     world.cluster.ask("select pg_reload_conf()");
     wait_for("the setting holds", || world.cluster.ask(&format!("show {name}")) == value);
     let answers = world.survey(arguments);
-    // The settings may forbid to write, too, or to wait for it.
-    run(&mut world
-        .cluster
-        .psql("set default_transaction_read_only = off; set synchronous_commit = off; select 1"));
+    // Not by ALTER SYSTEM: the setting may forbid to write, or make it wait.
     let file = world.cluster.data().join("postgresql.auto.conf");
     let text = fs::read_to_string(&file).unwrap();
     let left: String =
@@ -693,7 +690,7 @@ fn quorum_lost(world: &mut World) -> Option<Answers> {
         .unwrap();
     world.others.push(server);
     wait_for("it answers", || world.cluster.psql("select 1").output().unwrap().status.success());
-    world.patroni(Recorded { leader: None, store_seen_s: 90, ..LED });
+    world.patroni(Recorded { leader: None, store_lost: true, ..LED });
     world.spoil();
     world.survey(&[])
 }

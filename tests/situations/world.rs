@@ -1,6 +1,7 @@
 //! A real primary with two repositories, on request a real standby, and the program that looks at them.
 
 use crate::cluster::{Cluster, STANZA, run, said, wait_for};
+use pgmayday::cluster::running::{Running, look};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -159,7 +160,9 @@ impl World {
         let pid = self.postmaster(&self.cluster.data());
         self.spoil();
         signal_family(pid, "KILL");
-        wait_for("the server is gone", || !Path::new(&format!("/proc/{pid}/cwd")).exists() || is_zombie(pid));
+        // What the archiver started outlives it for a moment.
+        let data = self.cluster.data();
+        wait_for("nobody works there any more", || !matches!(look(&data), Ok(Running::Yes { .. })));
     }
 
     /// The process that serves a data directory, as its lock file names it.
@@ -208,10 +211,6 @@ impl World {
             drop(child.wait());
         }
     }
-}
-
-fn is_zombie(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }
 
 /// Sends a signal to a process and to its children.

@@ -18,7 +18,9 @@ pub struct PatroniNode {
 /// What a node of Patroni says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PatroniFacts {
-    /// The cluster as it sees it.
+    /// It could list the cluster: it cannot while it waits for the distributed store.
+    pub listed: bool,
+    /// The cluster as it sees it; empty where it could not list it.
     pub members: Vec<PatroniMember>,
     /// Patroni does nothing by itself now.
     pub paused: bool,
@@ -26,7 +28,7 @@ pub struct PatroniFacts {
     pub own_role: Option<String>,
     /// The state of the server of the node that was asked.
     pub own_state: Option<String>,
-    /// The node that was asked has lost the distributed store.
+    /// The node that was asked has lost the distributed store, or nobody holds the leader's key in it.
     pub store_lost: bool,
     /// The changes of timeline it knows, oldest first.
     pub history: Vec<PatroniSwitch>,

@@ -36,6 +36,7 @@ pub enum Contact {
 }
 
 /// What a server says of what hinders it and of who depends on it.
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct HealthFacts {
     /// It replays somebody's log.

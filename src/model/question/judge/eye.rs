@@ -179,6 +179,18 @@ impl<'a> Eye<'a> {
         seen.filter_map(|node| self.see(&node.facts, SERVER_STALE_S).value()).collect()
     }
 
+    /// A node of Patroni that has its store lists the cluster: only then it is known that nobody leads.
+    pub(super) fn lists(&self) -> bool {
+        self.patroni().into_iter().any(|facts| facts.listed && !facts.store_lost)
+    }
+
+    /// Every node of Patroni that answers has lost its store, or nobody leads.
+    pub(super) fn is_leaderless(&self) -> bool {
+        let answers = self.patroni();
+        let lost = !answers.is_empty() && answers.iter().all(|facts| facts.store_lost);
+        (lost || self.lists()) && self.leader().is_none()
+    }
+
     /// A leader whose server runs, as any node of Patroni that has not lost the store sees it.
     pub(super) fn leader(&self) -> Option<&'a crate::model::situation::PatroniMember> {
         let sees = self.patroni().into_iter().filter(|facts| !facts.store_lost);

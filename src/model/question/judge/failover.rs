@@ -45,8 +45,10 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
     let paused = answers.iter().any(|facts| facts.paused);
     let Some(leader) = eye.leader() else {
         let how = if paused { "it is paused and elects none by itself" } else { "none was elected" };
-        if answers.iter().all(|facts| facts.store_lost) {
-            return draft.open("Patroni has lost its distributed store: what it says of a leader is old");
+        if !eye.lists() {
+            return draft.open(
+                "Patroni does not list its cluster: it waits for its distributed store, or has lost it",
+            );
         }
         return draft.propose("no", format!("Patroni has no leader whose server runs; {how}"));
     };

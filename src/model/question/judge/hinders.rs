@@ -32,6 +32,9 @@ struct Looked<'a> {
     words: Option<&'a str>,
 }
 
+/// Looks at one thing: the exit and the reason, if that hinders.
+type Rule = fn(&Eye<'_>, &Looked<'_>, &mut Draft) -> Option<(&'static str, String)>;
+
 pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
     let mut draft = Draft::default();
     if let Some(proposal) = quorum(eye, &mut draft) {
@@ -42,8 +45,7 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
     };
     eye.tell_contact(one, &mut draft);
     let looked = look(eye, one, &mut draft);
-    let rules: [fn(&Eye<'_>, &Looked<'_>, &mut Draft) -> Option<(&'static str, String)>; 6] =
-        [wraparound, disk, certificate, commits, archive, read_only];
+    let rules: [Rule; 6] = [wraparound, disk, certificate, commits, archive, read_only];
     let mut found = None;
     for rule in rules {
         let next = rule(eye, &looked, &mut draft);
@@ -112,7 +114,7 @@ fn look<'a>(eye: &Eye<'a>, one: One<'a>, draft: &mut Draft) -> Looked<'a> {
     let write = eye.see_some(one.facts.write.as_ref(), SERVER_STALE_S).value();
     match write {
         Some(WriteTest::Committed { took_ms }) => {
-            draft.good(format!("{name}: a commit took {took_ms} ms"), None)
+            draft.good(format!("{name}: a commit took {took_ms} ms"), None);
         }
         Some(WriteTest::Refused { why }) => draft.bad(format!("{name} refused a commit: {why}"), None),
         Some(WriteTest::Hung { waited_ms, waits_for, ended }) => {
@@ -137,7 +139,7 @@ fn quorum(eye: &Eye<'_>, draft: &mut Draft) -> Option<(&'static str, String)> {
         }
     }
     let writes = eye.members().any(|one| eye.is_primary(one));
-    if patroni.is_empty() || writes || eye.leader().is_some() {
+    if writes || !eye.is_leaderless() {
         return None;
     }
     let answering: Vec<One<'_>> = eye.members().filter(|one| eye.server(*one).is_some()).collect();

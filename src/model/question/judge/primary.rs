@@ -70,11 +70,14 @@ fn nobody(eye: &Eye<'_>, mut draft: Draft) -> Proposal {
     if eye.situation.board.members.is_empty() {
         return draft.open("no server is configured");
     }
-    if !eye.patroni().is_empty() && eye.leader().is_none() {
+    if eye.is_leaderless() {
         return draft.propose(
             "yes",
             "every server answers, but as a standby, and Patroni has no leader: the data is there, nobody may write",
         );
+    }
+    if let Some(reason) = still_sends(eye, &mut draft) {
+        return draft.propose("yes", reason);
     }
     draft.open(
         "every server that is configured is a standby: the primary is none of them, or was made a standby",
@@ -137,7 +140,7 @@ fn folder(eye: &Eye<'_>, primary: One<'_>, draft: &mut Draft) {
             );
         }
         None => {
-            draft.unknown(format!("the host of {name} is not this one: its processes cannot be seen"), None)
+            draft.unknown(format!("the host of {name} is not this one: its processes cannot be seen"), None);
         }
     }
 }

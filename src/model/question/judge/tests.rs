@@ -393,7 +393,7 @@ fn patroni(leader_port: Option<u16>) -> PatroniFacts {
     };
     let role = |port| if leader_port == Some(port) { "leader" } else { "replica" };
     let members = vec![member("n1", 5432, role(5432)), member("n2", 5433, role(5433))];
-    PatroniFacts { members, ..PatroniFacts::default() }
+    PatroniFacts { listed: true, members, ..PatroniFacts::default() }
 }
 
 #[test]
@@ -408,6 +408,8 @@ fn patroni_is_asked_and_its_silence_is_unknown() {
     assert_eq!(with(vec![node(known(patroni(None)))]), Some("no"));
     assert_eq!(with(vec![node(unknown("no answer"))]), None);
     assert_eq!(with(vec![node(failed("refused"))]), None);
+    let unlisted = PatroniFacts { listed: false, members: Vec::new(), ..patroni(None) };
+    assert_eq!(with(vec![node(known(unlisted))]), None, "not to be listed is no proof that nobody leads");
     let lost = PatroniFacts { store_lost: true, ..patroni(Some(5433)) };
     assert_eq!(with(vec![node(known(lost))]), None, "who has lost the store tells what was");
 }
@@ -421,6 +423,9 @@ fn without_a_leader_all_are_read_only_and_the_data_is_there() {
     situation.patroni = vec![node(known(patroni(None)))];
     assert_eq!(exit("what-hinders", &situation), Some("quorum-lost"));
     assert_eq!(exit("primary-alive", &situation), Some("yes"));
+    let lost = PatroniFacts { store_lost: true, ..PatroniFacts::default() };
+    situation.patroni = vec![node(known(lost))];
+    assert_eq!(exit("what-hinders", &situation), Some("quorum-lost"));
 }
 
 #[test]
