@@ -24,7 +24,7 @@ pub mod standing;
 mod table;
 pub mod words;
 
-pub use act::targets;
+pub use act::{Targets, targets};
 pub use evidence::Evidence;
 pub use export::{Exported, MANIFEST};
 pub use pilot::{Holder, Pilot};

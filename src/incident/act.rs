@@ -72,18 +72,18 @@ impl Incidents {
         self.append(id, actor, &Fact::SeverityChanged { severity, reason: reason.to_owned() })
     }
 
-    /// Says which kind of recovery it has become; from now on what is expected of that kind counts: RTO and RPO, in
-    /// seconds.
+    /// Says which kind of recovery it has become; from now on what is expected of that kind counts.
     pub fn set_scenario(
         &self,
         id: &str,
         actor: &str,
         scenario: Scenario,
         site: &StanzaSite,
-    ) -> Result<(u64, u64)> {
-        let (rto_s, rpo_s) = targets(site, scenario);
+    ) -> Result<Targets> {
+        let targets = targets(site, scenario);
+        let Targets { rto_s, rpo_s } = targets;
         self.append(id, actor, &Fact::ScenarioChosen { scenario, rto_s, rpo_s })?;
-        Ok((rto_s, rpo_s))
+        Ok(targets)
     }
 
     /// Gives somebody a task; its name.
@@ -139,20 +139,29 @@ impl Incidents {
     }
 }
 
-/// What is expected of a kind of recovery, RTO and RPO in seconds: as the site says, else as the program ships it.
-pub fn targets(site: &StanzaSite, scenario: Scenario) -> (u64, u64) {
+/// What is expected of a kind of recovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Targets {
+    /// How long it may take, seconds.
+    pub rto_s: u64,
+    /// How much may be lost, seconds.
+    pub rpo_s: u64,
+}
+
+/// What is expected of a kind of recovery: as the site says, else as the program ships it.
+pub fn targets(site: &StanzaSite, scenario: Scenario) -> Targets {
+    let shipped = Limits::default();
     let (expected, shipped_s) = match scenario {
         Scenario::Latest => (site.scenario.latest, 30 * 60),
-        Scenario::Pitr => (site.scenario.pitr, site.rto.map_or(Limits::default().rto_s, |rto| rto.as_secs())),
+        Scenario::Pitr => (site.scenario.pitr, site.rto.map_or(shipped.rto_s, |rto| rto.as_secs())),
         Scenario::Side => (site.scenario.side, 15 * 60),
         Scenario::FullSite => (site.scenario.full_site, 2 * 3600),
         Scenario::CrossRegion => (site.scenario.cross_region, 4 * 3600),
     };
-    let rpo = expected.rpo.or(site.rpo);
-    (
-        expected.rto.map_or(shipped_s, |rto| rto.as_secs()),
-        rpo.map_or(Limits::default().rpo_s, |rpo| rpo.as_secs()),
-    )
+    Targets {
+        rto_s: expected.rto.map_or(shipped_s, |rto| rto.as_secs()),
+        rpo_s: expected.rpo.or(site.rpo).map_or(shipped.rpo_s, |rpo| rpo.as_secs()),
+    }
 }
 
 impl IncidentView {

@@ -256,12 +256,12 @@ impl Desk<'_> {
         let id = self.chosen_open()?;
         let scenario = self.needed("scenario", Scenario::of_name)?;
         let site = self.site.of(&self.incidents.view(&id)?.stanza);
-        let (rto_s, rpo_s) = self.incidents.set_scenario(&id, &actor(), scenario, &site)?;
+        let targets = self.incidents.set_scenario(&id, &actor(), scenario, &site)?;
         let said = format!(
             "incident {id} is a {}: RTO {}, RPO {}",
             scenario.said(),
-            words::seconds(rto_s),
-            words::seconds(rpo_s)
+            words::seconds(targets.rto_s),
+            words::seconds(targets.rpo_s)
         );
         self.done(&id, &said)
     }

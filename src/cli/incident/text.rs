@@ -10,7 +10,7 @@ use crate::incident::report::Rto;
 use crate::incident::sign::Signed;
 use crate::incident::standing::Task;
 use crate::incident::{Exported, Holder, IncidentView, MANIFEST, Standing, words};
-use crate::journal::{Role, Verification};
+use crate::journal::{Role, Scenario, Severity, Verification};
 
 pub(super) use words::one_line as plain;
 
@@ -97,7 +97,7 @@ fn loss(view: &IncidentView) -> String {
 /// Who does what.
 fn standing(standing: &Standing, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
-    let kind = [standing.severity.map(|one| one.said()), standing.scenario.map(|one| one.said())];
+    let kind = [standing.severity.map(Severity::said), standing.scenario.map(Scenario::said)];
     let kind: Vec<&str> = kind.into_iter().flatten().collect();
     if !kind.is_empty() {
         lines.push(format!("kind     {}", kind.join(", ")));
@@ -144,13 +144,13 @@ fn task(task: &Task, now: Timestamp) -> String {
 /// When an audience is to be told next.
 fn next(due: &Due, now: Timestamp) -> String {
     let at = due.at.to_utc().format("%H:%M:%S UTC");
-    let when = match due.late_ms(now) {
-        Some(ms) => format!("LATE by {}", words::duration(ms)),
-        None => {
+    let when = due.late_ms(now).map_or_else(
+        || {
             let left_ms = u64::try_from(due.at.0.saturating_sub(now.0) / 1000).unwrap_or(0);
             format!("due in {}", words::duration(left_ms))
-        }
-    };
+        },
+        |ms| format!("LATE by {}", words::duration(ms)),
+    );
     format!("{} {when}, {at}", due.audience.said())
 }
 

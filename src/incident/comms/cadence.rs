@@ -101,8 +101,8 @@ impl Table {
             let since_s = u64::try_from(from.0.saturating_sub(declared.0) / 1_000_000).unwrap_or(0);
             let rule = self.rule(*audience, view.standing.severity, since_s)?;
             let wait_s = if last.is_some() { rule.every_s } else { rule.first_s };
-            let wait_us = i64::try_from(wait_s.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
-            let at = Timestamp(from.0.saturating_add(wait_us));
+            let later_us = i64::try_from(wait_s.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
+            let at = Timestamp(from.0.saturating_add(later_us));
             Some(Due { audience: *audience, last, at, every_s: rule.every_s })
         };
         let open = view.closed_at.is_none();

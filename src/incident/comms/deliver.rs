@@ -184,8 +184,8 @@ impl Incidents {
             }
             Err(why) => {
                 let pause_s = FIRST_PAUSE_S << (attempt - 1).min(8);
-                let pause_us = i64::try_from(pause_s.min(MOST_PAUSE_S) * 1_000_000).unwrap_or(i64::MAX);
-                channel.not_before = Timestamp(now.0.saturating_add(pause_us));
+                let later_us = i64::try_from(pause_s.min(MOST_PAUSE_S) * 1_000_000).unwrap_or(i64::MAX);
+                channel.not_before = Timestamp(now.0.saturating_add(later_us));
                 let is_news = channel.why != *why;
                 is_news.then(|| Fact::MessageFailed { message, channel: name, attempt, why: why.clone() })
             }

@@ -137,7 +137,7 @@ impl Incidents {
             match read(&path) {
                 Ok(message) => messages.push(message),
                 Err(error) => {
-                    troubles.push(format!("the message in {} cannot be read: {error}", path.display()))
+                    troubles.push(format!("the message in {} cannot be read: {error}", path.display()));
                 }
             }
         }

@@ -65,12 +65,15 @@ impl Page {
     }
 
     fn table(&mut self, columns: &[&str], rows: &[Vec<String>]) {
-        let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| -> String {
-            cells.map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell))).collect()
+        let cells = |tag: &str, cells: &[&str]| {
+            let cells: Vec<String> =
+                cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell))).collect();
+            cells.concat()
         };
-        self.raw(&format!("<table>\n<tr>{}</tr>", cells("th", &mut columns.iter().copied())));
+        self.raw(&format!("<table>\n<tr>{}</tr>", cells("th", columns)));
         for row in rows {
-            self.raw(&format!("<tr>{}</tr>", cells("td", &mut row.iter().map(String::as_str))));
+            let row: Vec<&str> = row.iter().map(String::as_str).collect();
+            self.raw(&format!("<tr>{}</tr>", cells("td", &row)));
         }
         self.raw("</table>");
     }

@@ -224,8 +224,8 @@ impl Standing {
         }
         self.loss = last_commit.map(|last_commit| {
             let until = newest.unwrap_or(self.detected_at);
-            let lost_us = until.0.saturating_sub(last_commit.0);
-            let lost_ms = u64::try_from(lost_us / 1000).unwrap_or(0);
+            let span_us = until.0.saturating_sub(last_commit.0);
+            let lost_ms = u64::try_from(span_us / 1000).unwrap_or(0);
             Loss { last_commit, until, lost_ms, until_newest: newest.is_some() }
         });
     }
