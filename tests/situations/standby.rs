@@ -13,6 +13,7 @@ impl World {
 
     /// Makes a standby that streams, with these further settings.
     pub(crate) fn add_standby(&mut self, settings: &str) {
+        self.spoil();
         let home = self.cluster.path("");
         let mut basebackup = self.cluster.command(&Path::new(BIN).join("pg_basebackup"));
         basebackup.arg("-D").arg(self.standby_data()).args([
