@@ -1,7 +1,7 @@
 //! A real standby of the world's primary: made by `pg_basebackup`, started, made to lag, to part and to die.
 
 use crate::cluster::{run, wait_for};
-use crate::world::{BIN, STANDBY_PORT, World, signal_family};
+use crate::world::{BIN, STANDBY_PORT, World, postmaster, signal_family};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -62,7 +62,7 @@ impl World {
 
     /// No more log comes to the standby, though it keeps its connection for a while.
     pub(crate) fn freeze_receiver(&self) {
-        let postmaster = self.postmaster(&self.standby_data());
+        let postmaster = postmaster(&self.standby_data());
         let children = Command::new("ps")
             .args(["-o", "pid=,args=", "--ppid", &postmaster.to_string()])
             .output()
@@ -73,7 +73,7 @@ impl World {
     }
 
     pub(crate) fn thaw_receiver(&self) {
-        let postmaster = self.postmaster(&self.standby_data());
+        let postmaster = postmaster(&self.standby_data());
         signal_family(postmaster, "CONT");
     }
 
