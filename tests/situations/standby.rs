@@ -1,7 +1,7 @@
 //! A real standby of the world's primary: made by `pg_basebackup`, started, made to lag, to part and to die.
 
 use crate::cluster::{run, wait_for};
-use crate::world::{BIN, STANDBY_PORT, World, signal_family};
+use crate::world::{BIN, STANDBY_PORT, World, postmaster, signal_family};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +13,7 @@ impl World {
 
     /// Makes a standby that streams, with these further settings.
     pub(crate) fn add_standby(&mut self, settings: &str) {
+        self.spoil();
         let home = self.cluster.path("");
         let mut basebackup = self.cluster.command(&Path::new(BIN).join("pg_basebackup"));
         basebackup.arg("-D").arg(self.standby_data()).args([
@@ -61,7 +62,7 @@ impl World {
 
     /// No more log comes to the standby, though it keeps its connection for a while.
     pub(crate) fn freeze_receiver(&self) {
-        let postmaster = self.postmaster(&self.standby_data());
+        let postmaster = postmaster(&self.standby_data());
         let children = Command::new("ps")
             .args(["-o", "pid=,args=", "--ppid", &postmaster.to_string()])
             .output()
@@ -72,7 +73,7 @@ impl World {
     }
 
     pub(crate) fn thaw_receiver(&self) {
-        let postmaster = self.postmaster(&self.standby_data());
+        let postmaster = postmaster(&self.standby_data());
         signal_family(postmaster, "CONT");
     }
 

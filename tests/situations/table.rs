@@ -3,7 +3,7 @@
 use crate::cluster::{STANZA, run, wait_for};
 use crate::damage::flip_bit;
 use crate::patroni::{LED, Recorded};
-use crate::world::{Answers, STANDBY_PORT, World, signal_family};
+use crate::world::{Answers, STANDBY_PORT, World, postmaster, signal_family};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -284,9 +284,7 @@ fn setting(world: &mut World, name: &str, value: &str, arguments: &[&str]) -> Op
     // Not by ALTER SYSTEM: the setting may forbid to write, or make it wait.
     let file = world.cluster.data().join("postgresql.auto.conf");
     let text = fs::read_to_string(&file).unwrap();
-    let left: String =
-        text.lines().filter(|line| !line.starts_with(name)).map(|line| format!("{line}\n")).collect();
-    fs::write(&file, left).unwrap();
+    fs::write(&file, without_lines(&text, name)).unwrap();
     world.cluster.ask("select pg_reload_conf()");
     wait_for("the setting is gone", || world.cluster.ask(&format!("show {name}")) != value);
     answers
@@ -406,14 +404,16 @@ fn too_many_clients(world: &mut World) -> Option<Answers> {
 fn nobody_let_in(world: &mut World) -> Option<Answers> {
     let hba = world.cluster.data().join("pg_hba.conf");
     fs::write(&hba, "local all all reject\n").unwrap();
-    run(Command::new("kill").arg("-HUP").arg(world.postmaster(&world.cluster.data()).to_string()));
+    run(Command::new("kill").arg("-HUP").arg(postmaster(&world.cluster.data()).to_string()));
     wait_for("nobody gets in", || !world.cluster.psql("select 1").output().unwrap().status.success());
     world.spoil();
     world.survey(&[])
 }
 
 fn repository_stale(world: &mut World) -> Option<Answers> {
-    world.site = "backup-age = '1s'".to_owned();
+    "backup-age = '1s'".clone_into(&mut world.site);
+    // The newest backup may have ended just now; ages are counted from whole seconds.
+    std::thread::sleep(std::time::Duration::from_secs(3));
     world.survey(&[])
 }
 
@@ -440,16 +440,13 @@ fn only_repository(world: &mut World, change: &dyn Fn(String) -> String) -> Opti
 }
 
 fn without_lines(text: &str, prefix: &str) -> String {
-    text.lines().filter(|line| !line.starts_with(prefix)).map(|line| format!("{line}\n")).collect()
+    text.split_inclusive('\n').filter(|line| !line.starts_with(prefix)).collect()
 }
 
 fn wrong_key(world: &mut World) -> Option<Answers> {
     only_repository(world, &|text| {
-        let second = without_lines(&text, "repo1-");
-        let wrong = second.lines().map(|line| {
-            if line.starts_with("repo2-cipher-pass=") { "repo2-cipher-pass=wrong" } else { line }
-        });
-        wrong.map(|line| format!("{line}\n")).collect()
+        let second = without_lines(&without_lines(&text, "repo1-"), "repo2-cipher-pass=");
+        second.replace("repo2-cipher-type=", "repo2-cipher-pass=wrong\nrepo2-cipher-type=")
     })
 }
 
@@ -498,7 +495,7 @@ fn flipped(world: &mut World, relation: &str, read: bool) -> Option<Answers> {
 }
 
 fn primary_hung(world: &mut World) -> Option<Answers> {
-    let pid = world.postmaster(&world.cluster.data());
+    let pid = postmaster(&world.cluster.data());
     signal_family(pid, "STOP");
     let answers = world.survey(&["--write-test"]);
     signal_family(pid, "CONT");

@@ -135,6 +135,7 @@ impl World {
     }
 
     /// What the program proposes, with these further arguments.
+    #[expect(clippy::unnecessary_wraps, reason = "what a row gives that could be made")]
     pub(crate) fn survey(&self, more: &[&str]) -> Option<Answers> {
         self.write_site();
         let mut arguments = vec!["survey", "--output=json"];
@@ -157,18 +158,12 @@ impl World {
 
     /// The primary is killed as the system kills for memory: every process of it, at once.
     pub(crate) fn kill(&mut self) {
-        let pid = self.postmaster(&self.cluster.data());
+        let pid = postmaster(&self.cluster.data());
         self.spoil();
         signal_family(pid, "KILL");
         // What the archiver started outlives it for a moment.
         let data = self.cluster.data();
         wait_for("nobody works there any more", || !matches!(look(&data), Ok(Running::Yes { .. })));
-    }
-
-    /// The process that serves a data directory, as its lock file names it.
-    pub(crate) fn postmaster(&self, data: &Path) -> u32 {
-        let text = fs::read_to_string(data.join("postmaster.pid")).unwrap();
-        text.lines().next().unwrap().parse().unwrap()
     }
 
     /// A tmpfs of this size in the place of a folder, with the folder's content; nothing where that is not allowed.
@@ -211,6 +206,12 @@ impl World {
             drop(child.wait());
         }
     }
+}
+
+/// The process that serves a data directory, as its lock file names it.
+pub(crate) fn postmaster(data: &Path) -> u32 {
+    let text = fs::read_to_string(data.join("postmaster.pid")).unwrap();
+    text.lines().next().unwrap().parse().unwrap()
 }
 
 /// Sends a signal to a process and to its children.
