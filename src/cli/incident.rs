@@ -4,6 +4,7 @@
 
 mod comms;
 mod evidence;
+mod guide;
 mod people;
 mod text;
 
@@ -29,7 +30,7 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
                  to the one before. `declare` starts the clock and holds the stanza on this host: nothing is \
                  expired, and nothing is backed up unless that is accepted; `note` adds a sentence, `close` ends \
                  the incident and its hold. `role`, `task`, `tick`, `follow-up`, `severity` and `scenario` settle who \
-                 does what; `comms` tells people: what is due, a draft, sending. `list` and `show` read; `report` writes the evidence as Markdown or JSON; `verify` proves that no entry was \
+                 does what; `runbook` shows the question that is to be answered now and takes the answer; `comms` tells people: what is due, a draft, sending. `list` and `show` read; `report` writes the evidence as Markdown or JSON; `verify` proves that no entry was \
                  altered, removed or put in, and exits with 4 if one was. Without a name the open incident is meant, \
                  else the newest one.",
     options_of: EVERY_COMMAND,
@@ -50,7 +51,7 @@ fn own(command: Command) -> Command {
     let text = |help: &'static str| Arg::new("text").value_name("TEXT").required(true).help(help);
     let part = |name: &'static str, about: &'static str| Command::new(name).about(about);
     let severities = PossibleValuesParser::new(people::names(Severity::ALL, Severity::name));
-    evidence::own(comms::own(people::own(command)))
+    guide::own(evidence::own(comms::own(people::own(command))))
         .subcommand_required(true)
         .subcommand(part("list", "all incidents, newest first, with recovery times"))
         .subcommand(part("show", "one incident: clocks, phases, every entry").arg(id()))
@@ -84,7 +85,8 @@ fn run(call: &Call) -> Result<u8> {
     let (verb, args) =
         call.args.subcommand().ok_or_else(|| Report::usage("incident: what is to be done with it?"))?;
     let desk = Desk { call, site: &site, incidents, args };
-    let done = desk.people(verb).or_else(|| desk.comms(verb)).map(|done| done.map(|()| 0));
+    let done = desk.people(verb).or_else(|| desk.comms(verb)).or_else(|| desk.guide(verb));
+    let done = done.map(|done| done.map(|()| 0));
     if let Some(done) = done.or_else(|| desk.evidence(verb)) {
         return done;
     }

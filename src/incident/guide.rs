@@ -209,3 +209,6 @@ fn fact(book: &Runbook, event: Event, findings: &[String]) -> Fact {
         Event::WentBack { from, to } => Fact::WentBack { runbook, from, to },
     }
 }
+
+#[cfg(test)]
+mod tests;

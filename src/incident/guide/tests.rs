@@ -1,0 +1,159 @@
+use super::*;
+use crate::base::Timestamp;
+use crate::base::state::StateDir;
+use crate::incident::Declaration;
+use crate::model::guide::GuideKind;
+use tempfile::TempDir;
+
+/// An open incident and the shipped runbooks.
+struct Desk {
+    _dir: TempDir,
+    incidents: Incidents,
+    library: Library,
+    id: String,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let incidents = Incidents::new(StateDir::at(dir.path()));
+        let declaration = Declaration {
+            stanza: "orders".to_owned(),
+            label: None,
+            reason: "db1 is gone".to_owned(),
+            detected_at: None,
+            rto_s: 3600,
+            rpo_s: 300,
+            severity: None,
+        };
+        let id = incidents.declare("dk", &declaration).unwrap();
+        Self { _dir: dir, incidents, library: Library::shipped(), id }
+    }
+
+    fn view(&self) -> GuideView {
+        let mut values = Values::default();
+        values.put("stanza", Some("orders"));
+        let look = Look { situation: None, values: &values, now: Timestamp::now(), ascii: false };
+        self.incidents.guide(&self.id, &self.library, &look).unwrap()
+    }
+
+    fn step_from(&self, seen: &str, proposal: Option<&Proposal>, step: &Step) -> Result<()> {
+        let book = self.library.book(FIRST_RUNBOOK).unwrap();
+        self.incidents.step(&self.id, "dk", book, (seen, proposal), step)
+    }
+
+    fn step(&self, step: &Step) -> Result<()> {
+        self.step_from(&self.view().node.id, None, step)
+    }
+}
+
+fn answer(exit: &str, reason: Option<&str>) -> Step {
+    Step::Answer { exit: exit.to_owned(), reason: reason.map(str::to_owned) }
+}
+
+#[test]
+fn an_incident_begins_with_the_first_question_and_is_where_its_journal_says() {
+    let desk = Desk::new();
+    let fresh = desk.view();
+    assert!(fresh.fresh && fresh.path.is_empty() && fresh.runbook == FIRST_RUNBOOK);
+    desk.step(&Step::Begin).unwrap();
+    assert!(desk.step(&Step::Begin).is_err(), "it was begun");
+    let first = desk.view();
+    assert_eq!((first.node.kind, first.node.id == fresh.node.id), (GuideKind::Decide, true));
+    assert!(!first.fresh && first.node.ways.iter().any(|way| way.id == "unknown"));
+    let way = first.node.ways.iter().find(|way| way.id != "unknown").unwrap();
+    desk.step(&answer(&way.id, None)).unwrap();
+    let second = desk.view();
+    assert_eq!(second.node.title, way.to);
+    assert_eq!((second.path.len(), second.path[0].left.as_str(), second.path[0].by.as_str()), (1, way.id.as_str(), "dk"));
+    // Nothing but the journal holds it: another process sees the same.
+    let other = Desk { incidents: desk.incidents.clone(), library: Library::shipped(), id: desk.id.clone(), _dir: tempfile::tempdir().unwrap() };
+    assert_eq!(other.view(), second);
+    desk.step(&Step::Back).unwrap();
+    assert_eq!(desk.view().node.id, first.node.id);
+    assert!(desk.incidents.view(&desk.id).unwrap().chain_ok);
+}
+
+#[test]
+fn an_answer_against_the_facts_needs_its_reason_and_keeps_the_evidence() {
+    let desk = Desk::new();
+    desk.step(&Step::Begin).unwrap();
+    let node = desk.view().node;
+    let ways: Vec<&str> = node.ways.iter().map(|way| way.id.as_str()).filter(|id| *id != "unknown").collect();
+    let exit = crate::model::question::QUESTIONS
+        .iter()
+        .flat_map(|kind| kind.exits)
+        .find(|exit| **exit == ways[0])
+        .copied();
+    let proposal = Proposal { exit, reason: "it was seen so".to_owned(), findings: Vec::new() };
+    let refused = desk.step_from(&node.id, Some(&proposal), &answer(ways[1], None)).unwrap_err();
+    assert!(refused.hint.is_some_and(|hint| hint.contains("why")));
+    assert!(desk.view().path.is_empty());
+    desk.step_from(&node.id, Some(&proposal), &answer(ways[1], Some("I saw it myself"))).unwrap();
+    assert_eq!(desk.view().path[0].against.as_deref(), Some("I saw it myself"));
+    let kept = desk.incidents.entries(&desk.id).unwrap().into_iter().find_map(|entry| match entry.fact {
+        Fact::NodeAnswered { findings, .. } => Some(findings),
+        _ => None,
+    });
+    assert_eq!(kept.as_deref(), Some(&["it was seen so".to_owned()][..]));
+    // Saying that one cannot tell needs none.
+    let node = desk.view().node;
+    if node.kind == GuideKind::Decide {
+        desk.step_from(&node.id, Some(&proposal), &answer("unknown", None)).unwrap();
+    }
+}
+
+#[test]
+fn two_who_answer_at_once_do_not_go_on_twice() {
+    let desk = Desk::new();
+    desk.step(&Step::Begin).unwrap();
+    let seen = desk.view().node;
+    let way = seen.ways.iter().find(|way| way.id != "unknown").unwrap().id.clone();
+    desk.step_from(&seen.id, None, &answer(&way, None)).unwrap();
+    let there = desk.view().node.id;
+    let refused = desk.step_from(&seen.id, None, &answer(&way, None)).unwrap_err();
+    assert_eq!(refused.kind, Kind::Refused(None), "{refused}");
+    assert_eq!(desk.view().node.id, there);
+}
+
+#[test]
+fn every_way_of_every_shipped_runbook_can_be_walked_through_the_journal() {
+    let library = Library::shipped();
+    for volume in library.volumes() {
+        let book = volume.book().unwrap();
+        let desk = Desk::new();
+        let walk = |entries: &[Entry]| {
+            let walk = Walk::fold(book, &happened(entries));
+            (walk.node().unwrap().id.clone(), walk.now().unwrap().ways.iter().map(|way| way.id.to_owned()).collect::<Vec<_>>())
+        };
+        let step = |seen: &str, step: &Step| desk.incidents.step(&desk.id, "dk", book, (seen, None), step).unwrap();
+        step("", &Step::Begin);
+        let mut turns = 0;
+        loop {
+            turns += 1;
+            let (id, ways) = walk(&desk.incidents.entries(&desk.id).unwrap());
+            let node = book.node(&id).unwrap();
+            match &node.kind {
+                crate::runbook::NodeKind::End(_) => break,
+                _ if turns > 200 => break,
+                crate::runbook::NodeKind::Decide(_) => step(&id, &answer(&ways[turns % ways.len()], None)),
+                crate::runbook::NodeKind::Checklist(list) => {
+                    for item in &list.items {
+                        let item = item.id.clone();
+                        step(&id, &Step::Tick { item, done: true, note: None });
+                    }
+                    step(&id, &Step::Pass { note: None });
+                }
+                crate::runbook::NodeKind::Notify(_) => step(&id, &Step::Pass { note: Some("told".to_owned()) }),
+                crate::runbook::NodeKind::Act(_) => {
+                    step(&id, &Step::Begun { what: "it".to_owned() });
+                    step(&id, &Step::Ended { done: turns % 3 != 0, outcome: "so".to_owned() });
+                }
+            }
+            let now = walk(&desk.incidents.entries(&desk.id).unwrap()).0;
+            let way = node.ways().into_iter().any(|way| way.goto.node == now);
+            assert!(way, "{}: from {id} to {now}", book.name);
+        }
+        assert!(desk.incidents.view(&desk.id).unwrap().chain_ok);
+    }
+}
