@@ -3,8 +3,9 @@
 use super::*;
 use crate::base::{Kind, Report, Secret};
 use crate::codec::tests::{RAW_PASS, content, tool};
-use crate::codec::{Framing, decode_small, random_passphrase};
+use crate::codec::{Decoder, Framing, decode_small, random_passphrase};
 use proptest::prelude::*;
+use std::io::Read as _;
 
 const LIMIT_BYTES: u64 = 1 << 22;
 
