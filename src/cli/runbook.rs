@@ -6,6 +6,7 @@ use super::Call;
 use super::command::{CommandSpec, Run};
 use super::output::{self, Output};
 use super::site::{site, state};
+use crate::base::state::StateDir;
 use crate::base::{Kind, Report, Result};
 use crate::config::EVERY_COMMAND;
 use crate::runbook::library::{self, Volume};
@@ -78,7 +79,7 @@ pub(super) fn library(call: &Call) -> Library {
             None
         }
     };
-    let library = Library::of_host(state.as_ref().map(|state| state.root()));
+    let library = Library::of_host(state.as_ref().map(StateDir::root));
     for trouble in &library.troubles {
         call.console.warn(trouble);
     }

@@ -40,7 +40,7 @@ fn heard(stream: &mut TcpStream) -> String {
 fn says(mut stream: TcpStream, status: &str, head: &str, body: &str) {
     heard(&mut stream);
     let length = body.len();
-    let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{head}\r\n{body}");
+    drop(write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{head}\r\n{body}"));
 }
 
 fn quick() -> Http {
@@ -113,7 +113,7 @@ fn whoever_hangs_is_left_at_the_deadline() {
 fn an_endless_answer_is_not_kept() {
     let at = server(|mut stream, _| {
         heard(&mut stream);
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
         while stream.write_all(&[b'x'; 500]).is_ok() {}
     });
     let error = quick().get(&url(&at)).unwrap_err();
@@ -135,7 +135,7 @@ fn nobody_there_no_http_and_no_tls_are_told_apart() {
     assert!(matches!(error, NetError::Broken { .. }), "{error}");
     let plain = server(|mut stream, _| {
         let mut some = [0; 64];
-        let _ = stream.read(&mut some);
+        drop(stream.read(&mut some));
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
     });
     let error = quick().get(&url(&plain.replace("http:", "https:"))).unwrap_err();

@@ -34,9 +34,13 @@ pub(super) fn own(command: Command) -> Command {
     command.subcommand(
         part("runbook", "where the incident is in its runbook, what is proposed and why")
             .arg(Arg::new("tree").long("tree").action(ArgAction::SetTrue).help("the whole runbook as a tree"))
-            .subcommand(part("begin", "begin a runbook").arg(
-                Arg::new("name").value_name("RUNBOOK").help("which [default: the one it is in, else postgres-dr]"),
-            ))
+            .subcommand(
+                part("begin", "begin a runbook").arg(
+                    Arg::new("name")
+                        .value_name("RUNBOOK")
+                        .help("which [default: the one it is in, else postgres-dr]"),
+                ),
+            )
             .subcommand(
                 part("answer", "answer the question one is at")
                     .arg(word("exit", "ANSWER", "the answer's name or key"))
@@ -45,11 +49,20 @@ pub(super) fn own(command: Command) -> Command {
             .subcommand(
                 part("tick", "an item of the checklist one is at is so")
                     .arg(word("item", "ITEM", "which"))
-                    .arg(Arg::new("open").long("open").action(ArgAction::SetTrue).help("it is not so, or no longer"))
+                    .arg(
+                        Arg::new("open")
+                            .long("open")
+                            .action(ArgAction::SetTrue)
+                            .help("it is not so, or no longer"),
+                    )
                     .arg(note()),
             )
             .subcommand(part("pass", "the checklist or message one is at is behind").arg(note()))
-            .subcommand(part("begun", "the act one is at was begun").arg(word("text", "TEXT", "what was begun")))
+            .subcommand(part("begun", "the act one is at was begun").arg(word(
+                "text",
+                "TEXT",
+                "what was begun",
+            )))
             .subcommand(part("done", "the act one is at is done").arg(word("text", "TEXT", "what came out")))
             .subcommand(part("failed", "the act one is at failed").arg(word("text", "TEXT", "what failed")))
             .subcommand(part("back", "back by one node; what was done stays done")),

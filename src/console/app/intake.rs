@@ -38,7 +38,7 @@ impl App {
             Input::Operation(snapshot) => self.model.operation = Some(*snapshot),
             Input::Incident(view) => self.model.incident = Some(*view),
             Input::Guide(result) => {
-                self.model.guide.end(result.map(|view| *view).map_err(|report| said(&report)))
+                self.model.guide.end(result.map(|view| *view).map_err(|report| said(&report)));
             }
             Input::Incidents(incidents) => self.model.incidents = incidents,
             Input::Said(Ok(text)) => self.say(State::Ok, text),

@@ -102,7 +102,7 @@ fn help(on: &Canvas<'_>) -> Vec<Line<'static>> {
     for binding in on.bindings {
         let keys: Vec<String> = binding.keys.iter().map(ToString::to_string).collect();
         let mut spans =
-            vec![Span::styled(left(&keys.join(" "), 12), theme.focus()), Span::raw(binding.help.to_owned())];
+            vec![Span::styled(left(&keys.join(" "), 12), theme.focus()), Span::raw(binding.help.clone())];
         if let Some(why) = &binding.disabled {
             spans[0].style = theme.dim();
             spans[1].style = theme.dim();

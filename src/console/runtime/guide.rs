@@ -2,6 +2,7 @@
 //! a person takes. Who takes the first step takes the pilot's seat and keeps it until the console is left.
 
 use super::work::Tools;
+use crate::base::state::StateDir;
 use crate::base::{Result, Timestamp};
 use crate::config::EVERY_COMMAND;
 use crate::console::input::Input;
@@ -39,7 +40,7 @@ pub(super) struct Asked {
 
 impl Guides {
     pub(super) fn new(tools: Tools) -> Self {
-        let library = Library::of_host(tools.setup.state.as_ref().map(|state| state.root()));
+        let library = Library::of_host(tools.setup.state.as_ref().map(StateDir::root));
         Self {
             tools,
             library,

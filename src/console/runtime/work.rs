@@ -136,22 +136,9 @@ impl Works {
                     follow::incident(tools, &id, || current.load(Ordering::Acquire) == mine);
                 });
             }
-            Effect::WatchRunbook(id) => {
-                self.guides.look(&self.survey);
-                let (mine, current) = begin(&self.runbook);
-                let guides = Arc::clone(&self.guides);
-                self.spawn("runbook", move |_| {
-                    guides.follow(&id, || current.load(Ordering::Acquire) == mine);
-                });
-            }
+            Effect::WatchRunbook(id) => self.watch_runbook(id),
             Effect::Step { incident, runbook, seen, proposal, step } => {
-                let guides = Arc::clone(&self.guides);
-                self.spawn("step", move |tools| {
-                    let asked = Asked { incident, runbook, seen, proposal, step };
-                    if let Err(report) = guides.step(&asked) {
-                        tools.tell(Input::Said(Err(report)));
-                    }
-                });
+                self.take_step(Asked { incident, runbook, seen, proposal, step });
             }
             Effect::Watch(id) => {
                 let (mine, current) = begin(&self.operation);
@@ -220,6 +207,24 @@ impl Works {
             // The loop's own.
             Effect::Suspend | Effect::Quit => {}
         }
+    }
+
+    /// Follows the runbook of an incident, in the place of the one before.
+    fn watch_runbook(&self, id: String) {
+        self.guides.look(&self.survey);
+        let (mine, current) = begin(&self.runbook);
+        let guides = Arc::clone(&self.guides);
+        self.spawn("runbook", move |_| guides.follow(&id, || current.load(Ordering::Acquire) == mine));
+    }
+
+    /// Takes a step in a runbook; only a refusal is told, for the screen shows where one is.
+    fn take_step(&self, asked: Asked) {
+        let guides = Arc::clone(&self.guides);
+        self.spawn("step", move |tools| {
+            if let Err(report) = guides.step(&asked) {
+                tools.tell(Input::Said(Err(report)));
+            }
+        });
     }
 
     fn answer(&self, id: OpId, answer: Answer) {

@@ -100,7 +100,7 @@ impl Screen for RunbookScreen {
         }
         match cmd {
             Cmd::Open if guide.fresh => Some(step(guide, Step::Begin)),
-            Cmd::Open => self.open(guide),
+            Cmd::Open => open(guide),
             Cmd::Way(at) => way(guide, guide.node.ways.get(usize::from(at))?),
             Cmd::Mark => self.tick(guide),
             Cmd::StepBack => Some(step(guide, Step::Back)),
@@ -137,40 +137,40 @@ impl Screen for RunbookScreen {
 }
 
 impl RunbookScreen {
-    /// Enter: what comes next at a node that is no question.
-    fn open(&self, guide: &GuideView) -> Option<Action> {
-        match guide.node.kind {
-            GuideKind::Checklist | GuideKind::Notify => Some(step(guide, Step::Pass { note: None })),
-            GuideKind::Act if guide.node.began.is_none() => {
-                let what = guide.node.lines.first().cloned().unwrap_or_else(|| guide.node.title.clone());
-                let begun = step(guide, Step::Begun { what });
-                // What this console has a screen for is done there; everything else is shown to be typed.
-                Some(match draw::screen_of(&guide.node) {
-                    Some(screen) => Action::All(vec![begun, Action::Go(screen)]),
-                    None => Action::All(vec![
-                        begun,
-                        Action::Open(Modal::Text {
-                            title: guide.node.title.clone(),
-                            lines: draw::commands(&guide.node),
-                        }),
-                    ]),
-                })
-            }
-            GuideKind::Act => Some(match draw::screen_of(&guide.node) {
-                Some(screen) => Action::Go(screen),
-                None => Action::Open(Modal::Text {
-                    title: guide.node.title.clone(),
-                    lines: draw::commands(&guide.node),
-                }),
-            }),
-            GuideKind::Decide | GuideKind::End => None,
-        }
-    }
-
     fn tick(&self, guide: &GuideView) -> Option<Action> {
         let item = guide.node.items.get(self.item.at())?;
         let done = item.done != Some(true);
         Some(step(guide, Step::Tick { item: item.id.clone(), done, note: None }))
+    }
+}
+
+/// Enter: what comes next at a node that is no question.
+fn open(guide: &GuideView) -> Option<Action> {
+    match guide.node.kind {
+        GuideKind::Checklist | GuideKind::Notify => Some(step(guide, Step::Pass { note: None })),
+        GuideKind::Act if guide.node.began.is_none() => {
+            let what = guide.node.lines.first().cloned().unwrap_or_else(|| guide.node.title.clone());
+            let begun = step(guide, Step::Begun { what });
+            // What this console has a screen for is done there; everything else is shown to be typed.
+            Some(match draw::screen_of(&guide.node) {
+                Some(screen) => Action::All(vec![begun, Action::Go(screen)]),
+                None => Action::All(vec![
+                    begun,
+                    Action::Open(Modal::Text {
+                        title: guide.node.title.clone(),
+                        lines: draw::commands(&guide.node),
+                    }),
+                ]),
+            })
+        }
+        GuideKind::Act => Some(match draw::screen_of(&guide.node) {
+            Some(screen) => Action::Go(screen),
+            None => Action::Open(Modal::Text {
+                title: guide.node.title.clone(),
+                lines: draw::commands(&guide.node),
+            }),
+        }),
+        GuideKind::Decide | GuideKind::End => None,
     }
 }
 

@@ -65,9 +65,17 @@ fn an_incident_begins_with_the_first_question_and_is_where_its_journal_says() {
     desk.step(&answer(&way.id, None)).unwrap();
     let second = desk.view();
     assert_eq!(second.node.title, way.to);
-    assert_eq!((second.path.len(), second.path[0].left.as_str(), second.path[0].by.as_str()), (1, way.id.as_str(), "dk"));
+    assert_eq!(
+        (second.path.len(), second.path[0].left.as_str(), second.path[0].by.as_str()),
+        (1, way.id.as_str(), "dk")
+    );
     // Nothing but the journal holds it: another process sees the same.
-    let other = Desk { incidents: desk.incidents.clone(), library: Library::shipped(), id: desk.id.clone(), _dir: tempfile::tempdir().unwrap() };
+    let other = Desk {
+        incidents: desk.incidents.clone(),
+        library: Library::shipped(),
+        id: desk.id.clone(),
+        _dir: tempfile::tempdir().unwrap(),
+    };
     assert_eq!(other.view(), second);
     desk.step(&Step::Back).unwrap();
     assert_eq!(desk.view().node.id, first.node.id);
@@ -124,9 +132,13 @@ fn every_way_of_every_shipped_runbook_can_be_walked_through_the_journal() {
         let desk = Desk::new();
         let walk = |entries: &[Entry]| {
             let walk = Walk::fold(book, &happened(entries));
-            (walk.node().unwrap().id.clone(), walk.now().unwrap().ways.iter().map(|way| way.id.to_owned()).collect::<Vec<_>>())
+            (
+                walk.node().unwrap().id.clone(),
+                walk.now().unwrap().ways.iter().map(|way| way.id.to_owned()).collect::<Vec<_>>(),
+            )
         };
-        let step = |seen: &str, step: &Step| desk.incidents.step(&desk.id, "dk", book, (seen, None), step).unwrap();
+        let step =
+            |seen: &str, step: &Step| desk.incidents.step(&desk.id, "dk", book, (seen, None), step).unwrap();
         step("", &Step::Begin);
         let mut turns = 0;
         loop {
@@ -144,7 +156,9 @@ fn every_way_of_every_shipped_runbook_can_be_walked_through_the_journal() {
                     }
                     step(&id, &Step::Pass { note: None });
                 }
-                crate::runbook::NodeKind::Notify(_) => step(&id, &Step::Pass { note: Some("told".to_owned()) }),
+                crate::runbook::NodeKind::Notify(_) => {
+                    step(&id, &Step::Pass { note: Some("told".to_owned()) });
+                }
                 crate::runbook::NodeKind::Act(_) => {
                     step(&id, &Step::Begun { what: "it".to_owned() });
                     step(&id, &Step::Ended { done: turns % 3 != 0, outcome: "so".to_owned() });

@@ -29,13 +29,14 @@ pub(super) fn screen(model: &Model, item: usize, theme: Theme, area: Rect, buffe
             sheet.rule(0, "RUNBOOK", "cannot be shown");
             sheet.wrapped(3, 2, why, theme.state(State::Failed));
         }
-        guide => match guide.value() {
-            Some(guide) => whole(&mut sheet, model, guide, item),
-            None => {
+        guide => {
+            if let Some(guide) = guide.value() {
+                whole(&mut sheet, model, guide, item);
+            } else {
                 sheet.rule(0, "RUNBOOK", "");
                 sheet.text(3, 2, "being read", theme.dim());
             }
-        },
+        }
     }
 }
 
@@ -145,17 +146,14 @@ fn decide(sheet: &mut Sheet<'_>, model: &Model, guide: &GuideView) {
         y += 1;
     }
     y += 1;
-    match &guide.proposal {
-        Some(proposal) => {
-            let room = sheet.height().saturating_sub(y + below + 1);
-            y += findings(&mut sheet.part(0, y, u16::MAX, room), proposal, model.now);
-            y += 1;
-            y += proposed(&mut sheet.below(y), guide, proposal);
-        }
-        None => {
-            let text = "The program cannot see this: look yourself (e shows how), then answer.";
-            y += sheet.wrapped(0, y, text, Style::new());
-        }
+    if let Some(proposal) = &guide.proposal {
+        let room = sheet.height().saturating_sub(y + below + 1);
+        y += findings(&mut sheet.part(0, y, u16::MAX, room), proposal, model.now);
+        y += 1;
+        y += proposed(&mut sheet.below(y), guide, proposal);
+    } else {
+        let text = "The program cannot see this: look yourself (e shows how), then answer.";
+        y += sheet.wrapped(0, y, text, Style::new());
     }
     y += 1;
     for way in &guide.node.ways {
