@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 # What Debian 12 and 13 must have besides a Rust toolchain. tests/setup-machine.sh installs what is missing.
-#   build:     gcc libc6-dev make        (zstd's C code; everything else is Rust)
+#   build:     gcc libc6-dev make        (C code of zstd and the TLS library; everything else is Rust)
 #   clusters:  postgresql pgbackrest     (the lab, the tests and the benchmark run the real ones)
 #   tests:     openssl zstd lz4 bzip2 gzip (our decoder is checked against the stock tools), tmux (screens)
 #   fetching:  ca-certificates curl python3 python3-pip unzip debootstrap (other PostgreSQL and pgBackRest versions, by name)

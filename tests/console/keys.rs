@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 
 const THEME: Theme = Theme { colour: true, ascii: false };
 const SIZE: (u16, u16) = (80, 24);
-const SCREENS: [&str; 7] = ["board", "backups", "wal", "recover", "operation", "journal", "history"];
+const SCREENS: [&str; 8] =
+    ["board", "backups", "wal", "recover", "operation", "runbook", "journal", "history"];
 
 /// Every key there is.
 pub(crate) fn all_keys() -> Vec<Key> {
@@ -96,6 +97,7 @@ fn no_two_keys_in_a_row_start_anything_on_any_screen() {
         Key::Char('w'),
         Key::Char('t'),
         Key::Char('o'),
+        Key::Char('R'),
         Key::Char('J'),
         Key::Char('H'),
     ] {

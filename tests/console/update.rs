@@ -180,7 +180,9 @@ fn what_was_started_is_shown_at_once_but_not_under_somebodys_fingers() {
 fn a_live_operation_and_an_open_incident_are_followed_without_asking() {
     let mut app = App::new(THEME, SIZE, NOW);
     let effects = app.update(Input::Board(Box::new(samples::recovering())));
-    assert_eq!(effects, [Effect::WatchIncident("2026-11-21-01".to_owned()), Effect::Watch(samples::id())]);
+    let id = || "2026-11-21-01".to_owned();
+    let expected = [Effect::WatchIncident(id()), Effect::WatchRunbook(id()), Effect::Watch(samples::id())];
+    assert_eq!(effects, expected);
     app.update(Input::Operation(Box::new(samples::snapshot(Life::Running { pid: 1 }, false))));
     app.update(Input::Incident(Box::new(samples::incident_view())));
     assert!(app.update(Input::Board(Box::new(samples::recovering()))).is_empty(), "once is enough");

@@ -51,6 +51,7 @@ fn models() -> Vec<Model> {
     let mut models = vec![bare(), bad_update(), full(), empty];
     models.extend(operations);
     models.extend(plans.map(planned));
+    models.extend(crate::runbook::models());
     models
 }
 

@@ -7,6 +7,7 @@ mod chaos;
 mod keys;
 mod models;
 mod pictures;
+mod runbook;
 mod whole;
 
 use pgmayday::console::keymap::Cmd;
@@ -15,6 +16,7 @@ use pgmayday::console::screens::Screen;
 use pgmayday::console::screens::catalog::CatalogScreen;
 use pgmayday::console::screens::history::HistoryScreen;
 use pgmayday::console::screens::journal::JournalScreen;
+use pgmayday::console::screens::runbook::RunbookScreen;
 use pgmayday::console::screens::running::RunningScreen;
 use pgmayday::console::screens::target::TargetScreen;
 use pgmayday::console::screens::wal::WalScreen;
@@ -29,6 +31,7 @@ fn screens() -> Vec<Box<dyn Screen>> {
         Box::new(WalScreen::default()),
         Box::new(TargetScreen::default()),
         Box::new(RunningScreen::default()),
+        Box::new(RunbookScreen::default()),
         Box::new(JournalScreen::default()),
         Box::new(HistoryScreen::default()),
     ]

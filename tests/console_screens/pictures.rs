@@ -23,7 +23,7 @@ const PLAIN: Theme = Theme { colour: false, ascii: true };
 /// What is left of terminals of 80×24 and 120×40 for a screen.
 const SIZES: [(u16, u16); 2] = [(80, 21), (120, 37)];
 
-fn check(name: &str, screen: &dyn Screen, model: &Model) {
+pub(crate) fn check(name: &str, screen: &dyn Screen, model: &Model) {
     let [narrow, wide] = SIZES.map(|size| picture(screen, model, COLOUR, size));
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!(name, format!("{narrow}{}\n{wide}", "=".repeat(80)));

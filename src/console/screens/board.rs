@@ -42,21 +42,19 @@ impl Screen for BoardScreen {
         let key = |key, cmd, label, help| {
             Binding::new(&[Key::Char(key)], cmd, label, help).quiet().unless(model.why_not(cmd))
         };
-        vec![
+        let runbook = "The runbook of the open incident: its question.";
+        let runbook = model.board.incident.is_some().then(|| key('R', Cmd::Runbook, "runbook", runbook));
+        let mut bindings = vec![
             key('i', Cmd::Incident, "incident", "Declare an incident: the clock runs, the journal begins."),
             key('t', Cmd::Recover, "recover", "Choose a target and see the plan. Nothing is started by it."),
             key('b', Cmd::Backups, "backups", "The backups of all repositories."),
             key('w', Cmd::Wal, "WAL", "The archived WAL, timeline by timeline, with its gaps."),
             key('o', Cmd::Operation, "operation", "The operation that runs, was lost, or ran last."),
-            key(
-                'R',
-                Cmd::Runbook,
-                "runbook",
-                "The runbook of the open incident: the question that is to be answered now.",
-            ),
             key('J', Cmd::Journal, "journal", "The journal of the open incident."),
             key('H', Cmd::History, "history", "All incidents with their recovery times."),
-        ]
+        ];
+        bindings.splice(1..1, runbook);
+        bindings
     }
 
     fn on(&mut self, _model: &Model, _cmd: Cmd) -> Option<Action> {
@@ -294,7 +292,10 @@ impl Page<'_> {
     /// The ways from here, those that lead nowhere now dimmed.
     fn keys(&mut self) {
         let mut spans = vec![Span::raw(" ")];
-        for binding in BoardScreen.bindings(self.model) {
+        // Where an incident is open nobody declares another one, and the line has no room for both.
+        let open = self.model.board.incident.is_some();
+        let shown = |binding: &Binding| !open || binding.cmd != Cmd::Incident;
+        for binding in BoardScreen.bindings(self.model).into_iter().filter(shown) {
             let open = binding.disabled.is_none();
             let key = binding.keys.first().map(ToString::to_string).unwrap_or_default();
             spans.push(Span::styled(key, if open { self.theme.focus() } else { self.theme.dim() }));

@@ -46,7 +46,7 @@ impl Screen for RunbookScreen {
         };
         let none = || model.guide.value().is_none().then(|| "there is no runbook to be shown".to_owned());
         let back = model.guide.value().and_then(|guide| guide.node.back.as_ref());
-        bindings.extend([
+        let more = [
             Binding::new(
                 &[Key::Char('e')],
                 Cmd::Evidence,
@@ -69,10 +69,16 @@ impl Screen for RunbookScreen {
             Binding::new(&[Key::Char('J')], Cmd::Journal, "journal", "The journal of the incident.")
                 .quiet()
                 .unless(model.why_not(Cmd::Journal)),
-            Binding::new(&[Key::Char('R')], Cmd::Recover, "recover", "Target and plan.")
+            Binding::new(&[Key::Char('t')], Cmd::Recover, "recover", "Target and plan.")
                 .quiet()
                 .unless(model.why_not(Cmd::Recover)),
-        ]);
+        ];
+        // An answer's key means the answer.
+        let free = |binding: &Binding| {
+            !bindings.iter().any(|own| own.keys.iter().any(|key| binding.keys.contains(key)))
+        };
+        let more: Vec<Binding> = more.into_iter().filter(free).collect();
+        bindings.extend(more);
         bindings
     }
 
@@ -94,6 +100,11 @@ impl Screen for RunbookScreen {
     }
 
     fn on(&mut self, model: &Model, cmd: Cmd) -> Option<Action> {
+        match cmd {
+            Cmd::Recover => return Some(Action::Go(ScreenId::Target)),
+            Cmd::Journal => return Some(Action::Go(ScreenId::Journal)),
+            _ => {}
+        }
         let guide = model.guide.value()?;
         if guide.node.kind == GuideKind::Checklist && self.item.on(cmd, guide.node.items.len()) {
             return done();
@@ -147,6 +158,7 @@ impl RunbookScreen {
 /// Enter: what comes next at a node that is no question.
 fn open(guide: &GuideView) -> Option<Action> {
     match guide.node.kind {
+        GuideKind::Checklist if !guide.node.blocked.is_empty() => None,
         GuideKind::Checklist | GuideKind::Notify => Some(step(guide, Step::Pass { note: None })),
         GuideKind::Act if guide.node.began.is_none() => {
             let what = guide.node.lines.first().cloned().unwrap_or_else(|| guide.node.title.clone());
@@ -217,7 +229,7 @@ fn node_bindings(guide: &GuideView) -> Vec<Binding> {
     let way = |at: usize, key: char, way: &GuideWay| {
         let cmd = Cmd::Way(u8::try_from(at).unwrap_or(u8::MAX));
         let label = way.label.split([':', ',', ';']).next().unwrap_or(&way.label).to_owned();
-        Binding::new(&[Key::Char(key)], cmd, label, format!("{}: leads to \"{}\"", way.label, way.to))
+        Binding::new(&[Key::Char(key)], cmd, label, format!("{}: leads to \"{}\".", way.label, way.to))
     };
     match node.kind {
         GuideKind::Decide => {
