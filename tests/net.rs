@@ -1,6 +1,5 @@
 //! TLS against a real server of `openssl`: believed with its authority, not without.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::disallowed_methods, reason = "tests start programs")]
 
 use pgmayday::net::{Http, Limits, NetError, Trust, Url};

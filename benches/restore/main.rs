@@ -65,12 +65,15 @@ impl Setup {
     }
 }
 
+/// A part that works on the repository.
+type Comparison = fn(&Setup, &Repository) -> Outcome<()>;
+
 fn run() -> Outcome<()> {
     let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let wanted = |part: &str| asked.is_empty() || asked.iter().any(|name| name == part);
     let setup = Setup::from_env()?;
     println!("folder {}, {} processes", setup.machine.folder.display(), setup.processes);
-    let on_repository: [(&str, fn(&Setup, &Repository) -> Outcome<()>); 6] = [
+    let on_repository: [(&str, Comparison); 6] = [
         ("restore", restore::compare),
         ("archive-get", segments::compare),
         ("backup", backup::compare),

@@ -114,7 +114,7 @@ impl Screen for RunbookScreen {
             Cmd::Open => open(guide),
             Cmd::Way(at) => way(guide, guide.node.ways.get(usize::from(at))?),
             Cmd::Mark => self.tick(guide),
-            Cmd::StepBack => Some(step(guide, Step::Back)),
+            Cmd::StepBack if guide.node.back.is_some() => Some(step(guide, Step::Back)),
             Cmd::Evidence => Some(Action::Open(Modal::Text {
                 title: guide.node.title.clone(),
                 lines: draw::evidence(guide, model.now),
