@@ -162,7 +162,7 @@ fn step(guide: GuideView, cmd: Cmd) -> Option<Action> {
 fn asked(action: Option<Action>) -> (String, Step) {
     match action {
         Some(Action::Do(Effect::Step { seen, step, .. })) => (seen, step),
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 
@@ -187,7 +187,9 @@ fn one_key_answers_as_proposed_and_another_answer_asks_why() {
         (seen.as_str(), taken),
         ("replica-healthy", Step::Answer { exit: "yes".into(), reason: None })
     );
-    let Some(Action::Open(Modal::Ask { then, text, .. })) = step(question(), Cmd::Way(2)) else { panic!() };
+    let Some(Action::Open(Modal::Ask { then, text, .. })) = step(question(), Cmd::Way(2)) else {
+        unreachable!()
+    };
     assert_eq!(then, Asked::Reason(2));
     assert!(text[0].contains("'yes'"), "{text:?}");
     let model = model(question());
@@ -253,6 +255,8 @@ fn an_act_of_this_program_leads_to_its_screen_and_nothing_is_started_by_it() {
             assert!(!action.is_some_and(|action| destructive(&action)), "{binding:?}");
         }
     }
-    let Some(Action::Open(Modal::Ask { then, .. })) = step(act("x", true), Cmd::Way(1)) else { panic!() };
+    let Some(Action::Open(Modal::Ask { then, .. })) = step(act("x", true), Cmd::Way(1)) else {
+        unreachable!()
+    };
     assert_eq!(then, Asked::Outcome(false));
 }
