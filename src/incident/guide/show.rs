@@ -143,10 +143,17 @@ fn fill(view: &mut GuideNode, walk: &Walk<'_>, node: &Node, look: &Look<'_>) {
     view.missing = missing(node, &value);
 }
 
-/// Paragraphs of a text, unwrapped.
+/// Paragraphs and items of a text, unwrapped.
 fn paragraphs(text: &str) -> Vec<String> {
-    let joined = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    text.split("\n\n").map(joined).filter(|paragraph| !paragraph.is_empty()).collect()
+    let mut paragraphs: Vec<String> = vec![String::new()];
+    for line in text.lines().map(str::trim) {
+        match paragraphs.last_mut().filter(|_| !line.is_empty() && !line.starts_with("- ")) {
+            Some(open) if !open.is_empty() => *open = format!("{open} {line}"),
+            _ => paragraphs.push(line.to_owned()),
+        }
+    }
+    paragraphs.retain(|paragraph| !paragraph.is_empty());
+    paragraphs
 }
 
 /// The variables of a node that nobody has given a value.

@@ -57,7 +57,7 @@ fn whole(sheet: &mut Sheet<'_>, model: &Model, guide: &GuideView, item: usize) {
         );
     }
     if guide.fresh {
-        y += right.wrapped(0, y, "Nobody has begun it. Enter asks the first question:", Style::new());
+        y += right.wrapped(0, y, "Nobody has begun it: Enter takes the first step.", Style::new());
     }
     y += right.wrapped(0, y, &guide.node.title, theme.strong()).max(1);
     y += late(&mut right, y, guide, model.now);
@@ -141,7 +141,9 @@ fn decide(sheet: &mut Sheet<'_>, model: &Model, guide: &GuideView) {
     let below = u16::try_from(guide.node.ways.len()).unwrap_or(u16::MAX).saturating_add(3);
     let mut y = 0;
     let why = lines(&guide.node.prose.join(" "), usize::from(sheet.width()));
-    for line in why.iter().take(3) {
+    // Evidence needs the room more than prose, which `e` shows whole.
+    let shown = if guide.node.ways.len() > 5 { 1 } else { 3 };
+    for line in why.iter().take(shown) {
         sheet.text(0, y, line, theme.dim());
         y += 1;
     }
