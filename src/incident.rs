@@ -24,7 +24,7 @@ pub mod standing;
 mod table;
 pub mod words;
 
-pub use act::{Targets, targets};
+pub use act::{OPEN_MATTERS, Targets, targets};
 pub use evidence::Evidence;
 pub use export::{Exported, MANIFEST};
 pub use pilot::{Holder, Pilot};
@@ -205,11 +205,24 @@ impl Incidents {
         self.append(id, actor, &Fact::Note { text: text.to_owned() })
     }
 
-    /// Closes an incident; one that is closed already stays as it is.
-    pub fn close(&self, id: &str, actor: &str, text: &str) -> Result<()> {
-        if let Some(at) = self.view(id)?.closed_at {
+    /// Closes an incident; one that is closed already stays as it is, and over what is open it is closed only
+    /// `knowingly`, which is written down.
+    ///
+    /// # Errors
+    /// Refused by the guard [`OPEN_MATTERS`].
+    pub fn close(&self, id: &str, actor: &str, text: &str, knowingly: bool) -> Result<()> {
+        let view = self.view(id)?;
+        if let Some(at) = view.closed_at {
             return Err(Report::usage(format!("incident {id} was closed at {at}"))
                 .hint("`pgmayday incident note` still adds to it"));
+        }
+        let open = view.open_matters().join("; ");
+        if !open.is_empty() && !knowingly {
+            return Err(Report::refused(OPEN_MATTERS, format!("incident {id} has open matters: {open}"))
+                .hint("end them, or write them down by `pgmayday incident follow-up add`"));
+        }
+        if !open.is_empty() {
+            self.note(id, actor, &format!("closed over open matters, {OPEN_MATTERS} accepted: {open}"))?;
         }
         self.append(id, actor, &Fact::Closed { text: text.to_owned() })
     }

@@ -16,7 +16,7 @@ use crate::base::{Report, Result, TargetTime, Timestamp};
 use crate::config::EVERY_COMMAND;
 use crate::config::site::Site;
 use crate::incident::comms::Table;
-use crate::incident::{Declaration, IncidentView, Incidents};
+use crate::incident::{Declaration, IncidentView, Incidents, OPEN_MATTERS};
 use crate::journal::Severity;
 use crate::recovery::hold::StanzaHold;
 use clap::builder::PossibleValuesParser;
@@ -40,8 +40,6 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     failure_exit: None,
 };
 
-/// The guard against closing over what is open.
-const MATTERS: &str = "incident-open-matters";
 /// The guard against two open incidents of one stanza.
 const OPEN: &str = "incident-open";
 
@@ -187,8 +185,7 @@ impl Desk<'_> {
 
     fn close(&self) -> Result<()> {
         let (id, text) = (self.chosen_open()?, plain(self.args, "text")?);
-        self.ask_for_what_is_open(&id)?;
-        self.incidents.close(&id, &actor(), &text)?;
+        self.incidents.close(&id, &actor(), &text, self.call.accepts(OPEN_MATTERS))?;
         let released = self.incidents.view(&id).and_then(|view| {
             let keeper = keeper(self.call, self.site, &view.stanza)?;
             self.incidents.release(&id, &actor(), &keeper)
@@ -197,21 +194,6 @@ impl Desk<'_> {
             self.call.console.warn(&report.to_string());
         }
         self.done(&id, &format!("incident {id} is closed; `pgmayday incident report {id}` writes its report"))
-    }
-
-    /// An incident is closed over what is open only knowingly, and that is written down.
-    fn ask_for_what_is_open(&self, id: &str) -> Result<()> {
-        let view = self.incidents.view(id)?;
-        let open = if view.closed_at.is_some() { Vec::new() } else { view.open_matters() };
-        if open.is_empty() {
-            return Ok(());
-        }
-        let open = open.join("; ");
-        if !self.call.accepts(MATTERS) {
-            return Err(Report::refused(MATTERS, format!("incident {id} has open matters: {open}"))
-                .hint("end them, or write them down by `pgmayday incident follow-up add`"));
-        }
-        self.incidents.note(id, &actor(), &format!("closed over open matters, --accept={MATTERS}: {open}"))
     }
 
     fn numbered(&self, id: &str, number: u64, said: &str) -> Result<()> {

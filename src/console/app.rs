@@ -190,7 +190,7 @@ impl App {
                 self.perform(Effect::Declare { reason: text, detected_at }, effects);
             }
             Asked::Note => self.perform(Effect::Note(text), effects),
-            Asked::CloseIncident => self.perform(Effect::CloseIncident(text), effects),
+            Asked::CloseIncident => self.close_incident(text, effects),
             Asked::Filter => self.filter(text, effects),
             Asked::Field(_) | Asked::Set | Asked::Reason(_) | Asked::Outcome(_) => {
                 let action = self.screens.shown_mut().text(&self.model, asked, &text);

@@ -182,8 +182,15 @@ pub enum Effect {
     },
     /// Add a note to the open incident.
     Note(String),
-    /// Close the open incident.
+    /// Close the open incident with a sentence.
     CloseIncident(String),
+    /// Close the open incident over what is still open, confirmed by the typed word.
+    CloseOver {
+        /// The sentence.
+        text: String,
+        /// The word that was typed.
+        typed: Typed,
+    },
     /// Give the terminal back to the shell until it returns.
     Suspend,
     /// Leave; work goes on.
@@ -203,6 +210,7 @@ impl Effect {
             Self::Declare { .. }
                 | Self::Note(_)
                 | Self::CloseIncident(_)
+                | Self::CloseOver { .. }
                 | Self::Damaged(_)
                 | Self::Step { .. }
         );

@@ -135,6 +135,8 @@ pub enum Confirmed {
     Resume(crate::base::state::OpId),
     /// Stop an operation.
     Cancel(crate::base::state::OpId),
+    /// Close the open incident with this sentence, over what is still open.
+    CloseOver(String),
     /// Answer an operation's question: what was recovered is right. It is promoted then.
     AnswerRight(crate::base::state::OpId),
 }

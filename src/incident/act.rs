@@ -10,6 +10,9 @@ use crate::config::site::StanzaSite;
 use crate::journal::{Fact, Role, Scenario, Severity, TickResult};
 use crate::model::board::Limits;
 
+/// The guard against closing over what is open.
+pub const OPEN_MATTERS: &str = "incident-open-matters";
+
 impl Incidents {
     /// Takes a role that nobody holds; from somebody who cannot hand it over any more only with a reason.
     pub fn take_role(&self, id: &str, actor: &str, role: Role, reason: Option<&str>) -> Result<()> {

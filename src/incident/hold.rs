@@ -106,7 +106,7 @@ mod tests {
         let (keeper, first) = (Kept::default(), declared(&incidents));
         assert!(incidents.hold(&first, "dk", &keeper).unwrap().is_some());
         let second = declared(&incidents);
-        incidents.close(&first, "dk", "over").unwrap();
+        incidents.close(&first, "dk", "over", false).unwrap();
         assert!(incidents.release(&first, "dk", &keeper).unwrap());
         let told = lines(&incidents, &first);
         assert!(
@@ -117,7 +117,7 @@ mod tests {
         // The other one that is open takes it on.
         assert_eq!(keeper.of.lock().unwrap().as_deref(), Some(second.as_str()));
         assert!(lines(&incidents, &second)[0].starts_with("hold placed: "));
-        incidents.close(&second, "dk", "over").unwrap();
+        incidents.close(&second, "dk", "over", false).unwrap();
         assert!(incidents.release(&second, "dk", &keeper).unwrap());
         assert!(!incidents.release(&second, "dk", &keeper).unwrap());
         assert_eq!(keeper.of.lock().unwrap().as_deref(), None);

@@ -14,6 +14,7 @@ use crate::yard::{STANZA, Yard, installed};
 use pgmayday::cluster::binaries::Binaries;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -25,15 +26,25 @@ fn stored_bytes(yard: &Yard) -> u64 {
 /// When a backup is to be killed.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
+    /// When its manifest was saved once more than at its start: from then on something can be taken up.
+    Saved,
     /// When it has stored this much.
     Stored(u64),
     /// So long after its start.
     After(Duration),
 }
 
+/// The saved manifest of the unfinished backup.
+fn saved_manifest(yard: &Yard) -> Option<(u64, i64)> {
+    let folder = label_folders(yard).pop().filter(|folder| !folder.join("backup.manifest").exists())?;
+    let saved = std::fs::metadata(folder.join("backup.manifest.copy")).ok()?;
+    Some((saved.ino(), saved.mtime_nsec()))
+}
+
 /// Kills a running backup at the moment, unless it ends before.
 fn killed(yard: &Yard, kind: &str, moment: Moment) -> bool {
     let (before, begun) = (stored_bytes(yard), Instant::now());
+    let mut first_saved = None;
     let mut running = Running::pgmayday(yard, &["backup", &format!("--type={kind}")]);
     loop {
         if running.has_ended() {
@@ -41,6 +52,11 @@ fn killed(yard: &Yard, kind: &str, moment: Moment) -> bool {
             return false;
         }
         let now = match moment {
+            Moment::Saved => {
+                let saved = saved_manifest(yard);
+                first_saved = first_saved.or(saved);
+                saved != first_saved
+            }
             Moment::Stored(bytes) => stored_bytes(yard).saturating_sub(before) >= bytes,
             Moment::After(time) => begun.elapsed() >= time,
         };
@@ -95,7 +111,7 @@ fn survives(binaries: &Binaries, cipher: &str, more: &str, kills: usize, random:
         change(&yard, u32::try_from(turn).unwrap() + 1);
         let kind = if turn % 2 == 0 { "full" } else { "incr" };
         let moment = match turn {
-            0 => Moment::Stored(bytes * 6 / 10),
+            0 => Moment::Saved,
             1 => Moment::Stored(1),
             _ if random.below(3) == 0 => {
                 Moment::After(took * u32::try_from(random.below(100)).unwrap() / 100)

@@ -39,13 +39,7 @@ impl App {
             Cmd::Filter => self.open_filter(),
             Cmd::Incident => self.open(self.declaring()),
             Cmd::Note => self.open(asked("NOTE", "What the journal shall keep, in a sentence.", Asked::Note)),
-            Cmd::CloseIncident => {
-                self.open(asked(
-                    "CLOSE THE INCIDENT",
-                    "What is to be said about it at the end.",
-                    Asked::CloseIncident,
-                ));
-            }
+            Cmd::CloseIncident => self.ask_for_the_end(),
             Cmd::Cancel => self.confirm_cancel(),
             Cmd::Resume => self.confirm_resume(),
             Cmd::Log => self.open(self.messages()),
@@ -144,6 +138,36 @@ impl App {
                 .unwrap_or_default(),
             then: Asked::DeclareReason,
         }
+    }
+
+    /// What is still open in the incident, each in a sentence.
+    fn open_matters(&self) -> Vec<String> {
+        let open = self.model.board.incident.as_ref().map(|open| &open.id);
+        let followed = self.model.incident.as_ref().filter(|followed| Some(&followed.id) == open);
+        followed.map_or_else(Vec::new, crate::incident::IncidentView::open_matters)
+    }
+
+    fn ask_for_the_end(&mut self) {
+        let mut text = vec!["What is to be said about it at the end.".to_owned()];
+        let open = self.open_matters();
+        if !open.is_empty() {
+            text.push(String::new());
+            text.push("Still open; it is closed over that only after a typed word:".to_owned());
+            text.extend(open);
+        }
+        let title = "CLOSE THE INCIDENT".to_owned();
+        self.open(Modal::Ask { title, text, initial: String::new(), then: Asked::CloseIncident });
+    }
+
+    /// Closes the incident with this sentence; over what is open only after a typed word.
+    pub(super) fn close_incident(&mut self, text: String, effects: &mut Vec<Effect>) {
+        let open = self.open_matters();
+        if open.is_empty() {
+            return self.perform(Effect::CloseIncident(text), effects);
+        }
+        let mut lines = vec!["These stay open, and the journal keeps that they were:".to_owned()];
+        lines.extend(open);
+        self.confirm("CLOSE OVER OPEN MATTERS", lines, Confirmed::CloseOver(text));
     }
 
     fn confirm_cancel(&mut self) {

@@ -193,17 +193,8 @@ impl Works {
                     tools.incidents()?.note(id, by, &text)
                 });
             }
-            Effect::CloseIncident(text) => {
-                self.on_incident("close", "the incident is closed", move |tools, id, by| {
-                    let incidents = tools.incidents()?;
-                    incidents.close(id, by, &text)?;
-                    let released = tools.keeper().and_then(|keeper| incidents.release(id, by, &keeper));
-                    if let Err(report) = released {
-                        tools.tell(Input::Said(Err(report)));
-                    }
-                    Ok(())
-                });
-            }
+            Effect::CloseIncident(text) => self.close_incident(text, false),
+            Effect::CloseOver { text, .. } => self.close_incident(text, true),
             // The loop's own.
             Effect::Suspend | Effect::Quit => {}
         }
@@ -224,6 +215,19 @@ impl Works {
             if let Err(report) = guides.step(&asked) {
                 tools.tell(Input::Said(Err(report)));
             }
+        });
+    }
+
+    /// Closes the open incident; over what is open only if a person said so.
+    fn close_incident(&self, text: String, knowingly: bool) {
+        self.on_incident("close", "the incident is closed", move |tools, id, by| {
+            let incidents = tools.incidents()?;
+            incidents.close(id, by, &text, knowingly)?;
+            let released = tools.keeper().and_then(|keeper| incidents.release(id, by, &keeper));
+            if let Err(report) = released {
+                tools.tell(Input::Said(Err(report)));
+            }
+            Ok(())
         });
     }
 

@@ -17,6 +17,7 @@ pub(super) struct Draft<'a> {
     decisions: &'a [Decision],
     prior: Option<&'a Manifest>,
     outcomes: Vec<Option<Outcome>>,
+    stored_bytes: u64,
     bundling: bool,
     checksum_page: bool,
 }
@@ -48,14 +49,23 @@ impl<'a> Draft<'a> {
         bundling: bool,
         checksum_page: bool,
     ) -> Self {
-        Self { scan, decisions, prior, outcomes: vec![None; scan.files.len()], bundling, checksum_page }
+        let outcomes = vec![None; scan.files.len()];
+        Self { scan, decisions, prior, outcomes, stored_bytes: 0, bundling, checksum_page }
     }
 
     /// Takes in what a job did.
     pub(super) fn take(&mut self, done: Vec<Done>) {
         for (number, outcome) in done {
+            if let Outcome::Stored(stored) = &outcome {
+                self.stored_bytes += stored.size_bytes;
+            }
             self.outcomes[number as usize] = Some(outcome);
         }
+    }
+
+    /// Bytes of the cluster's files that are stored to their ends.
+    pub(super) const fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
     }
 
     /// What was counted so far.

@@ -135,8 +135,9 @@ impl Watch<'_, '_> {
                 asked = Instant::now();
                 self.known.servers.as_ref().map_or(Ok(()), Servers::still_there)?;
             }
-            if self.around.request.resume && sample.bytes_done >= saved_at + save_every {
-                saved_at = sample.bytes_done;
+            // A file that is not whole yet is nothing that could be taken up.
+            if self.around.request.resume && draft.stored_bytes() >= saved_at + save_every {
+                saved_at = draft.stored_bytes();
                 save(self.around, self.known, self.plan, draft)?;
             }
         }
