@@ -8,6 +8,7 @@
 //! when the trouble was detected.
 
 mod act;
+pub mod approval;
 mod begin;
 pub mod checklist;
 pub mod comms;
@@ -25,6 +26,7 @@ mod table;
 pub mod words;
 
 pub use act::{OPEN_MATTERS, Targets, targets};
+pub use approval::Approval;
 pub use evidence::Evidence;
 pub use export::{Exported, MANIFEST};
 pub use pilot::{Holder, Pilot};
@@ -72,6 +74,8 @@ pub struct IncidentView {
     pub rto_ms: Option<u64>,
     /// What was settled between people.
     pub standing: Standing,
+    /// Plans that a second person was asked to approve.
+    pub approvals: Vec<Approval>,
     /// Every entry as a line.
     pub lines: Vec<JournalLine>,
     /// What the chain's verification says, one sentence.

@@ -3,6 +3,7 @@
 //! Data flows up through the rooms below; a room imports only what stands before it (the table is in
 //! `ARCHITECTURE.md` and enforced by `tests/layers.rs`).
 
+pub mod act;
 pub mod base;
 pub mod cli;
 pub mod cluster;

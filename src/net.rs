@@ -99,7 +99,8 @@ impl Http {
 
     /// Asks; every status is an answer.
     pub fn get(&self, url: &Url) -> Result<Answer, NetError> {
-        self.call(&call::Request { url, post: None, attempts: self.limits.attempts.max(1) })
+        let attempts = self.limits.attempts.max(1);
+        self.call(&call::Request { url, method: "GET", headers: &[], body: None, attempts })
     }
 
     /// Asks for JSON; every status but 2xx is an error.
@@ -109,7 +110,19 @@ impl Http {
 
     /// Sends a body of this type once; every status but 2xx is an error, a redirect too.
     pub fn post(&self, url: &Url, content_type: &str, body: &[u8]) -> Result<Answer, NetError> {
-        self.call(&call::Request { url, post: Some((content_type, body)), attempts: 1 })?.accepted()
+        self.send("POST", url, &[("content-type", content_type)], Some(body))
+    }
+
+    /// Sends once, by this method and with these headers, whose values are taken for secrets; every status but 2xx is
+    /// an error, a redirect too.
+    pub fn send(
+        &self,
+        method: &str,
+        url: &Url,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Result<Answer, NetError> {
+        self.call(&call::Request { url, method, headers, body, attempts: 1 })?.accepted()
     }
 
     fn call(&self, request: &call::Request<'_>) -> Result<Answer, NetError> {

@@ -4,6 +4,7 @@
 //! knows no screen and no journal, removes no data directory ever, and exchanges directories only while nothing
 //! runs in either.
 
+pub mod act;
 pub mod closed;
 pub mod exchange;
 pub mod hold;

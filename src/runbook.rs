@@ -72,7 +72,8 @@
 //! An act is an `operation` of this program with its `options`; a `command` (program and arguments, no shell); `http`
 //! (`{ method = "POST", url = "…", header = ["…"], body = "…" }`); or `manual = true` with `steps`, for which there is no executor: lines a
 //! person types, or prose behind `#`. The words are in [`vocabulary`]. `${secret:NAME}` may stand in `http` only, since
-//! arguments and steps are seen by others.
+//! arguments and steps are seen by others; it is the variable NAME of the process, or the content of the file that
+//! `pgmayday.toml` names under `[secret-file]`.
 
 mod finding;
 mod follow;

@@ -18,6 +18,7 @@ const TABLE: &[(&str, &str)] = &[
     ("journal", ""),
     ("net", ""),
     ("runbook", ""),
+    ("act", "runbook net cluster"),
     ("repo", "store codec config"),
     ("cluster", "config"),
     ("engine", "repo wal store codec cluster config"),
@@ -28,7 +29,7 @@ const TABLE: &[(&str, &str)] = &[
     ("console", "incident"),
     (
         "cli",
-        "config codec wal store repo journal cluster engine recovery survey incident lab console net runbook",
+        "config codec wal store repo journal cluster engine recovery survey incident lab console net runbook act",
     ),
 ];
 

@@ -40,8 +40,9 @@ impl<'a> Live<'a> {
         self.server.sql("select pg_reload_conf()")?;
         let last = self.server.sql("select pg_walfile_name(pg_switch_wal())")?;
         let began = Instant::now();
-        let archived = "select coalesce(last_archived_wal, '') from pg_stat_archiver";
-        while self.server.sql(archived)?.as_str() < last.as_str() {
+        // What was archived last may be a file of a backup, which says nothing of the segments.
+        let waits = format!("select count(*) from pg_ls_archive_statusdir() where name = '{last}.ready'");
+        while self.server.sql(&waits)? != "0" {
             if began.elapsed() > LIMIT {
                 return Err(format!("{last} was not archived by '{command}'; see postgres.log"));
             }

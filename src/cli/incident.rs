@@ -2,11 +2,14 @@
 //!
 //! A front for the room of the same name; it judges nothing and touches no cluster.
 
+mod act;
 mod comms;
 mod evidence;
 mod guide;
 mod people;
 mod text;
+
+pub(super) use act::ActJob;
 
 use super::Call;
 use super::command::{CommandSpec, Run};
@@ -63,6 +66,11 @@ fn own(command: Command) -> Command {
                 )
                 .arg(option("detected-at", "TIME").help("when the trouble was detected [default: now]")),
         )
+        .subcommand(
+            part("approve", "approve a plan that somebody else wants to start")
+                .arg(Arg::new("plan").value_name("PLAN").required(true).help("the beginning of its digest"))
+                .arg(which()),
+        )
         .subcommand(part("note", "write something down").arg(text("what")).arg(which()))
         .subcommand(part("close", "end the incident").arg(text("what is to be said about it")).arg(which()))
 }
@@ -83,9 +91,8 @@ fn run(call: &Call) -> Result<u8> {
     let (verb, args) =
         call.args.subcommand().ok_or_else(|| Report::usage("incident: what is to be done with it?"))?;
     let desk = Desk { call, site: &site, incidents, args };
-    let done = desk.people(verb).or_else(|| desk.comms(verb)).or_else(|| desk.guide(verb));
-    let done = done.map(|done| done.map(|()| 0));
-    if let Some(done) = done.or_else(|| desk.evidence(verb)) {
+    let done = desk.people(verb).or_else(|| desk.comms(verb)).map(|done| done.map(|()| 0));
+    if let Some(done) = done.or_else(|| desk.guide(verb)).or_else(|| desk.evidence(verb)) {
         return done;
     }
     match verb {
@@ -99,6 +106,7 @@ fn run(call: &Call) -> Result<u8> {
             desk.declare(&Declaration { severity, ..declaration })
         }
         "note" => desk.note(),
+        "approve" => desk.approve(),
         _ => desk.close(),
     }
     .map(|()| 0)
@@ -181,6 +189,12 @@ impl Desk<'_> {
         let (id, text) = (self.chosen_open()?, plain(self.args, "text")?);
         self.incidents.note(&id, &actor(), &text)?;
         self.done(&id, &format!("noted in incident {id}"))
+    }
+
+    fn approve(&self) -> Result<()> {
+        let (id, plan) = (self.chosen_open()?, plain(self.args, "plan")?);
+        let approval = self.incidents.approve(&id, &actor(), &plan)?;
+        self.done(&id, &format!("approved: {}\n{}", approval.said(), approval.command))
     }
 
     fn close(&self) -> Result<()> {

@@ -14,6 +14,7 @@ use super::{Call, operation, site};
 use crate::base::state::{OpId, StateDir};
 use crate::base::{Kind, Report, Result, Timestamp};
 use crate::config::{EVERY_COMMAND, options};
+use crate::incident::approval::SECOND_PERSON;
 use crate::incident::{Declaration, Incidents};
 use crate::model::op::{Cancel, Spec};
 use crate::model::plan::{CheckState, RecoverPlan, RecoverRequest};
@@ -88,7 +89,14 @@ fn run(call: &Call) -> Result<u8> {
         return Err(report);
     }
     let mut spec = spec(call, id.clone(), &plan)?;
-    operation::may_start(&site::site(call)?)?;
+    let site = site::site(call)?;
+    operation::may_start(&site)?;
+    if site.of(&plan.request.stanza).second_person {
+        let incidents = Incidents::new(state.clone());
+        let open = incidents.open_one(&plan.request.stanza)?;
+        let alone = call.accepts(SECOND_PERSON);
+        incidents.ask_for_second_person(open.as_ref(), &site::actor(), &plan, alone)?;
+    }
     spec.incident = in_journal(call, &state, &plan, &id);
     operation::start(call, &spec)?;
     if call.args.get_flag("detach") {

@@ -3,6 +3,7 @@
 //! The operation's arguments are read as the command line would be, with this process's environment.
 
 use super::command::{CommandSpec, Run};
+use super::incident::ActJob;
 use super::recover::recover_of;
 use super::restore::RestoreJob;
 use super::{Call, call_of};
@@ -49,6 +50,7 @@ fn prepare(spec: &Spec, state: &StateDir) -> Result<Box<dyn Job>> {
             let (recover, _) = recover_of(&call, &spec.id, state)?;
             Ok(Box::new(RecoverJob { recover, data_dir, state: state.clone() }))
         }
+        "incident" => Ok(Box::new(ActJob::of(&call, state)?)),
         "restore" if !call.settings.flag("dry-run") => Ok(Box::new(RestoreJob::new(call, state.clone())?)),
         other => Err(Report::usage(format!("{other} is not a command an operation can be made of"))),
     }

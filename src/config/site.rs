@@ -5,6 +5,7 @@
 //!
 //! [stanza.main]
 //! label = "PRODUCTION"                     # always visible
+//! second-person = true                     # a recovery starts only once somebody else has approved its plan
 //! rpo = "5m"
 //! rto = "1h"
 //! backup-age = "26h"
@@ -45,9 +46,17 @@
 //! url-env = "OPS_CHAT_URL"                 # or url-file; or url, where it is no secret
 //! ```
 //!
+//! A runbook's call to a server may need a secret, `${secret:TOKEN}`: the variable TOKEN, or the file named here.
+//!
+//! ```toml
+//! [secret-file]
+//! TOKEN = "/etc/pgbackrest/patroni.token"
+//! ```
+//!
 //! A mistake in it is an error with line and column, never ignored. Holds no secret.
 
 mod comms;
+mod secret;
 
 pub use comms::{AudienceSite, CadenceSite, Expected, Scenarios, SeveritySite, WebhookKind, WebhookSite};
 
@@ -68,6 +77,8 @@ pub struct Site {
     pub state_dir: Option<PathBuf>,
     /// Nothing may be started.
     pub read_only: bool,
+    /// Files with what `${secret:NAME}` of a runbook stands for, by its name; not everybody may read them.
+    pub secret_file: BTreeMap<String, PathBuf>,
     /// Per stanza.
     pub stanza: BTreeMap<String, StanzaSite>,
     /// The file itself.
@@ -81,6 +92,8 @@ pub struct Site {
 pub struct StanzaSite {
     /// The environment's label, shown everywhere.
     pub label: Option<String>,
+    /// A recovery starts only by a plan that somebody else has approved.
+    pub second_person: bool,
     /// How much may be lost.
     #[serde(deserialize_with = "duration")]
     pub rpo: Option<Duration>,

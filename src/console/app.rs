@@ -48,6 +48,8 @@ pub struct App {
     opened: Option<String>,
     /// An incident was declared here: its runbook opens as soon as it is there.
     declared: bool,
+    /// The incident whose runbook was opened for that: it is begun as soon as it can be read.
+    begins: Option<String>,
     left: bool,
 }
 
@@ -65,6 +67,7 @@ impl App {
             filters: BTreeMap::new(),
             opened: None,
             declared: false,
+            begins: None,
             left: false,
         }
     }

@@ -109,6 +109,21 @@ pub enum Input {
     Said(Result<String, Report>),
 }
 
+/// An act of a runbook as it was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActShown {
+    /// The incident.
+    pub incident: String,
+    /// The runbook.
+    pub runbook: String,
+    /// The node.
+    pub node: String,
+    /// Its title.
+    pub title: String,
+    /// The name of exactly what was shown.
+    pub digest: String,
+}
+
 /// Something the console wants done; only the runtime does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -136,6 +151,20 @@ pub enum Effect {
         proposal: Option<Box<Proposal>>,
         /// What the person does.
         step: Step,
+    },
+    /// Carry out the act that is shown, as an operation; the typed word, where the act wants one.
+    RunAct {
+        /// What was shown.
+        act: Box<ActShown>,
+        /// The word that was typed.
+        typed: Option<Typed>,
+    },
+    /// Approve the plan of this digest, which somebody else wants to start; confirmed by the typed word.
+    Approve {
+        /// The digest.
+        digest: String,
+        /// The word that was typed.
+        typed: Typed,
     },
     /// Work out a plan. Writes nothing.
     Plan(Box<RecoverRequest>),
@@ -200,7 +229,14 @@ pub enum Effect {
 impl Effect {
     /// True for what changes a cluster; such an effect exists only after a typed confirmation.
     pub fn is_destructive(&self) -> bool {
-        matches!(self, Self::Start { .. } | Self::Resume { .. } | Self::Cancel { .. } | Self::Promote { .. })
+        matches!(
+            self,
+            Self::Start { .. }
+                | Self::Resume { .. }
+                | Self::Cancel { .. }
+                | Self::Promote { .. }
+                | Self::RunAct { typed: Some(_), .. }
+        )
     }
 
     /// True for what leaves a trace anywhere: refused where the console is read-only.
@@ -213,6 +249,8 @@ impl Effect {
                 | Self::CloseOver { .. }
                 | Self::Damaged(_)
                 | Self::Step { .. }
+                | Self::RunAct { .. }
+                | Self::Approve { .. }
         );
         noted || self.is_destructive()
     }

@@ -92,6 +92,10 @@ pub enum Cmd {
     Cancel,
     /// Close the incident; lives only in the palette.
     CloseIncident,
+    /// Carry out what is shown.
+    Run,
+    /// Approve the plan that somebody else wants to start.
+    Approve,
     /// Mark the line.
     Mark,
 }

@@ -4,7 +4,7 @@ use super::keymap::Cmd;
 use super::widgets::Zone;
 use crate::base::Timestamp;
 use crate::base::state::OpId;
-use crate::incident::IncidentView;
+use crate::incident::{Approval, IncidentView};
 use crate::model::board::Board;
 use crate::model::catalog::CatalogView;
 use crate::model::guide::GuideView;
@@ -106,11 +106,18 @@ impl Model {
         followed.map(|followed| followed.spec.id.clone()).or_else(|| on_board()?.id.parse().ok())
     }
 
+    /// The plan of the open incident that waits for a second person; the newest.
+    pub fn waiting_approval(&self) -> Option<&Approval> {
+        let open = self.board.incident.as_ref()?;
+        let incident = self.incident.as_ref().filter(|incident| incident.id == open.id)?;
+        incident.approvals.iter().rev().find(|asked| asked.approved.is_none())
+    }
+
     /// Why a command that holds on every screen cannot be used now; nothing if it can.
     pub fn why_not(&self, cmd: Cmd) -> Option<String> {
         let unless = |there: bool, why: &str| (!there).then(|| why.to_owned());
         let incident = self.board.incident.as_ref();
-        let writes = [Cmd::Incident, Cmd::Note, Cmd::CloseIncident, Cmd::Cancel, Cmd::Resume];
+        let writes = [Cmd::Incident, Cmd::Note, Cmd::CloseIncident, Cmd::Approve, Cmd::Cancel, Cmd::Resume];
         if writes.contains(&cmd) && self.board.identity.read_only {
             return Some(READ_ONLY.to_owned());
         }
@@ -120,6 +127,7 @@ impl Model {
             Cmd::Resume => unless(self.lost_operation().is_some(), "no operation has lost its worker"),
             Cmd::Incident => incident.map(|open| format!("incident {} is open already", open.id)),
             Cmd::Runbook => unless(incident.is_some(), "no incident is open; i on the board declares one"),
+            Cmd::Approve => unless(self.waiting_approval().is_some(), "nobody waits for an approval"),
             Cmd::Journal => unless(
                 incident.is_some() || self.incident.is_some(),
                 "no incident is open; i on the board declares one",

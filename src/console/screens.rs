@@ -135,6 +135,10 @@ pub enum Confirmed {
     Resume(crate::base::state::OpId),
     /// Stop an operation.
     Cancel(crate::base::state::OpId),
+    /// Approve the plan of this digest.
+    Approve(String),
+    /// Carry out this act of the runbook.
+    Act(Box<crate::console::input::ActShown>),
     /// Close the open incident with this sentence, over what is still open.
     CloseOver(String),
     /// Answer an operation's question: what was recovered is right. It is promoted then.

@@ -3,6 +3,7 @@
 //! Pure: the same lines and the same verification always give the same view. A line that cannot be read is shown as
 //! one; it hides nothing that stands around it.
 
+use super::approval::approvals;
 use super::course::Course;
 use super::{IncidentView, JournalLine, words};
 use crate::base::Timestamp;
@@ -41,6 +42,7 @@ pub(super) fn view(id: &str, contents: &Contents, verification: &Verification) -
             _ => {}
         }
     }
+    view.approvals = approvals(contents.entries());
     view.marks = course.marks().collect();
     view.phases = course.phases().into_iter().map(|(phase, _)| phase).collect();
     view.rto_ms = rto_ms(&view);

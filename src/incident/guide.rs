@@ -45,6 +45,8 @@ pub enum Step {
     Pass {
         /// What is to be said of it.
         note: Option<String>,
+        /// The items that the facts showed to be so, each with what was seen.
+        seen: Vec<(String, String)>,
     },
     /// Begins what the act says.
     Begun {
@@ -95,12 +97,16 @@ impl Incidents {
                 .hint("somebody went on from another terminal: look at it again"));
         }
         let proposed = proposal.map(|proposal| proposal.exit.unwrap_or(crate::runbook::UNKNOWN));
+        let walk = match step {
+            Step::Pass { seen, .. } => self.seen_to(id, actor, walk, seen)?,
+            _ => walk,
+        };
         let events = match step {
             Step::Begin if walk.is_fresh() || walk.is_over() => begin(book),
             Step::Begin => return Err(Report::usage(format!("the runbook {} was begun already", book.name))),
             Step::Answer { exit, reason } => walk.answer(exit, proposed, reason.as_deref())?,
             Step::Tick { item, done, note } => walk.set_tick(item, *done, false, note.as_deref())?,
-            Step::Pass { note } => walk.pass(note.as_deref())?,
+            Step::Pass { note, .. } => walk.pass(note.as_deref())?,
             Step::Begun { what } => walk.begun(what)?,
             Step::Ended { done, outcome } => walk.ended(*done, outcome)?,
             Step::Back => walk.back()?,
@@ -110,6 +116,28 @@ impl Incidents {
             self.append(id, actor, &fact(book, event, &findings))?;
         }
         Ok(())
+    }
+}
+
+impl Incidents {
+    /// Writes down which items the facts showed to be so; the walk as it stands then.
+    fn seen_to<'b>(
+        &self,
+        id: &str,
+        actor: &str,
+        walk: Walk<'b>,
+        seen: &[(String, String)],
+    ) -> Result<Walk<'b>> {
+        if seen.is_empty() {
+            return Ok(walk);
+        }
+        let book = walk.book();
+        for (item, text) in seen {
+            for event in walk.set_tick(item, true, true, Some(text))? {
+                self.append(id, actor, &fact(book, event, &[]))?;
+            }
+        }
+        Ok(Walk::fold(book, &happened(&self.entries(id)?)))
     }
 }
 

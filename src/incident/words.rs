@@ -43,6 +43,14 @@ fn people(fact: &Fact) -> Option<String> {
     })
 }
 
+/// The beginning of a digest, by which people call it.
+pub fn short(digest: &str) -> &str {
+    digest.get(..SHORT).unwrap_or(digest)
+}
+
+/// So many digits tell the plans of an incident apart.
+const SHORT: usize = 12;
+
 /// What follows a colon, if there is anything.
 fn detail(text: &str) -> String {
     if text.trim().is_empty() { String::new() } else { format!(": {text}") }
@@ -104,6 +112,10 @@ fn talk(fact: &Fact) -> Option<String> {
 fn operation(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::Confirmed { summary, .. } => format!("confirmed: {summary}"),
+        Fact::ApprovalAsked { digest, summary, .. } => {
+            format!("asks a second person to approve plan {}: {summary}", short(digest))
+        }
+        Fact::Approved { digest } => format!("approved plan {}", short(digest)),
         Fact::OperationStarted { operation, attempt: 0 | 1 } => format!("started {operation}"),
         Fact::OperationStarted { operation, attempt } => {
             format!("took {operation} up again, attempt {attempt}")

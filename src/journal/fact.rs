@@ -272,6 +272,20 @@ pub enum Fact {
         /// What came out.
         detail: String,
     },
+    /// A second person is asked to approve a plan: without that it is not started.
+    ApprovalAsked {
+        /// The plan's digest.
+        digest: String,
+        /// The plan in one line.
+        summary: String,
+        /// The command line.
+        command: String,
+    },
+    /// A plan was approved by somebody who did not ask for that.
+    Approved {
+        /// The plan's digest.
+        digest: String,
+    },
     /// A moment that counts was reached.
     Reached {
         /// Which.

@@ -2,8 +2,9 @@
 //!
 //! Data only. Made from a runbook, a journal and the facts by `incident`; drawn by the console, printed by the command line.
 
-use super::question::judge::Proposal;
+use super::question::judge::{Checked, Proposal};
 use crate::base::Timestamp;
+use crate::base::state::OpId;
 use serde::Serialize;
 
 /// A runbook and how far it is.
@@ -11,6 +12,8 @@ use serde::Serialize;
 pub struct GuideView {
     /// The incident.
     pub incident: String,
+    /// Its stanza: the word that is typed where one is wanted.
+    pub stanza: String,
     /// The runbook's name.
     pub runbook: String,
     /// Its title.
@@ -88,10 +91,18 @@ pub struct GuideNode {
     pub ways: Vec<GuideWay>,
     /// What keeps one from going on: texts of items.
     pub blocked: Vec<String>,
+    /// The operation that does the act which was begun.
+    pub done_by: Option<OpId>,
     /// The act that was begun: what, by whom, when.
     pub began: Option<(String, String, Timestamp)>,
     /// It is done by a person: there is no executor.
     pub by_hand: bool,
+    /// The operation of this program that it is.
+    pub operation: Option<String>,
+    /// The name of exactly what would be run here, as it is shown; nothing where it cannot be run.
+    pub runs: Option<String>,
+    /// A word is typed before it is run.
+    pub typed: bool,
     /// What a person gives before it is done: nothing, a key, a typed word.
     pub confirm: String,
     /// The title of the node one can go back to.
@@ -123,6 +134,29 @@ pub struct GuideItem {
     pub by: Option<(String, Timestamp)>,
     /// What was seen.
     pub note: Option<String>,
+    /// What the facts say of it now; nothing where they are not asked, or say nothing.
+    pub seen: Option<Checked>,
+}
+
+impl GuideItem {
+    /// The facts say that it is so, and nobody has said otherwise.
+    pub fn holds_by_itself(&self) -> bool {
+        self.done.is_none() && self.seen.as_ref().is_some_and(|seen| seen.holds == Some(true))
+    }
+
+    /// Nobody goes on while it is as it is.
+    pub fn blocks(&self) -> bool {
+        self.blocking && self.done != Some(true) && !self.holds_by_itself()
+    }
+}
+
+impl GuideNode {
+    /// The items that are so by what the facts say, each with what was seen: they are written down with the step that
+    /// has the list behind.
+    pub fn seen_to_hold(&self) -> Vec<(String, String)> {
+        let holding = self.items.iter().filter(|item| item.holds_by_itself());
+        holding.filter_map(|item| Some((item.id.clone(), item.seen.as_ref()?.text.clone()))).collect()
+    }
 }
 
 /// A way on.

@@ -5,7 +5,7 @@
 
 use super::{Answer, Limits, NetError, Trust, Url};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Identity, header};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, RequestBuilder, header};
 use std::error::Error;
 use std::fs;
 use std::io;
@@ -15,8 +15,9 @@ use std::time::Duration;
 /// What is asked of a server.
 pub(super) struct Request<'a> {
     pub(super) url: &'a Url,
-    /// Content type and body; a GET without.
-    pub(super) post: Option<(&'a str, &'a [u8])>,
+    pub(super) method: &'a str,
+    pub(super) headers: &'a [(&'a str, &'a str)],
+    pub(super) body: Option<&'a [u8]>,
     pub(super) attempts: u32,
 }
 
@@ -115,12 +116,7 @@ async fn attempts(
 }
 
 async fn once(client: &Client, limits: Limits, request: &Request<'_>, at: &str) -> Result<Answer, NetError> {
-    let building = match request.post {
-        None => client.get(request.url.whole()),
-        Some((content_type, body)) => {
-            client.post(request.url.whole()).header(header::CONTENT_TYPE, content_type).body(body.to_vec())
-        }
-    };
+    let building = building(client, request)?;
     let mut response = building.send().await.map_err(|error| meant(&error, at))?;
     let status = response.status().as_u16();
     let mut body = Vec::new();
@@ -131,6 +127,23 @@ async fn once(client: &Client, limits: Limits, request: &Request<'_>, at: &str) 
         body.extend_from_slice(&piece);
     }
     Ok(Answer { status, body, at: at.to_owned() })
+}
+
+/// What is sent. A header's value is never part of an error.
+fn building(client: &Client, request: &Request<'_>) -> Result<RequestBuilder, NetError> {
+    let unusable = |what: &str| NetError::Address { why: format!("{what} cannot be sent") };
+    let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| unusable("the method"))?;
+    let mut building = client.request(method, request.url.whole());
+    for (name, value) in request.headers {
+        let mut value = header::HeaderValue::from_str(value)
+            .map_err(|_| unusable(&format!("the value of the header {name}")))?;
+        value.set_sensitive(true);
+        building = building.header(*name, value);
+    }
+    Ok(match request.body {
+        Some(body) => building.body(body.to_vec()),
+        None => building,
+    })
 }
 
 /// What an error of reqwest means. Its own text names the whole address and is never used.

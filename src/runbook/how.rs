@@ -3,6 +3,10 @@
 use super::vocabulary::{self, Operation};
 use super::{How, template};
 use crate::base::shell;
+use sha2::{Digest as _, Sha256};
+
+/// How much of a digest a name is made of.
+const DIGEST_BYTES: usize = 8;
 
 impl How {
     /// The arguments of an operation behind the program's name, with the values that are known; nothing for
@@ -49,6 +53,42 @@ impl How {
             }
             Self::Manual { steps } => typed_lines(steps, value),
         }
+    }
+
+    /// Everything in it that has variables, each with how its values are written.
+    fn templates(&self) -> Vec<(&str, template::Quoting)> {
+        fn plain(texts: &[String]) -> Vec<(&str, template::Quoting)> {
+            texts.iter().map(|text| (text.as_str(), template::Quoting::Plain)).collect()
+        }
+        match self {
+            Self::Operation { options, .. } => {
+                [vec![("${stanza}", template::Quoting::Plain)], plain(options)].concat()
+            }
+            Self::Command { argv } => plain(argv),
+            Self::Http(http) => {
+                let mut all = vec![(http.url.as_str(), template::Quoting::Url)];
+                all.extend(plain(&http.header));
+                all.extend(http.body.as_deref().map(|body| (body, template::Quoting::Json)));
+                all
+            }
+            Self::Manual { steps } => plain(steps),
+        }
+    }
+
+    /// The names of the secrets in it.
+    pub fn secrets(&self) -> Vec<&str> {
+        self.templates().into_iter().flat_map(|(text, _)| template::secrets(text)).collect()
+    }
+
+    /// A name of exactly what would be done with these values: the beginning of the SHA-256 of its lines. Nothing for
+    /// what a person does by hand, and for what lacks a value.
+    pub fn digest(&self, value: &impl Fn(&str) -> Option<String>) -> Option<String> {
+        let lacks = |(text, quoting)| !template::shown(text, quoting, value).missing.is_empty();
+        if matches!(self, Self::Manual { .. }) || self.templates().into_iter().any(lacks) {
+            return None;
+        }
+        let sum = Sha256::digest(self.lines(value).join("\n"));
+        Some(sum.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Who or what does it, in a few words.

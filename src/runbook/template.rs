@@ -90,6 +90,14 @@ pub fn variables(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The names of the secrets in a text, in order.
+pub(super) fn secrets(text: &str) -> impl Iterator<Item = &str> {
+    pieces(text).into_iter().filter_map(|(_, piece)| match piece {
+        Ok(Piece::Secret(name)) => Some(name),
+        _ => None,
+    })
+}
+
 /// The text as it may be shown: values from `value`, secrets masked.
 pub fn shown(text: &str, quoting: Quoting, value: &impl Fn(&str) -> Option<String>) -> Filled {
     let mut filled = Filled { shown: String::new(), missing: Vec::new() };

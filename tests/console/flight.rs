@@ -2,101 +2,13 @@
 //! with the terminal, the console and the worker taken away in the middle.
 
 use crate::harness::Screen;
+use crate::place::{Place, SIZE};
 use crate::terminal::press_at_random;
-use pgmayday::cluster::binaries::Search;
-use pgmayday::cluster::owner::is_root;
-use pgmayday::lab::programs::find_postgres;
 use pgmayday::lab::rehearsal::verify_live;
 use pgmayday::lab::{Lab, ledger};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, Instant};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_pgmayday");
-const SIZE: (u16, u16) = (80, 24);
-
-/// A folder every account may enter; a lab that is left in it is taken down.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    /// Nothing where servers are missing and not required.
-    fn new() -> Option<Self> {
-        if let Err(error) = find_postgres(&Search::new(None, std::env::var_os("PATH").as_deref())) {
-            assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "servers are required here: {error}");
-            eprintln!("skipped: {error}");
-            return None;
-        }
-        let folder = tempfile::Builder::new().prefix("pgm-flight").tempdir_in("/var/tmp").unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        Some(Self(folder))
-    }
-
-    fn dir(&self) -> PathBuf {
-        self.0.path().join("lab")
-    }
-
-    fn lab(&self, words: &[&str]) -> Output {
-        Command::new(PROGRAM).arg("lab").args(words).arg("--dir").arg(self.dir()).output().unwrap()
-    }
-
-    /// The program on the lab's configuration, as the account that owns the lab.
-    fn command(&self, words: &[&str]) -> Vec<String> {
-        let mut all: Vec<String> = Vec::new();
-        if is_root() {
-            all.extend(
-                ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"].map(str::to_owned),
-            );
-        }
-        let config = self.dir().join("pgbackrest.conf");
-        all.extend([PROGRAM.to_owned(), format!("--config={}", config.display()), "--stanza=lab".to_owned()]);
-        all.extend(words.iter().map(|&word| word.to_owned()));
-        all
-    }
-
-    fn console(&self) -> Screen {
-        let command = self.command(&[]);
-        let program = if is_root() { "/usr/bin/setpriv" } else { PROGRAM };
-        Screen::spawn(SIZE, Path::new(program), &command[1..], &[])
-    }
-
-    fn json(&self, words: &[&str]) -> Value {
-        let command = self.command(&[words, &["--output=json"]].concat());
-        let output = Command::new(&command[0]).args(&command[1..]).current_dir("/").output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        serde_json::from_str(&text).unwrap_or_else(|error| {
-            panic!("{words:?}: {error}\n{text}{}", String::from_utf8_lossy(&output.stderr))
-        })
-    }
-
-    /// The one operation there is.
-    fn operation(&self) -> Value {
-        self.json(&["board"])["facts"]["operations"][0].clone()
-    }
-
-    /// Waits until the operation is so.
-    fn wait_operation(&self, what: &str, so: impl Fn(&Value) -> bool) -> Value {
-        let begun = Instant::now();
-        loop {
-            let operation = self.operation();
-            if so(&operation) {
-                return operation;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(180), "{what} did not come: {operation}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.dir().join("lab.json").exists() {
-            drop(self.lab(&["down"]));
-        }
-    }
-}
 
 /// From the board to a recovery that works.
 fn start(screen: &mut Screen) {
@@ -146,11 +58,7 @@ fn the_demonstration_is_recovered_by_keys_alone() {
 
 #[test]
 fn terminal_console_and_worker_may_go_and_the_recovery_ends_the_same() {
-    let Some(place) = Place::new() else { return };
-    let up = place.lab(&["up"]);
-    assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
-    std::thread::sleep(Duration::from_secs(2));
-    assert!(place.lab(&["break", "bad-update"]).status.success());
+    let Some(place) = Place::hurt() else { return };
 
     // The line is lost as soon as the recovery works: it does not notice.
     let mut screen = place.console();
@@ -200,11 +108,8 @@ fn terminal_console_and_worker_may_go_and_the_recovery_ends_the_same() {
 
 #[test]
 fn random_keys_on_a_damaged_cluster_destroy_nothing() {
-    let Some(place) = Place::new() else { return };
-    assert!(place.lab(&["up"]).status.success());
-    std::thread::sleep(Duration::from_secs(2));
     // With the damage there is a target, and a plan that could be started.
-    assert!(place.lab(&["break", "bad-update"]).status.success());
+    let Some(place) = Place::hurt() else { return };
     let servers = || {
         ["primary", "standby"].map(|name| {
             let data = place.dir().join(name);

@@ -11,8 +11,11 @@
 mod fixtures;
 mod flight;
 mod harness;
+mod incident;
 mod keys;
 mod pictures;
+mod place;
 mod samples;
+mod secrets;
 mod terminal;
 mod update;

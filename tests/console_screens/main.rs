@@ -8,6 +8,7 @@ mod keys;
 mod models;
 mod pictures;
 mod runbook;
+mod way;
 mod whole;
 
 use pgmayday::console::keymap::Cmd;
@@ -62,7 +63,7 @@ fn picture(screen: &dyn Screen, model: &Model, theme: Theme, (width, height): (u
 }
 
 /// Every command there is.
-const COMMANDS: [Cmd; 38] = [
+const COMMANDS: [Cmd; 40] = [
     Cmd::Up,
     Cmd::Down,
     Cmd::Left,
@@ -101,4 +102,6 @@ const COMMANDS: [Cmd; 38] = [
     Cmd::Cancel,
     Cmd::CloseIncident,
     Cmd::Mark,
+    Cmd::Run,
+    Cmd::Approve,
 ];

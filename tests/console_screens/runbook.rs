@@ -88,6 +88,7 @@ fn checklist() -> GuideView {
         blocking,
         by: done.map(|_| ("dk".to_owned(), at("02:17:00"))),
         note: None,
+        seen: None,
     };
     guide(GuideNode {
         id: "before".to_owned(),
@@ -122,9 +123,31 @@ fn act(line: &str, by_hand: bool) -> GuideView {
             way("failed", None, "failed", "Restore by hand"),
         ],
         by_hand,
+        operation: (!by_hand).then(|| "recover".to_owned()),
+        typed: !by_hand,
         confirm: "after the typed name".to_owned(),
         ..GuideNode::default()
     })
+}
+
+/// An act that can be run from here.
+fn command(line: &str, typed: bool) -> GuideView {
+    let mut guide = act(line, false);
+    guide.stanza = "orders".to_owned();
+    guide.node.missing.clear();
+    (guide.node.operation, guide.node.typed) = (None, typed);
+    guide.node.runs = Some("7f3a".to_owned());
+    guide
+}
+
+/// The same while a worker does it.
+fn running() -> GuideView {
+    let mut guide = command("systemctl start shop.service", false);
+    let operation = "20261121T021407Z-act-7f3a";
+    guide.node.done_by = operation.parse().ok();
+    guide.node.began =
+        Some((format!("{operation}: systemctl start shop.service"), "dk".to_owned(), at("02:18:00")));
+    guide
 }
 
 /// Every kind of node, in an incident.
@@ -144,6 +167,9 @@ pub(crate) fn models() -> Vec<Model> {
         checklist(),
         act("pgmayday recover --stanza=orders", false),
         act("pg_ctlcluster 17 main promote", true),
+        command("systemctl start shop.service", false),
+        command("patronictl pause", true),
+        running(),
         end,
     ];
     guides.into_iter().map(|guide| Model { guide: Loaded::Yes(guide), ..in_incident(false) }).collect()
@@ -172,6 +198,8 @@ fn each_kind_of_node_is_shown() {
         ("runbook-question", question()),
         ("runbook-begin", GuideView { fresh: true, path: Vec::new(), ..question() }),
         ("runbook-checklist", checklist()),
+        ("runbook-command", command("systemctl start shop.service", false)),
+        ("runbook-running", running()),
         ("runbook-act", act("pgmayday recover --stanza=orders --type=time --target='${target}'", false)),
     ];
     for (name, guide) in pictures {
@@ -221,6 +249,10 @@ fn a_list_is_ticked_and_passed_only_when_nothing_blocks() {
     screen.on(&model, Cmd::Down);
     let (_, taken) = asked(screen.on(&model, Cmd::Mark));
     assert_eq!(taken, Step::Tick { item: "told".into(), done: true, note: None });
+    // The next one that is open was chosen.
+    let (_, taken) = asked(screen.on(&model, Cmd::Mark));
+    assert_eq!(taken, Step::Tick { item: "tried".into(), done: true, note: None });
+    screen.on(&model, Cmd::Up);
     screen.on(&model, Cmd::Up);
     let (_, taken) = asked(screen.on(&model, Cmd::Mark));
     assert_eq!(taken, Step::Tick { item: "fenced".into(), done: false, note: None });
@@ -259,4 +291,54 @@ fn an_act_of_this_program_leads_to_its_screen_and_nothing_is_started_by_it() {
         unreachable!()
     };
     assert_eq!(then, Asked::Outcome(false));
+}
+
+#[test]
+fn an_act_is_run_by_its_key_and_after_a_typed_word_where_it_wants_one() {
+    let Some(Action::Do(Effect::RunAct { act: run, typed: None })) = step(command("x", false), Cmd::Run)
+    else {
+        panic!()
+    };
+    assert_eq!((run.node.as_str(), run.digest.as_str()), ("recover", "7f3a"));
+    let Some(Action::Open(Modal::Confirm { word, text, .. })) =
+        step(command("patronictl pause", true), Cmd::Run)
+    else {
+        panic!()
+    };
+    assert_eq!((word.as_str(), text[0].as_str()), ("orders", "patronictl pause"));
+    let cannot = |guide: GuideView| {
+        assert_eq!(step(guide.clone(), Cmd::Run), None);
+        let model = model(guide);
+        let bindings = entered::<RunbookScreen>(&model).bindings(&model);
+        bindings.into_iter().find(|binding| binding.cmd == Cmd::Run).map(|binding| binding.disabled)
+    };
+    assert_eq!(cannot(act("by hand", true)), None, "it has no such key");
+    assert!(cannot(running()).flatten().is_some_and(|why| why.contains("dk began it")));
+    let mut lacking = command("x", false);
+    (lacking.node.runs, lacking.node.missing) = (None, vec!["host".to_owned()]);
+    assert!(cannot(lacking).flatten().is_some_and(|why| why.contains("${host}")));
+}
+
+#[test]
+fn an_end_that_goes_on_begins_the_next_runbook() {
+    let mut end = guide(GuideNode { kind: GuideKind::End, ..GuideNode::default() });
+    assert_eq!(step(end.clone(), Cmd::Open), None);
+    end.node.next_runbook = Some("pitr".to_owned());
+    let Some(Action::Do(Effect::Step { runbook, step: Step::Begin, .. })) = step(end, Cmd::Open) else {
+        panic!()
+    };
+    assert_eq!(runbook, "pitr");
+}
+
+#[test]
+fn what_the_facts_show_goes_with_the_step_that_passes_the_list() {
+    use pgmayday::model::question::judge::Checked;
+    let mut list = checklist();
+    let seen = |holds, text: &str| Some(Checked { holds, text: text.to_owned() });
+    list.node.items[1].seen = seen(Some(true), "db1 is off");
+    list.node.items[2].seen = seen(None, "not looked at");
+    list.node.blocked.clear();
+    check("runbook-checklist-seen", &entered::<RunbookScreen>(&model(list.clone())), &model(list.clone()));
+    let (_, taken) = asked(step(list, Cmd::Open));
+    assert_eq!(taken, Step::Pass { note: None, seen: vec![("told".to_owned(), "db1 is off".to_owned())] });
 }

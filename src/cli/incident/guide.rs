@@ -1,6 +1,6 @@
 //! `incident runbook`: where an incident is in its runbook, what is proposed there and why, and the steps of a person.
 //!
-//! The text and JSON twin of the console's screen. Does nothing of what an act says; who pilots the incident from a
+//! The text and JSON twin of the console's screen. What an act says is carried out by [`super::act`]; who pilots the incident from a
 //! console is not overtaken.
 
 use super::{Desk, plain, which};
@@ -11,7 +11,7 @@ use crate::cli::site::{actor, state};
 use crate::config::EVERY_COMMAND;
 use crate::incident::guide::{Look, Step, Values};
 use crate::model::guide::{GuideKind, GuideView};
-use crate::model::question::judge::Proposal;
+use crate::model::question::judge::{Checked, Proposal, Sign};
 use crate::model::situation::Situation;
 use crate::runbook::Library;
 use crate::survey::{Scope, Survey};
@@ -58,6 +58,10 @@ pub(super) fn own(command: Command) -> Command {
                     .arg(note()),
             )
             .subcommand(part("pass", "the checklist or message one is at is behind").arg(note()))
+            .subcommand(super::act::own(part(
+                "run",
+                "carry out the act one is at: a command of this program, another program or a call to a server",
+            )))
             .subcommand(part("begun", "the act one is at was begun").arg(word(
                 "text",
                 "TEXT",
@@ -71,13 +75,14 @@ pub(super) fn own(command: Command) -> Command {
 
 impl Desk<'_> {
     /// `incident runbook …`; nothing if the verb is another.
-    pub(super) fn guide(&self, verb: &str) -> Option<Result<()>> {
+    pub(super) fn guide(&self, verb: &str) -> Option<Result<u8>> {
         if verb != "runbook" {
             return None;
         }
         Some(match self.args.subcommand() {
-            None => self.show_guide(),
-            Some((verb, args)) => self.within(args).take_step(verb),
+            None => self.show_guide().map(|()| 0),
+            Some(("run", args)) => self.within(args).run_act(),
+            Some((verb, args)) => self.within(args).take_step(verb).map(|()| 0),
         })
     }
 
@@ -94,23 +99,27 @@ impl Desk<'_> {
 
     fn take_step(&self, verb: &str) -> Result<()> {
         let (id, library) = (self.chosen_open()?, self.library()?);
-        if let Some(pilot) = self.incidents.pilot(&id)? {
-            let headline = format!("{} at {} is the pilot of incident {id}", pilot.who, pilot.host);
-            return Err(Report::new(Kind::Refused(None), headline)
-                .hint("tell that one, or go on here when that console is left"));
-        }
-        // Only an answer is weighed against the facts.
-        let situation = (verb == "answer").then(|| self.situation(&id)).transpose()?;
+        self.is_nobody_elses(&id)?;
+        // Only an answer and the items of a list are weighed against the facts.
+        let situation = ["answer", "pass"].contains(&verb).then(|| self.situation(&id)).transpose()?;
         let view = self.view(&id, situation.as_ref(), &library)?;
         let name = self.args.try_get_one::<String>("name").ok().flatten().unwrap_or(&view.runbook);
         let (book, _) = library.book_or_shipped(name)?;
-        let step = step(verb, self.args)?;
+        let step = step(verb, self.args, &view)?;
         self.incidents.step(&id, &actor(), book, (&view.node.id, view.proposal.as_ref()), &step)?;
         let now = self.view(&id, None, &library)?;
         self.done(&id, &format!("incident {id} is at: {}", now.node.title))
     }
 
-    fn library(&self) -> Result<Library> {
+    /// Refuses while somebody pilots the incident from a console.
+    pub(super) fn is_nobody_elses(&self, id: &str) -> Result<()> {
+        let Some(pilot) = self.incidents.pilot(id)? else { return Ok(()) };
+        let headline = format!("{} at {} is the pilot of incident {id}", pilot.who, pilot.host);
+        Err(Report::new(Kind::Refused(None), headline)
+            .hint("tell that one, or go on here when that console is left"))
+    }
+
+    pub(super) fn library(&self) -> Result<Library> {
         let library = Library::of_host(Some(state(self.call, self.site)?.root()));
         library.troubles.iter().for_each(|trouble| self.call.console.warn(trouble));
         Ok(library)
@@ -124,7 +133,12 @@ impl Desk<'_> {
         Ok(survey.situation(scope, LIMIT, &drop, &|| true))
     }
 
-    fn view(&self, id: &str, situation: Option<&Situation>, library: &Library) -> Result<GuideView> {
+    pub(super) fn view(
+        &self,
+        id: &str,
+        situation: Option<&Situation>,
+        library: &Library,
+    ) -> Result<GuideView> {
         let incident = self.incidents.view(id)?;
         let settings = self.call.config.settings(EVERY_COMMAND, Some(&incident.stanza)).ok();
         let values = Values::of(settings.as_ref(), Some(&incident), situation);
@@ -133,13 +147,13 @@ impl Desk<'_> {
     }
 }
 
-fn step(verb: &str, args: &ArgMatches) -> Result<Step> {
+fn step(verb: &str, args: &ArgMatches, view: &GuideView) -> Result<Step> {
     let some = |name: &str| args.get_one::<String>(name).map(|text| text.trim().to_owned());
     Ok(match verb {
         "begin" => Step::Begin,
         "answer" => Step::Answer { exit: plain(args, "exit")?, reason: some("reason") },
         "tick" => Step::Tick { item: plain(args, "item")?, done: !args.get_flag("open"), note: some("note") },
-        "pass" => Step::Pass { note: some("note") },
+        "pass" => Step::Pass { note: some("note"), seen: view.node.seen_to_hold() },
         "begun" => Step::Begun { what: plain(args, "text")? },
         "done" => Step::Ended { done: true, outcome: plain(args, "text")? },
         "failed" => Step::Ended { done: false, outcome: plain(args, "text")? },
@@ -181,6 +195,14 @@ fn proposed(out: &mut Vec<String>, proposal: &Proposal) {
     wrapped(out, "   ", &format!("proposed: {exit}, because {}", proposal.reason));
 }
 
+fn seen_mark(seen: &Checked) -> char {
+    match seen.holds {
+        Some(true) => symbol(Sign::Ok),
+        Some(false) => symbol(Sign::Failed),
+        None => symbol(Sign::Unknown),
+    }
+}
+
 fn lines(out: &mut Vec<String>, view: &GuideView) {
     let node = &view.node;
     if !node.lines.is_empty() {
@@ -205,6 +227,9 @@ fn lines(out: &mut Vec<String>, view: &GuideView) {
         };
         let must = if item.blocking { "" } else { " (advisory)" };
         wrapped(out, &format!("   {mark} {}: ", item.id), &format!("{}{must}", item.text));
+        if let Some(seen) = &item.seen {
+            wrapped(out, &format!("       {} ", seen_mark(seen)), &seen.text);
+        }
     }
     out.push(String::new());
     for way in &node.ways {

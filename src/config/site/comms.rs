@@ -8,7 +8,6 @@ use super::duration;
 use crate::base::Secret;
 use crate::config::ConfigError;
 use serde::Deserialize;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -177,16 +176,8 @@ impl WebhookSite {
     }
 
     fn of_file(&self, path: &Path) -> Result<Secret, ConfigError> {
-        let wrong = |why: String| ConfigError::Webhook {
-            name: self.name.clone(),
-            why: format!("{}: {why}", path.display()),
-        };
-        let mode = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.mode();
-        if mode & 0o007 != 0 {
-            return Err(wrong("everybody may read it; chmod o= makes it a secret".to_owned()));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        Ok(Secret::new(text.trim()))
+        let wrong = |why| ConfigError::Webhook { name: self.name.clone(), why };
+        super::secret::of_file(path).map_err(wrong)
     }
 }
 

@@ -40,6 +40,7 @@ impl App {
             Cmd::Incident => self.open(self.declaring()),
             Cmd::Note => self.open(asked("NOTE", "What the journal shall keep, in a sentence.", Asked::Note)),
             Cmd::CloseIncident => self.ask_for_the_end(),
+            Cmd::Approve => self.confirm_approval(),
             Cmd::Cancel => self.confirm_cancel(),
             Cmd::Resume => self.confirm_resume(),
             Cmd::Log => self.open(self.messages()),
@@ -168,6 +169,20 @@ impl App {
         let mut lines = vec!["These stay open, and the journal keeps that they were:".to_owned()];
         lines.extend(open);
         self.confirm("CLOSE OVER OPEN MATTERS", lines, Confirmed::CloseOver(text));
+    }
+
+    fn confirm_approval(&mut self) {
+        let Some(asked) = self.model.waiting_approval() else { return };
+        let text = vec![
+            format!("{} wants to start this and needs a second person:", asked.by),
+            asked.summary.clone(),
+            String::new(),
+            asked.command.clone(),
+            String::new(),
+            "Work the plan out yourself (t) and compare. Your name is written down with it.".to_owned(),
+        ];
+        let then = Confirmed::Approve(asked.digest.clone());
+        self.confirm("APPROVE A PLAN", text, then);
     }
 
     fn confirm_cancel(&mut self) {

@@ -7,6 +7,7 @@ use crate::console::modal::Window;
 use crate::console::model::Loaded;
 use crate::console::screens::{Modal, ScreenId};
 use crate::console::theme::State;
+use crate::incident::guide::Step;
 use crate::model::board::Board;
 use crate::model::op::Life;
 
@@ -39,6 +40,7 @@ impl App {
             Input::Incident(view) => self.model.incident = Some(*view),
             Input::Guide(result) => {
                 self.model.guide.end(result.map(|view| *view).map_err(|report| said(&report)));
+                self.begin_runbook(effects);
             }
             Input::Incidents(incidents) => self.model.incidents = incidents,
             Input::Said(Ok(text)) => self.say(State::Ok, text),
@@ -55,11 +57,12 @@ impl App {
         if open != self.opened {
             self.opened.clone_from(&open);
             self.model.guide = Loaded::No;
-            if let Some(id) = open {
+            if let Some(id) = &open {
                 self.perform(Effect::WatchIncident(id.clone()), effects);
-                self.perform(Effect::WatchRunbook(id), effects);
+                self.perform(Effect::WatchRunbook(id.clone()), effects);
                 // Somebody who types must not find the keys meaning something else.
                 if std::mem::take(&mut self.declared) && self.windows.is_empty() {
+                    self.begins.clone_from(&open);
                     self.go(ScreenId::Runbook, effects);
                 }
             }
@@ -68,6 +71,24 @@ impl App {
         let busy = self.model.operation.as_ref().is_some_and(|operation| operation.life != Life::Ended);
         if let Some(id) = self.model.live_operation().filter(|id| !busy && self.followed() != Some(id)) {
             self.perform(Effect::Watch(id), effects);
+        }
+    }
+
+    /// Who declares an incident begins its runbook with that; everybody else is asked.
+    fn begin_runbook(&mut self, effects: &mut Vec<Effect>) {
+        let Some(guide) =
+            self.model.guide.value().filter(|guide| Some(&guide.incident) == self.begins.as_ref())
+        else {
+            return;
+        };
+        let (incident, runbook, fresh) = (guide.incident.clone(), guide.runbook.clone(), guide.fresh);
+        self.begins = None;
+        if fresh {
+            let step = Step::Begin;
+            self.perform(
+                Effect::Step { incident, runbook, seen: String::new(), proposal: None, step },
+                effects,
+            );
         }
     }
 

@@ -60,6 +60,8 @@ impl Confirmation {
             Confirmed::Start { request, digest } => Effect::Start { request, digest, typed },
             Confirmed::Resume(id) => Effect::Resume { id, typed },
             Confirmed::Cancel(id) => Effect::Cancel { id, typed },
+            Confirmed::Approve(digest) => Effect::Approve { digest, typed },
+            Confirmed::Act(act) => Effect::RunAct { act, typed: Some(typed) },
             Confirmed::CloseOver(text) => Effect::CloseOver { text, typed },
             Confirmed::AnswerRight(id) => Effect::Promote { id, typed },
         })

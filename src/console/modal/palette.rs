@@ -21,6 +21,7 @@ const ENTRIES: &[Entry] = &[
     (Cmd::Incident, &["incident", "declare"], "declare an incident: the clock runs"),
     (Cmd::Note, &["note"], "write a note into the journal"),
     (Cmd::CloseIncident, &["close incident", "close"], "close the open incident"),
+    (Cmd::Approve, &["approve"], "approve the plan that somebody else wants to start"),
     (Cmd::Cancel, &["cancel", "stop"], "ask the running operation to stop"),
     (Cmd::Resume, &["resume", "continue"], "take a lost operation up again"),
     (Cmd::Log, &["log", "messages", "warnings"], "warnings and what was said last"),

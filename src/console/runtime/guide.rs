@@ -1,16 +1,18 @@
 //! The runbook of the open incident: the facts its questions are judged by, where the journal says it is, and the steps
 //! a person takes. Who takes the first step takes the pilot's seat and keeps it until the console is left.
 
+use super::Setup;
 use super::work::Tools;
-use crate::base::state::StateDir;
+use crate::base::state::{OpId, StateDir};
 use crate::base::{Result, Timestamp};
 use crate::config::EVERY_COMMAND;
-use crate::console::input::Input;
+use crate::console::input::{ActShown, Input};
 use crate::incident::guide::{Look, Step, Values};
 use crate::incident::{Incidents, Pilot};
 use crate::model::guide::GuideView;
 use crate::model::question::judge::Proposal;
 use crate::model::situation::Situation;
+use crate::recovery::act::{Caller, ShownAct};
 use crate::runbook::Library;
 use crate::survey::{Scope, Survey};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -99,6 +101,20 @@ impl Guides {
         incidents.step(&asked.incident, &self.tools.setup.actor, book.0, shown, &asked.step)?;
         self.tools.tell(Input::Guide(self.view(&asked.incident).map(Box::new)));
         Ok(())
+    }
+
+    /// Starts the act that was shown as an operation, which writes down its beginning and its end itself.
+    pub(super) fn run(&self, shown: &ActShown) -> Result<OpId> {
+        let incidents = self.tools.incidents()?;
+        self.sit(&incidents, &shown.incident)?;
+        let Setup { given, working_dir, environment, actor, .. } = &*self.tools.setup;
+        let ActShown { incident, runbook, node, title, digest } = shown.clone();
+        let stanza = incidents.view(&incident)?.stanza;
+        let act = ShownAct { incident, stanza, runbook, node, title, digest };
+        let id = OpId::new("act", Timestamp::now())?;
+        let spec = act.spec(id.clone(), Caller { given, working_dir, environment, by: actor })?;
+        self.tools.supervisor()?.start(&spec)?;
+        Ok(id)
     }
 
     /// Takes the pilot's seat, unless it is this console's already.

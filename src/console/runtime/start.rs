@@ -39,6 +39,7 @@ pub(super) fn recovery(
     }
     let plan = (tools.setup.planner)(request, &Cancel::default())?;
     same_as_confirmed(&plan, digest, typed)?;
+    second_person(tools, &plan)?;
     let id = OpId::new("recover", Timestamp::now())?;
     let incident = in_journal(tools, &plan, &id, typed, detected_at);
     let Setup { given, working_dir, environment, actor, .. } = &*tools.setup;
@@ -63,6 +64,17 @@ fn same_as_confirmed(plan: &RecoverPlan, digest: &str, typed: &str) -> Result<()
         return Err(refused("what was typed is not the name the plan asks for; nothing was started"));
     }
     Ok(())
+}
+
+/// Where the stanza wants it, somebody else has approved the plan.
+fn second_person(tools: &Tools, plan: &RecoverPlan) -> Result<()> {
+    let stanza = &plan.request.stanza;
+    if !tools.setup.site.of(stanza).second_person {
+        return Ok(());
+    }
+    let incidents = tools.incidents()?;
+    let open = incidents.open_one(stanza)?;
+    incidents.ask_for_second_person(open.as_ref(), &tools.setup.actor, plan, false)
 }
 
 /// Writes the start into the journal of the open incident, or of a new one; its name.

@@ -140,6 +140,13 @@ impl Works {
             Effect::Step { incident, runbook, seen, proposal, step } => {
                 self.take_step(Asked { incident, runbook, seen, proposal, step });
             }
+            Effect::RunAct { act, .. } => {
+                let guides = Arc::clone(&self.guides);
+                self.spawn("act", move |tools| match guides.run(&act) {
+                    Ok(id) => tools.tell(Input::Said(Ok(format!("{id} does it; o shows how far it is")))),
+                    Err(report) => tools.tell(Input::Started(Err(report))),
+                });
+            }
             Effect::Watch(id) => {
                 let (mine, current) = begin(&self.operation);
                 self.spawn("operation", move |tools| {
@@ -186,6 +193,11 @@ impl Works {
                     let until =
                         until.map_or_else(String::new, |until| format!("; nothing is expired until {until}"));
                     Ok(format!("incident {declared} is declared; the clock runs{until}"))
+                });
+            }
+            Effect::Approve { digest, .. } => {
+                self.on_incident("approve", "the plan is approved", move |tools, id, by| {
+                    tools.incidents()?.approve(id, by, &digest).map(drop)
                 });
             }
             Effect::Note(text) => {

@@ -4,14 +4,14 @@
 mod draw;
 
 use super::paint::done;
-use super::{Action, Asked, Modal, Screen, ScreenId};
-use crate::console::input::{Effect, Key};
+use super::{Action, Asked, Confirmed, Modal, Screen, ScreenId};
+use crate::console::input::{ActShown, Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::Model;
 use crate::console::theme::Theme;
 use crate::console::widgets::Selection;
 use crate::incident::guide::Step;
-use crate::model::guide::{GuideKind, GuideView, GuideWay};
+use crate::model::guide::{GuideKind, GuideNode, GuideView, GuideWay};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -69,6 +69,9 @@ impl Screen for RunbookScreen {
             Binding::new(&[Key::Char('J')], Cmd::Journal, "journal", "The journal of the incident.")
                 .quiet()
                 .unless(model.why_not(Cmd::Journal)),
+            Binding::new(&[Key::Char('o')], Cmd::Operation, "operation", "The operation that runs.")
+                .quiet()
+                .unless(model.why_not(Cmd::Operation)),
             Binding::new(&[Key::Char('t')], Cmd::Recover, "recover", "Target and plan.")
                 .quiet()
                 .unless(model.why_not(Cmd::Recover)),
@@ -103,6 +106,7 @@ impl Screen for RunbookScreen {
         match cmd {
             Cmd::Recover => return Some(Action::Go(ScreenId::Target)),
             Cmd::Journal => return Some(Action::Go(ScreenId::Journal)),
+            Cmd::Operation => return Some(Action::Go(ScreenId::Running)),
             _ => {}
         }
         let guide = model.guide.value()?;
@@ -114,6 +118,7 @@ impl Screen for RunbookScreen {
             Cmd::Open => open(guide),
             Cmd::Way(at) => way(guide, guide.node.ways.get(usize::from(at))?),
             Cmd::Mark => self.tick(guide),
+            Cmd::Run => run(guide),
             Cmd::StepBack if guide.node.back.is_some() => Some(step(guide, Step::Back)),
             Cmd::Evidence => Some(Action::Open(Modal::Text {
                 title: guide.node.title.clone(),
@@ -148,9 +153,15 @@ impl Screen for RunbookScreen {
 }
 
 impl RunbookScreen {
-    fn tick(&self, guide: &GuideView) -> Option<Action> {
-        let item = guide.node.items.get(self.item.at())?;
+    /// Ticks the chosen item or opens it again; after a tick the next one that is open is chosen.
+    fn tick(&mut self, guide: &GuideView) -> Option<Action> {
+        let (at, items) = (self.item.at(), &guide.node.items);
+        let item = items.get(at)?;
         let done = item.done != Some(true);
+        let is_open = |other: &usize| items.get(*other).is_some_and(|item| item.done != Some(true));
+        if let Some(next) = (at + 1..items.len()).find(is_open).filter(|_| done) {
+            self.item.choose(next);
+        }
         Some(step(guide, Step::Tick { item: item.id.clone(), done, note: None }))
     }
 }
@@ -159,7 +170,9 @@ impl RunbookScreen {
 fn open(guide: &GuideView) -> Option<Action> {
     match guide.node.kind {
         GuideKind::Checklist if !guide.node.blocked.is_empty() => None,
-        GuideKind::Checklist | GuideKind::Notify => Some(step(guide, Step::Pass { note: None })),
+        GuideKind::Checklist | GuideKind::Notify => {
+            Some(step(guide, Step::Pass { note: None, seen: guide.node.seen_to_hold() }))
+        }
         GuideKind::Act if guide.node.began.is_none() => {
             let what = guide.node.lines.first().cloned().unwrap_or_else(|| guide.node.title.clone());
             let begun = step(guide, Step::Begun { what });
@@ -182,15 +195,57 @@ fn open(guide: &GuideView) -> Option<Action> {
                 lines: draw::commands(&guide.node),
             }),
         }),
-        GuideKind::Decide | GuideKind::End => None,
+        GuideKind::End => {
+            let next = guide.node.next_runbook.clone()?;
+            Some(in_runbook(guide, next, Step::Begin))
+        }
+        GuideKind::Decide => None,
     }
+}
+
+/// Why the act that is shown cannot be run from here; nothing if it can.
+fn why_not_run(node: &GuideNode) -> Option<String> {
+    if node.by_hand {
+        return Some("it is done by a person: there is no executor for it".to_owned());
+    }
+    if let Some((_, by, _)) = &node.began {
+        return Some(format!("{by} began it already"));
+    }
+    let lacks = node.missing.first().map(|name| format!("${{{name}}} has no value here"));
+    lacks.or_else(|| node.runs.is_none().then(|| "it cannot be run from here".to_owned()))
+}
+
+/// Carries out the act that is shown; after a typed word where it wants one.
+fn run(guide: &GuideView) -> Option<Action> {
+    let node = &guide.node;
+    if why_not_run(node).is_some() {
+        return None;
+    }
+    let act = Box::new(ActShown {
+        incident: guide.incident.clone(),
+        runbook: guide.runbook.clone(),
+        node: node.id.clone(),
+        title: node.title.clone(),
+        digest: node.runs.clone()?,
+    });
+    if !node.typed {
+        return Some(Action::Do(Effect::RunAct { act, typed: None }));
+    }
+    let mut text = draw::commands(node);
+    text.extend(node.prose.iter().cloned());
+    let word = guide.stanza.clone();
+    Some(Action::Open(Modal::Confirm { title: node.title.clone(), text, word, then: Confirmed::Act(act) }))
 }
 
 /// A step from the node that is shown, with the evidence that is shown.
 fn step(guide: &GuideView, step: Step) -> Action {
+    in_runbook(guide, guide.runbook.clone(), step)
+}
+
+fn in_runbook(guide: &GuideView, runbook: String, step: Step) -> Action {
     Action::Do(Effect::Step {
         incident: guide.incident.clone(),
-        runbook: guide.runbook.clone(),
+        runbook,
         seen: guide.node.id.clone(),
         proposal: guide.proposal.clone().map(Box::new),
         step,
@@ -251,16 +306,27 @@ fn node_bindings(guide: &GuideView) -> Vec<Binding> {
         GuideKind::Act => {
             let ends = node.ways.iter().enumerate().zip(['d', 'f']);
             let begin = if node.began.is_none() { "begin" } else { "commands" };
+            let run = "Carry it out from here; what it says is kept. A worker does it, whatever becomes of this terminal.";
+            let run = Binding::new(&[Key::Char('x')], Cmd::Run, "run", run).unless(why_not_run(node));
+            let run = Some(run).filter(|_| !node.by_hand && draw::screen_of(node).is_none());
             std::iter::once(Binding::new(
                 &[Key::Enter],
                 Cmd::Open,
                 begin,
                 "What is to be done, with its exact commands.",
             ))
+            .chain(run)
             .chain(ends.map(|((at, it), key)| way(at, key, it)))
             .collect()
         }
         GuideKind::Notify => vec![Binding::new(&[Key::Enter], Cmd::Open, "told", "It was said; go on.")],
-        GuideKind::End => Vec::new(),
+        GuideKind::End => {
+            let next = node.next_runbook.iter();
+            next.map(|next| {
+                let help = format!("Begin the runbook {next}, in which this one goes on.");
+                Binding::new(&[Key::Enter], Cmd::Open, "go on", help)
+            })
+            .collect()
+        }
     }
 }

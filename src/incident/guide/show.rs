@@ -3,13 +3,13 @@
 use super::Values;
 use crate::base::Timestamp;
 use crate::model::guide::{GuideItem, GuideKind, GuideNode, GuideStep, GuideView, GuideWay};
-use crate::model::question::judge::judge;
+use crate::model::question::judge::{check, judge};
 use crate::model::situation::Situation;
 use crate::runbook::how::typed_lines;
 use crate::runbook::template::{Quoting, shown};
 use crate::runbook::tree::{Style, tree};
 use crate::runbook::walk::{Left, Now, Visit, Walk};
-use crate::runbook::{How, Node, NodeKind, text};
+use crate::runbook::{Confirm, How, Node, NodeKind, Runbook, Way, text};
 
 /// What a runbook is looked at with.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,7 @@ pub(super) fn view(incident: &str, walk: &Walk<'_>, look: &Look<'_>) -> GuideVie
     let proposal = ask.and_then(|ask| judge(ask, look.situation?, look.now));
     GuideView {
         incident: incident.to_owned(),
+        stanza: look.values.get("stanza").unwrap_or_default(),
         runbook: book.name.clone(),
         title: book.title.clone(),
         digest: book.digest.clone(),
@@ -73,7 +74,7 @@ fn node(walk: &Walk<'_>, now: &Now<'_>, look: &Look<'_>) -> GuideNode {
         section: shown.section,
         title: shown.title().to_owned(),
         ways: ways(walk, now),
-        blocked: now.blocked.iter().map(|item| item.text.clone()).collect(),
+        done_by: now.began.as_ref().and_then(|began| began.what.split_once(": ")?.0.parse().ok()),
         began: now.began.as_ref().map(|began| (began.what.clone(), began.by.clone(), began.at)),
         back: now.back.map(|node| node.title().to_owned()),
         entered_at: walk.trail().last().map(|visit| visit.entered_at),
@@ -85,14 +86,12 @@ fn node(walk: &Walk<'_>, now: &Now<'_>, look: &Look<'_>) -> GuideNode {
 }
 
 fn ways(walk: &Walk<'_>, now: &Now<'_>) -> Vec<GuideWay> {
-    let title = |id: &str| walk.book().node(id).map_or_else(|| id.to_owned(), |node| node.title().to_owned());
-    let way = |way: &crate::runbook::Way<'_>| GuideWay {
-        id: way.id.to_owned(),
-        key: way.key,
-        label: way.label.to_owned(),
-        to: title(&way.goto.node),
-    };
-    now.ways.iter().map(way).collect()
+    now.ways.iter().map(|way| shown_way(walk.book(), way)).collect()
+}
+
+fn shown_way(book: &Runbook, way: &Way<'_>) -> GuideWay {
+    let to = book.node(&way.goto.node).map_or(way.goto.node.as_str(), Node::title).to_owned();
+    GuideWay { id: way.id.to_owned(), key: way.key, label: way.label.to_owned(), to }
 }
 
 /// What only a node of its kind has.
@@ -108,6 +107,7 @@ fn fill(view: &mut GuideNode, walk: &Walk<'_>, node: &Node, look: &Look<'_>) {
             view.kind = GuideKind::Checklist;
             let item = |item: &crate::runbook::Item| {
                 let tick = walk.tick(&node.id, &item.id);
+                let ask = |name: &String| check(name, look.situation?, look.now);
                 GuideItem {
                     id: item.id.clone(),
                     text: item.text.clone(),
@@ -116,15 +116,27 @@ fn fill(view: &mut GuideNode, walk: &Walk<'_>, node: &Node, look: &Look<'_>) {
                     done: tick.map(|tick| tick.done),
                     by: tick.map(|tick| (tick.by.clone(), tick.at)),
                     note: tick.and_then(|tick| tick.note.clone()),
+                    seen: item.check.as_ref().and_then(ask),
                 }
             };
             view.items = list.items.iter().map(item).collect();
+            view.blocked =
+                view.items.iter().filter(|item| item.blocks()).map(|item| item.text.clone()).collect();
+            if view.blocked.is_empty() && view.ways.is_empty() {
+                view.ways = node.ways().iter().map(|way| shown_way(walk.book(), way)).collect();
+            }
         }
         NodeKind::Act(act) => {
             view.kind = GuideKind::Act;
             view.prose = vec![format!("Risk: {}", act.risk), format!("Undo: {}", act.undo)];
             view.lines = act.how.lines(&value);
             view.by_hand = matches!(act.how, How::Manual { .. });
+            view.operation = match &act.how {
+                How::Operation { operation, .. } => Some(operation.clone()),
+                _ => None,
+            };
+            view.runs = act.how.digest(&value);
+            view.typed = act.confirm == Confirm::Typed;
             text::confirmed(act.confirm).trim_start_matches(", ").clone_into(&mut view.confirm);
         }
         NodeKind::Notify(notify) => {

@@ -56,7 +56,7 @@ impl Desk {
             for item in desk.view().node.items {
                 desk.step(&Step::Tick { item: item.id, done: true, note: None }).unwrap();
             }
-            desk.step(&Step::Pass { note: None }).unwrap();
+            desk.step(&Step::Pass { note: None, seen: Vec::new() }).unwrap();
         }
         assert_eq!(desk.view().node.kind, GuideKind::Decide);
         desk
@@ -165,10 +165,10 @@ fn every_way_of_every_shipped_runbook_can_be_walked_through_the_journal() {
                         let item = item.id.clone();
                         step(&id, &Step::Tick { item, done: true, note: None });
                     }
-                    step(&id, &Step::Pass { note: None });
+                    step(&id, &Step::Pass { note: None, seen: Vec::new() });
                 }
                 crate::runbook::NodeKind::Notify(_) => {
-                    step(&id, &Step::Pass { note: Some("told".to_owned()) });
+                    step(&id, &Step::Pass { note: Some("told".to_owned()), seen: Vec::new() });
                 }
                 crate::runbook::NodeKind::Act(_) => {
                     step(&id, &Step::Begun { what: "it".to_owned() });
@@ -181,4 +181,66 @@ fn every_way_of_every_shipped_runbook_can_be_walked_through_the_journal() {
         }
         assert!(desk.incidents.view(&desk.id).unwrap().chain_ok);
     }
+}
+
+#[test]
+fn every_automatic_check_is_judged_by_the_facts() {
+    let situation = crate::model::situation::Situation::default();
+    for check in crate::runbook::vocabulary::CHECKS {
+        let judged = crate::model::question::judge::check(check.name, &situation, Timestamp::now());
+        assert!(judged.is_some_and(|seen| seen.holds != Some(true)), "{}", check.name);
+    }
+}
+
+/// What is known of the host: an incident holds the stanza.
+fn held() -> crate::model::situation::Situation {
+    use crate::model::board::{Board, HoldFacts, Upkeep};
+    use crate::model::fact::Fact as Known;
+    let now = Timestamp::now();
+    let (incident, by) = ("2026-11-21-01".to_owned(), "dk".to_owned());
+    let hold = HoldFacts::Stands { incident, since: now, until: now, by };
+    let upkeep = Known::known(Upkeep { hold: Some(hold), ..Upkeep::default() }, now);
+    crate::model::situation::Situation {
+        board: Board { upkeep, ..Board::default() },
+        ..crate::model::situation::Situation::default()
+    }
+}
+
+#[test]
+fn what_the_facts_show_is_ticked_with_what_was_seen_when_the_list_is_passed() {
+    let desk = Desk::new();
+    desk.step(&Step::Begin).unwrap();
+    let situation = held();
+    let values = Values::default();
+    let look = Look { situation: Some(&situation), values: &values, now: Timestamp::now(), ascii: false };
+    let view = || desk.incidents.guide(&desk.id, &desk.library, &look).unwrap();
+    for item in view().node.items.iter().filter(|item| item.id != "hold") {
+        desk.step(&Step::Tick { item: item.id.clone(), done: true, note: None }).unwrap();
+    }
+    let node = view().node;
+    assert!(node.items.iter().any(|item| item.id == "hold" && item.holds_by_itself()), "{node:?}");
+    let seen = node.seen_to_hold();
+    desk.step(&Step::Pass { note: None, seen }).unwrap();
+    assert_eq!(view().node.kind, GuideKind::Decide);
+    let entries = desk.incidents.entries(&desk.id).unwrap();
+    let ticked = entries.iter().find_map(|entry| match &entry.fact {
+        Fact::Ticked { item, automatic: true, detail, .. } => Some((item.as_str(), detail.as_str())),
+        _ => None,
+    });
+    assert!(
+        ticked.is_some_and(|(item, text)| item == "hold" && text.contains("2026-11-21-01")),
+        "{ticked:?}"
+    );
+}
+
+#[test]
+fn what_a_person_says_of_an_item_stands_against_what_the_facts_say() {
+    let desk = Desk::new();
+    desk.step(&Step::Begin).unwrap();
+    desk.step(&Step::Tick { item: "hold".to_owned(), done: false, note: None }).unwrap();
+    let situation = held();
+    let values = Values::default();
+    let look = Look { situation: Some(&situation), values: &values, now: Timestamp::now(), ascii: false };
+    let node = desk.incidents.guide(&desk.id, &desk.library, &look).unwrap().node;
+    assert_eq!(node.seen_to_hold(), []);
 }

@@ -3,6 +3,7 @@
 //! Pure. Facts are evidence, never votes: one that proves something decides, however many say nothing. Unknown is never
 //! a no, and a fact that is too old is unknown.
 
+mod check;
 mod committed;
 mod corruption;
 mod eye;
@@ -13,6 +14,8 @@ mod primary;
 mod replica;
 mod repository;
 mod starts;
+
+pub use check::{Checked, check};
 
 pub use crate::model::board::judge::State as Sign;
 

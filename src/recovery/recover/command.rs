@@ -21,17 +21,7 @@ const NOT_HANDED_ON: [&str; 8] =
 /// the request. An option that is secret is refused; what stands here is seen by everyone.
 pub fn arguments(given: &[CliOption], request: &RecoverRequest) -> Result<Vec<String>> {
     let mut words = vec![NAME.to_owned()];
-    for option in given {
-        // As on the command line itself, the beginning of a name is enough.
-        let known = options::find(&option.name, true).ok().map(|found| found.def);
-        let Some(def) = known.filter(|def| !def.secret) else {
-            return Err(Report::usage(format!("--{} does not belong on a command line", option.name))
-                .hint("set it in the configuration file"));
-        };
-        if !NOT_HANDED_ON.contains(&def.name) {
-            words.push(word(&option.name, option.value.as_deref()));
-        }
-    }
+    words.extend(handed_on(given, &NOT_HANDED_ON)?);
     let RecoverRequest { stanza, kind, targets, exclusive, timeline, set, asks, no_first_backup } = request;
     words.push(word("stanza", Some(stanza)));
     words.push(word("type", Some(kind)));
@@ -43,6 +33,24 @@ pub fn arguments(given: &[CliOption], request: &RecoverRequest) -> Result<Vec<St
     words.extend(set.as_ref().map(|set| word("set", Some(set))));
     words.extend(asks.then(|| word("ask", None)));
     words.extend(no_first_backup.then(|| word("no-first-backup", None)));
+    Ok(words)
+}
+
+/// The given options that lead to the same configuration, without those that are named. An option that is secret is
+/// refused; what stands on a command line is seen by everyone.
+pub fn handed_on(given: &[CliOption], without: &[&str]) -> Result<Vec<String>> {
+    let mut words = Vec::new();
+    for option in given {
+        // As on the command line itself, the beginning of a name is enough.
+        let known = options::find(&option.name, true).ok().map(|found| found.def);
+        let Some(def) = known.filter(|def| !def.secret) else {
+            return Err(Report::usage(format!("--{} does not belong on a command line", option.name))
+                .hint("set it in the configuration file"));
+        };
+        if !without.contains(&def.name) {
+            words.push(word(&option.name, option.value.as_deref()));
+        }
+    }
     Ok(words)
 }
 

@@ -143,8 +143,11 @@ fn decide(sheet: &mut Sheet<'_>, model: &Model, guide: &GuideView) {
     let why = lines(&guide.node.prose.join(" "), usize::from(sheet.width()));
     // Evidence needs the room more than prose, which `e` shows whole.
     let shown = if guide.node.ways.len() > 5 { 1 } else { 3 };
-    for line in why.iter().take(shown) {
-        sheet.text(0, y, line, theme.dim());
+    for (at, line) in why.iter().enumerate().take(shown) {
+        let is_cut = at + 1 == shown && why.len() > shown;
+        let line =
+            if is_cut { format!("{} …", cut(line, usize::from(sheet.width()) - 2)) } else { line.clone() };
+        sheet.text(0, y, &line, theme.dim());
         y += 1;
     }
     y += 1;
@@ -215,9 +218,13 @@ fn checklist(sheet: &mut Sheet<'_>, guide: &GuideView, chosen: usize) {
         let (mark, style) = match item.done {
             Some(true) => ("[x]", theme.state(State::Ok)),
             Some(false) => ("[!]", theme.state(State::Failed)),
+            None if item.holds_by_itself() => ("[ ]", theme.state(State::Ok)),
             None => ("[ ]", Style::new()),
         };
         sheet.text(0, y, mark, style);
+        if item.holds_by_itself() {
+            sheet.text(1, y, theme.symbol(State::Ok), theme.state(State::Ok));
+        }
         let must = if item.blocking { "" } else { " (advisory)" };
         let text = format!("{}{must}", item.text);
         let style = if at == chosen { theme.strong() } else { Style::new() };
@@ -227,6 +234,15 @@ fn checklist(sheet: &mut Sheet<'_>, guide: &GuideView, chosen: usize) {
             y += shown;
             let why = item.why.as_deref().unwrap_or_default();
             y += sheet.part(4, y, u16::MAX, u16::MAX).wrapped(0, 0, why, theme.dim());
+            if let Some(seen) = &item.seen {
+                let state = match seen.holds {
+                    Some(true) => State::Ok,
+                    Some(false) => State::Failed,
+                    None => State::Unknown,
+                };
+                let mark = (theme.symbol(state), theme.state(state));
+                y += sheet.part(4, y, u16::MAX, u16::MAX).said(0, mark, &seen.text, Style::new());
+            }
             if let Some((by, when)) = &item.by {
                 sheet.text(4, y, &format!("{by}, {}", clock(*when)), theme.dim());
                 y += 1;
@@ -248,13 +264,11 @@ fn act(sheet: &mut Sheet<'_>, guide: &GuideView) {
         y += sheet.wrapped(1, y, &line, Style::new()).max(1);
     }
     if let Some((_, by, at)) = &guide.node.began {
-        y += 1;
-        sheet.text(
-            0,
-            y,
-            &format!("begun {} by {by}: d when it is done, f if it failed", clock(*at)),
-            theme.strong(),
-        );
+        let text = match &guide.node.done_by {
+            Some(_) => format!("a worker does it since {} for {by}: o shows how far it is", clock(*at)),
+            None => format!("begun {} by {by}: d when it is done, f if it failed", clock(*at)),
+        };
+        sheet.wrapped(0, y + 1, &text, theme.strong());
     }
 }
 
@@ -264,7 +278,7 @@ fn end(sheet: &mut Sheet<'_>, guide: &GuideView) {
         y += sheet.wrapped(0, y, paragraph, Style::new()) + 1;
     }
     if let Some(next) = &guide.node.next_runbook {
-        sheet.text(0, y, &format!("It goes on with the runbook {next}."), sheet.theme.strong());
+        sheet.text(0, y, &format!("It goes on with the runbook {next}: Enter."), sheet.theme.strong());
     }
 }
 
@@ -280,9 +294,10 @@ pub(super) fn commands(node: &GuideNode) -> Vec<String> {
 
 /// The screen on which an act of this program is done.
 pub(super) fn screen_of(node: &GuideNode) -> Option<ScreenId> {
-    let line = node.lines.first()?;
-    let is = |words: &str| line.contains(words);
-    (!node.by_hand && (is("pgmayday recover") || is("pgmayday restore"))).then_some(ScreenId::Target)
+    match node.operation.as_deref()? {
+        "recover" | "recover-plan" | "restore" | "restore-plan" => Some(ScreenId::Target),
+        _ => None,
+    }
 }
 
 /// Everything that was seen, and how to look by hand.
