@@ -51,6 +51,8 @@ pub struct Model {
     pub wal: Loaded<WalView>,
     /// The request the plan is for, and the plan.
     pub plan: Option<(RecoverRequest, Loaded<RecoverPlan>)>,
+    /// A confirmed plan is being started, which is done once.
+    pub starting: bool,
     /// The operation being followed.
     pub operation: Option<Snapshot>,
     /// The incident being followed.

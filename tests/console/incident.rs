@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The most keys from the board to a running restore, without the typed word.
 const MOST_KEYS: usize = 15;
 /// The longest an incident may take.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(180);
 
 /// What the operator does next by what stands on the screen; nothing while there is nothing to do but wait.
 fn next_key(text: &str) -> Option<&'static str> {
@@ -27,10 +27,15 @@ fn next_key(text: &str) -> Option<&'static str> {
     if has("NOT DONE") || has("NOT STARTED") {
         return Some("\u{1b}");
     }
+    // What was asked for is under way, or not there yet.
+    if has("starting: the plan is worked out once more") || has("Nobody has begun it") {
+        return None;
+    }
     match () {
         () if has("THE WORKER IS GONE") => Some("R"),
         () if has("YOUR ANSWER IS NEEDED") => Some("y"),
-        () if has("RECOVER TO") => (has("PLAN ·") || has("Enter plan")).then_some("\r"),
+        () if has("PLAN ·") => has("Enter confirm").then_some("\r"),
+        () if has("RECOVER TO") => Some("\r"),
         () if has("The first minute") && has("CHECKLIST") => {
             let ticked = text.matches("[x]").count();
             Some(if ticked < 3 { " " } else { "\r" })

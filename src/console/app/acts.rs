@@ -101,6 +101,7 @@ impl App {
                 self.model.plan = Some(((**request).clone(), loaded));
             }
             Effect::Start { .. } => {
+                self.model.starting = true;
                 self.say(State::Ok, "starting: the plan is worked out once more and compared");
             }
             Effect::Resume { id, .. } => self.say(State::Ok, format!("resuming {id}")),

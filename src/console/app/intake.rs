@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::base::Report;
+use crate::base::state::OpId;
 use crate::console::input::{Effect, Input};
 use crate::console::modal::Window;
 use crate::console::model::Loaded;
@@ -23,19 +24,7 @@ impl App {
                     loaded.end(result.map(|plan| *plan).map_err(|report| said(&report)));
                 }
             }
-            Input::Started(Ok(id)) => {
-                self.say(State::Ok, format!("started: {id}"));
-                self.perform(Effect::Watch(id), effects);
-                // Somebody who types must not find the keys meaning something else.
-                if self.windows.last().is_some_and(Window::takes_text) {
-                    self.say(State::Ok, "it was started; :operation shows it");
-                } else {
-                    self.windows.clear();
-                    self.screens.home();
-                    self.go(ScreenId::Running, effects);
-                }
-            }
-            Input::Started(Err(report)) => self.refuse("NOT STARTED", &report),
+            Input::Started(result) => self.started(result, effects),
             Input::Operation(snapshot) => self.model.operation = Some(*snapshot),
             Input::Incident(view) => self.model.incident = Some(*view),
             Input::Guide(result) => {
@@ -48,6 +37,24 @@ impl App {
             Input::Key(_) | Input::Paste(_) | Input::Resize(..) | Input::Tick(_) => {}
         }
         self.screens.updated(&self.model);
+    }
+
+    fn started(&mut self, result: Result<OpId, Report>, effects: &mut Vec<Effect>) {
+        self.model.starting = false;
+        let id = match result {
+            Ok(id) => id,
+            Err(report) => return self.refuse("NOT STARTED", &report),
+        };
+        self.say(State::Ok, format!("started: {id}"));
+        self.perform(Effect::Watch(id), effects);
+        // Somebody who types must not find the keys meaning something else.
+        if self.windows.last().is_some_and(Window::takes_text) {
+            self.say(State::Ok, "it was started; :operation shows it");
+        } else {
+            self.windows.clear();
+            self.screens.home();
+            self.go(ScreenId::Running, effects);
+        }
     }
 
     fn board(&mut self, board: Board, effects: &mut Vec<Effect>) {

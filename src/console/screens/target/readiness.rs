@@ -39,6 +39,9 @@ pub(super) fn planned<'a>(model: &'a Model, request: Option<&RecoverRequest>) ->
 
 /// Why nothing may be started from here at all.
 pub(super) fn barred(model: &Model) -> Option<String> {
+    if model.starting {
+        return Some("it is being started".to_owned());
+    }
     if model.board.identity.read_only {
         return Some(READ_ONLY.to_owned());
     }
