@@ -11,7 +11,11 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 pub(crate) const SIZE: (u16, u16) = (80, 24);
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pgmayday");
+
+/// The program; another one that `PGMAYDAY_TEST_BIN` names, so that a long run survives a build.
+pub(crate) fn program() -> String {
+    std::env::var("PGMAYDAY_TEST_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_pgmayday").to_owned())
+}
 
 /// A folder every account may enter; a lab that is left in it is taken down.
 pub(crate) struct Place(tempfile::TempDir);
@@ -34,7 +38,7 @@ impl Place {
     }
 
     pub(crate) fn lab(&self, words: &[&str]) -> Output {
-        Command::new(PROGRAM).arg("lab").args(words).arg("--dir").arg(self.dir()).output().unwrap()
+        Command::new(program()).arg("lab").args(words).arg("--dir").arg(self.dir()).output().unwrap()
     }
 
     /// The program on the lab's configuration, as the account that owns the lab.
@@ -46,15 +50,15 @@ impl Place {
             );
         }
         let config = self.dir().join("pgbackrest.conf");
-        all.extend([PROGRAM.to_owned(), format!("--config={}", config.display()), "--stanza=lab".to_owned()]);
+        all.extend([program(), format!("--config={}", config.display()), "--stanza=lab".to_owned()]);
         all.extend(words.iter().map(|&word| word.to_owned()));
         all
     }
 
     pub(crate) fn console(&self) -> Screen {
         let command = self.command(&[]);
-        let program = if is_root() { "/usr/bin/setpriv" } else { PROGRAM };
-        Screen::spawn(SIZE, Path::new(program), &command[1..], &[])
+        let program = if is_root() { "/usr/bin/setpriv".to_owned() } else { program() };
+        Screen::spawn(SIZE, Path::new(&program), &command[1..], &[])
     }
 
     pub(crate) fn json(&self, words: &[&str]) -> Value {

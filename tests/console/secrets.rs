@@ -2,7 +2,7 @@
 //! files, screens, reports, process lists.
 
 use crate::harness::Screen;
-use crate::place::{PROGRAM, Place, SIZE};
+use crate::place::{Place, SIZE, program};
 use pgmayday::cluster::owner::is_root;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -186,8 +186,8 @@ fn commands(place: &Place) -> String {
 /// Every screen of the console that can be reached by a key; what stood on them.
 fn screens(place: &Place) -> String {
     let command = place.command(&[]);
-    let program = if is_root() { "/usr/bin/setpriv" } else { PROGRAM };
-    let mut screen = Screen::spawn(SIZE, Path::new(program), &command[1..], &[("PASSWORD", PASSWORD)]);
+    let program = if is_root() { "/usr/bin/setpriv".to_owned() } else { program() };
+    let mut screen = Screen::spawn(SIZE, Path::new(&program), &command[1..], &[("PASSWORD", PASSWORD)]);
     screen.wait_long("RECOVERY WINDOW");
     let mut seen = String::new();
     for key in [
