@@ -1,6 +1,7 @@
 //! Ours and pgBackRest's backups alternating in one repository, over compression, cipher, bundles and blocks.
 //!
-//! Four cells of the matrix always, all of them with `PGMAYDAY_ENDURANCE`. Blocks need a pgBackRest of 2.46 or later: the
+//! Four cells of the matrix always, all of them with `PGMAYDAY_ENDURANCE`, of those only the ones with the text `PGMAYDAY_CELL`
+//! in their description. Blocks need a pgBackRest of 2.46 or later: the
 //! one `tests/setup-pgbackrest.sh` fetched; without it those cells are left out by name.
 
 use crate::peer::{Peer, archive_command, restores};
@@ -82,7 +83,8 @@ fn alternates(yard: &Yard, binaries: &Binaries, peer: &Peer) {
 fn backups_alternate_in_one_repository() {
     let Some(binaries) = installed("backups_alternate_in_one_repository") else { return };
     let cells = if std::env::var_os("PGMAYDAY_ENDURANCE").is_some() { all() } else { corners() };
-    for cell in cells {
+    let only = std::env::var("PGMAYDAY_CELL").unwrap_or_default();
+    for cell in cells.into_iter().filter(|cell| format!("{cell:?}").contains(&only)) {
         let peer = if cell.block { Peer::with_blocks() } else { Some(Peer::installed()) };
         let Some(peer) = peer else {
             eprintln!("left out {cell:?}: no pgBackRest that stores blocks is to be had here");
@@ -91,7 +93,8 @@ fn backups_alternate_in_one_repository() {
         eprintln!("{cell:?}");
         let yard = Yard::new(&binaries, &[cell.cipher]);
         let more = format!(
-            "compress-type={}\nprocess-max=2\nrepo1-retention-full=9\n[global:backup]\nrepo1-bundle={}\n{}",
+            "compress-type={}\nprocess-max=2\nrepo1-retention-full=9\n[global:backup]\n\
+             archive-timeout=120\nrepo1-bundle={}\n{}",
             cell.compression,
             if cell.bundle { "y" } else { "n" },
             if cell.block { "repo1-block=y\n" } else { "" }
