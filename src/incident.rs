@@ -74,6 +74,8 @@ pub struct IncidentView {
     pub rto_ms: Option<u64>,
     /// What was settled between people.
     pub standing: Standing,
+    /// What people gave the runbooks' variables.
+    pub values: BTreeMap<String, String>,
     /// Plans that a second person was asked to approve.
     pub approvals: Vec<Approval>,
     /// Every entry as a line.

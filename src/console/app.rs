@@ -195,7 +195,7 @@ impl App {
             Asked::Note => self.perform(Effect::Note(text), effects),
             Asked::CloseIncident => self.close_incident(text, effects),
             Asked::Filter => self.filter(text, effects),
-            Asked::Field(_) | Asked::Set | Asked::Reason(_) | Asked::Outcome(_) => {
+            Asked::Field(_) | Asked::Set | Asked::Reason(_) | Asked::Outcome(_) | Asked::Value(_) => {
                 let action = self.screens.shown_mut().text(&self.model, asked, &text);
                 self.act(action, effects);
             }
@@ -240,6 +240,7 @@ impl App {
                         | Asked::CloseIncident
                         | Asked::Reason(_)
                         | Asked::Outcome(_)
+                        | Asked::Value(_)
                 )
             }
             Modal::Help | Modal::Palette | Modal::Text { .. } => false,

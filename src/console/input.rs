@@ -159,6 +159,13 @@ pub enum Effect {
         /// The word that was typed.
         typed: Option<Typed>,
     },
+    /// Give a variable of the runbooks a value.
+    GiveValue {
+        /// The variable.
+        name: String,
+        /// What it stands for.
+        value: String,
+    },
     /// Approve the plan of this digest, which somebody else wants to start; confirmed by the typed word.
     Approve {
         /// The digest.
@@ -251,6 +258,7 @@ impl Effect {
                 | Self::Step { .. }
                 | Self::RunAct { .. }
                 | Self::Approve { .. }
+                | Self::GiveValue { .. }
         );
         noted || self.is_destructive()
     }

@@ -92,6 +92,8 @@ pub enum Cmd {
     Cancel,
     /// Close the incident; lives only in the palette.
     CloseIncident,
+    /// Give a variable its value.
+    Fill,
     /// Carry out what is shown.
     Run,
     /// Approve the plan that somebody else wants to start.

@@ -117,6 +117,8 @@ pub enum Asked {
     Set,
     /// Why this way of the runbook's node is taken against what the facts propose: its number.
     Reason(u8),
+    /// What a variable of the runbook's node stands for: its number among those without a value.
+    Value(u8),
     /// What came of an act of the runbook: true if it was done.
     Outcome(bool),
 }

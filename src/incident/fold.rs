@@ -36,6 +36,9 @@ pub(super) fn view(id: &str, contents: &Contents, verification: &Verification) -
                 (view.rto_s, view.rpo_s) = (*rto_s, *rpo_s);
             }
             Fact::ScenarioChosen { rto_s, rpo_s, .. } => (view.rto_s, view.rpo_s) = (*rto_s, *rpo_s),
+            Fact::ValueGiven { name, value } => {
+                view.values.insert(name.clone(), value.clone());
+            }
             Fact::Closed { .. } => {
                 view.closed_at.get_or_insert(entry.at);
             }

@@ -7,7 +7,7 @@ mod show;
 mod values;
 
 pub use show::Look;
-pub use values::Values;
+pub use values::{Values, meaning};
 
 use super::Incidents;
 use crate::base::{Kind, Report, Result};

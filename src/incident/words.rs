@@ -76,6 +76,7 @@ fn runbook(fact: &Fact) -> Option<String> {
             let how = if *automatic { " (probe)" } else { "" };
             format!("{list}: {item} {}{how}{}", result.said(), detail(seen))
         }
+        Fact::ValueGiven { name, value } => format!("${{{name}}} is {value}"),
         Fact::ActStarted { node, what, .. } => format!("\"{node}\": begins {what}"),
         Fact::ActEnded { node, what, done, outcome, .. } => {
             let how = if *done { "done" } else { "failed" };

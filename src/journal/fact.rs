@@ -272,6 +272,13 @@ pub enum Fact {
         /// What came out.
         detail: String,
     },
+    /// A variable of the runbooks stands for this from now on.
+    ValueGiven {
+        /// The variable.
+        name: String,
+        /// What it stands for.
+        value: String,
+    },
     /// A second person is asked to approve a plan: without that it is not started.
     ApprovalAsked {
         /// The plan's digest.

@@ -25,7 +25,8 @@ fn next_key(text: &str) -> Option<&'static str> {
     if has("Type lab") {
         return Some("lab\r");
     }
-    if has("NOT DONE") || has("NOT STARTED") {
+    // A field that was opened because the application's check had no answer for a moment.
+    if has("NOT DONE") || has("NOT STARTED") || has("Enter take it") {
         return Some("\u{1b}");
     }
     // What was asked for is under way, or not there yet.
@@ -36,7 +37,7 @@ fn next_key(text: &str) -> Option<&'static str> {
         () if has("THE WORKER IS GONE") => Some("R"),
         () if has("YOUR ANSWER IS NEEDED") => Some("y"),
         () if has("PLAN ·") => has("Enter confirm").then_some("\r"),
-        () if has("RECOVER TO") => Some("\r"),
+        () if has("RECOVER TO") => has("(•) last right moment").then_some("\r"),
         () if has("The first minute") && has("CHECKLIST") => {
             let ticked = text.matches("[x]").count();
             Some(if ticked < 3 { " " } else { "\r" })

@@ -63,7 +63,7 @@ fn picture(screen: &dyn Screen, model: &Model, theme: Theme, (width, height): (u
 }
 
 /// Every command there is.
-const COMMANDS: [Cmd; 40] = [
+const COMMANDS: [Cmd; 41] = [
     Cmd::Up,
     Cmd::Down,
     Cmd::Left,
@@ -103,5 +103,6 @@ const COMMANDS: [Cmd; 40] = [
     Cmd::CloseIncident,
     Cmd::Mark,
     Cmd::Run,
+    Cmd::Fill,
     Cmd::Approve,
 ];

@@ -453,6 +453,7 @@ pub(crate) fn incident(served: bool) -> IncidentView {
         chain: "5 lines, each proves the one before it; the head is 77aa01be".into(),
         chain_ok: true,
         approvals: Vec::new(),
+        values: std::collections::BTreeMap::new(),
         standing: Standing::default(),
     }
 }

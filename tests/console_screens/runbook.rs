@@ -342,3 +342,26 @@ fn what_the_facts_show_goes_with_the_step_that_passes_the_list() {
     let (_, taken) = asked(step(list, Cmd::Open));
     assert_eq!(taken, Step::Pass { note: None, seen: vec![("told".to_owned(), "db1 is off".to_owned())] });
 }
+
+#[test]
+fn values_that_are_missing_are_asked_for_one_after_the_other() {
+    let mut lacking = act("pg_basebackup -h ${host} -D ${replica_data_dir}", false);
+    lacking.node.missing = vec!["host".to_owned(), "replica_data_dir".to_owned()];
+    let Some(Action::Open(Modal::Ask { then, text, .. })) = step(lacking.clone(), Cmd::Fill) else {
+        panic!()
+    };
+    assert!(text[0].contains("the host of the primary"), "{text:?}");
+    let model = model(lacking);
+    let mut screen = entered::<RunbookScreen>(&model);
+    let Some(Action::All(actions)) = screen.text(&model, then, "db1") else { panic!() };
+    let [Action::Do(Effect::GiveValue { name, value }), Action::Open(Modal::Ask { then, .. })] = &actions[..]
+    else {
+        panic!("{actions:?}")
+    };
+    assert_eq!((name.as_str(), value.as_str(), *then), ("host", "db1", Asked::Value(1)));
+    assert!(matches!(
+        screen.text(&model, Asked::Value(1), "/srv/pg"),
+        Some(Action::Do(Effect::GiveValue { .. }))
+    ));
+    assert_eq!(screen.text(&model, Asked::Value(0), " "), None);
+}

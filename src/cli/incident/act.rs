@@ -27,7 +27,7 @@ use std::time::Instant;
 /// This program, whatever has become of its file meanwhile.
 const PROGRAM: &str = "/proc/self/exe";
 /// How many lines of what came out stand in the journal; the operation keeps all.
-const IN_JOURNAL: usize = 5;
+const IN_JOURNAL: usize = 3;
 /// Options of this call that a command which is run must not get.
 const NOT_HANDED_ON: [&str; 2] = ["stanza", "output"];
 
@@ -139,7 +139,10 @@ fn runnable(view: &GuideView) -> Result<String> {
         );
     }
     if let Some(name) = node.missing.first().filter(|_| !node.by_hand) {
-        return usage(format!("${{{name}}} has no value here"), "run it by hand with the value filled in");
+        return usage(
+            format!("${{{name}}} has no value here"),
+            &format!("`pgmayday incident runbook set {name} VALUE` gives it one"),
+        );
     }
     match &node.runs {
         Some(digest) => Ok(digest.clone()),

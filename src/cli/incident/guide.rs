@@ -62,6 +62,11 @@ pub(super) fn own(command: Command) -> Command {
                 "run",
                 "carry out the act one is at: a command of this program, another program or a call to a server",
             )))
+            .subcommand(
+                part("set", "give a variable of the runbooks a value, for the whole incident")
+                    .arg(word("name", "NAME", "the variable, as it stands in ${…}"))
+                    .arg(word("value", "VALUE", "what it stands for")),
+            )
             .subcommand(part("begun", "the act one is at was begun").arg(word(
                 "text",
                 "TEXT",
@@ -82,6 +87,7 @@ impl Desk<'_> {
         Some(match self.args.subcommand() {
             None => self.show_guide().map(|()| 0),
             Some(("run", args)) => self.within(args).run_act(),
+            Some(("set", args)) => self.within(args).give_value().map(|()| 0),
             Some((verb, args)) => self.within(args).take_step(verb).map(|()| 0),
         })
     }
@@ -109,6 +115,14 @@ impl Desk<'_> {
         self.incidents.step(&id, &actor(), book, (&view.node.id, view.proposal.as_ref()), &step)?;
         let now = self.view(&id, None, &library)?;
         self.done(&id, &format!("incident {id} is at: {}", now.node.title))
+    }
+
+    fn give_value(&self) -> Result<()> {
+        let id = self.chosen_open()?;
+        self.is_nobody_elses(&id)?;
+        let (name, value) = (plain(self.args, "name")?, plain(self.args, "value")?);
+        self.incidents.give_value(&id, &actor(), &name, &value)?;
+        self.done(&id, &format!("${{{name}}} is {value} in incident {id}"))
     }
 
     /// Refuses while somebody pilots the incident from a console.
@@ -217,7 +231,10 @@ fn lines(out: &mut Vec<String>, view: &GuideView) {
         out.extend(node.lines.iter().map(|line| format!("     {line}")));
     }
     if !node.missing.is_empty() {
-        out.push(format!("   to be filled in: {}", node.missing.join(", ")));
+        out.push(format!(
+            "   to be filled in: {} (`incident runbook set NAME VALUE`)",
+            node.missing.join(", ")
+        ));
     }
     for item in &node.items {
         let mark = match item.done {

@@ -200,6 +200,12 @@ impl Works {
                     tools.incidents()?.approve(id, by, &digest).map(drop)
                 });
             }
+            Effect::GiveValue { name, value } => {
+                let done = "the value is in the journal";
+                self.on_incident("value", done, move |tools, id, by| {
+                    tools.incidents()?.give_value(id, by, &name, &value)
+                });
+            }
             Effect::Note(text) => {
                 self.on_incident("note", "the note is in the journal", move |tools, id, by| {
                     tools.incidents()?.note(id, by, &text)

@@ -10,7 +10,7 @@ use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::Model;
 use crate::console::theme::Theme;
 use crate::console::widgets::Selection;
-use crate::incident::guide::Step;
+use crate::incident::guide::{Step, meaning};
 use crate::model::guide::{GuideKind, GuideNode, GuideView, GuideWay};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -46,6 +46,8 @@ impl Screen for RunbookScreen {
         };
         let none = || model.guide.value().is_none().then(|| "there is no runbook to be shown".to_owned());
         let back = model.guide.value().and_then(|guide| guide.node.back.as_ref());
+        let missing = model.guide.value().is_some_and(|guide| !guide.node.missing.is_empty());
+        let none_missing = (!missing).then(|| "every variable here has a value".to_owned());
         let more = [
             Binding::new(
                 &[Key::Char('e')],
@@ -69,6 +71,14 @@ impl Screen for RunbookScreen {
             Binding::new(&[Key::Char('J')], Cmd::Journal, "journal", "The journal of the incident.")
                 .quiet()
                 .unless(model.why_not(Cmd::Journal)),
+            Binding::new(
+                &[Key::Char('s')],
+                Cmd::Fill,
+                "set values",
+                "Say what the variables stand for that have no value.",
+            )
+            .quiet()
+            .unless(none_missing),
             Binding::new(&[Key::Char('o')], Cmd::Operation, "operation", "The operation that runs.")
                 .quiet()
                 .unless(model.why_not(Cmd::Operation)),
@@ -119,6 +129,7 @@ impl Screen for RunbookScreen {
             Cmd::Way(at) => way(guide, guide.node.ways.get(usize::from(at))?),
             Cmd::Mark => self.tick(guide),
             Cmd::Run => run(guide),
+            Cmd::Fill => fill(guide, 0),
             Cmd::StepBack if guide.node.back.is_some() => Some(step(guide, Step::Back)),
             Cmd::Evidence => Some(Action::Open(Modal::Text {
                 title: guide.node.title.clone(),
@@ -138,6 +149,14 @@ impl Screen for RunbookScreen {
             Asked::Reason(at) => {
                 let exit = guide.node.ways.get(usize::from(at))?.id.clone();
                 reason.is_some().then(|| step(guide, Step::Answer { exit, reason }))
+            }
+            Asked::Value(at) => {
+                let (name, value) = (guide.node.missing.get(usize::from(at))?.clone(), reason?);
+                let given = Action::Do(Effect::GiveValue { name, value });
+                Some(match fill(guide, at + 1) {
+                    Some(next) => Action::All(vec![given, next]),
+                    None => given,
+                })
             }
             Asked::Outcome(well) => {
                 let outcome = reason.unwrap_or_else(|| if well { "done" } else { "failed" }.to_owned());
@@ -203,6 +222,14 @@ fn open(guide: &GuideView) -> Option<Action> {
     }
 }
 
+/// Asks what the variables without a value stand for, one after the other.
+fn fill(guide: &GuideView, at: u8) -> Option<Action> {
+    let name = guide.node.missing.get(usize::from(at))?;
+    let text =
+        vec![format!("${{{name}}}: {}.", meaning(name)), "It holds for the whole incident.".to_owned()];
+    Some(ask("A VALUE", text, Asked::Value(at)))
+}
+
 /// Why the act that is shown cannot be run from here; nothing if it can.
 fn why_not_run(node: &GuideNode) -> Option<String> {
     if node.by_hand {
@@ -211,7 +238,7 @@ fn why_not_run(node: &GuideNode) -> Option<String> {
     if let Some((_, by, _)) = &node.began {
         return Some(format!("{by} began it already"));
     }
-    let lacks = node.missing.first().map(|name| format!("${{{name}}} has no value here"));
+    let lacks = node.missing.first().map(|name| format!("${{{name}}} has no value here: s gives it one"));
     lacks.or_else(|| node.runs.is_none().then(|| "it cannot be run from here".to_owned()))
 }
 

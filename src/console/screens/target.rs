@@ -53,21 +53,19 @@ impl TargetScreen {
         self.touched = true;
     }
 
-    /// Preselects the application's last right moment where the application is known to be wrong.
+    /// Preselects the application's last right moment where the application is known to be wrong. A check that gives no
+    /// answer for a moment changes nothing under somebody's fingers.
     fn propose(&mut self, model: &Model) {
-        let application = model.board.application.as_ref().and_then(|fact| fact.value());
-        if self.touched
-            || self.plan
-            || !application.is_some_and(|app| !app.right && !app.last_right.is_empty())
-        {
-            if !self.touched && !self.plan {
-                self.form.choice = Choice::Time;
-                self.cursor = form::number(Row::Choice(Choice::Time));
-            }
+        if self.touched || self.plan {
             return;
         }
-        self.form.choice = Choice::LastRight;
-        self.cursor = form::number(Row::Choice(Choice::LastRight));
+        let application = model.board.application.as_ref().and_then(|fact| fact.value());
+        self.form.choice = match application {
+            Some(check) if !check.right && !check.last_right.is_empty() => Choice::LastRight,
+            None if self.form.choice == Choice::LastRight => Choice::LastRight,
+            _ => Choice::Time,
+        };
+        self.cursor = form::number(Row::Choice(self.form.choice));
     }
 
     fn ask(&self, row: Row) -> Action {

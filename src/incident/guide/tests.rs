@@ -244,3 +244,17 @@ fn what_a_person_says_of_an_item_stands_against_what_the_facts_say() {
     let node = desk.incidents.guide(&desk.id, &desk.library, &look).unwrap().node;
     assert_eq!(node.seen_to_hold(), []);
 }
+
+#[test]
+fn what_a_person_gives_a_variable_holds_for_the_whole_incident() {
+    let desk = Desk::new();
+    desk.incidents.give_value(&desk.id, "dk", "database", "shop").unwrap();
+    desk.incidents.give_value(&desk.id, "dk", "database", " orders ").unwrap();
+    for (name, value) in [("databse", "x"), ("incident", "x"), ("database", " "), ("database", "a\nb")] {
+        desk.incidents.give_value(&desk.id, "dk", name, value).unwrap_err();
+    }
+    let view = desk.incidents.view(&desk.id).unwrap();
+    let values = Values::of(None, Some(&view), None);
+    assert_eq!(values.get("database").as_deref(), Some("orders"));
+    assert_eq!(meaning("database"), "the database concerned");
+}

@@ -2,9 +2,13 @@
 //!
 //! Guesses nothing: what is not known stays a variable, which a person fills in.
 
+use crate::base::closest::closest;
+use crate::base::{Report, Result};
 use crate::config::Settings;
-use crate::incident::{IncidentView, words};
+use crate::incident::{IncidentView, Incidents, words};
+use crate::journal::Fact;
 use crate::model::situation::Situation;
+use crate::runbook::vocabulary::VARIABLES;
 use std::collections::BTreeMap;
 
 /// Names and values.
@@ -34,6 +38,11 @@ impl Values {
         if let Some(situation) = situation {
             values.of_members(situation);
         }
+        // What a person gave is better than what was guessed.
+        for variable in VARIABLES {
+            values
+                .put(variable.name, incident.and_then(|it| it.values.get(variable.name)).map(String::as_str));
+        }
         values
     }
 
@@ -60,5 +69,37 @@ impl Values {
     /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<String> {
         self.0.get(name).cloned()
+    }
+}
+
+/// What a variable stands for, in words.
+pub fn meaning(name: &str) -> &'static str {
+    VARIABLES.iter().find(|variable| variable.name == name).map_or("no variable", |variable| variable.what)
+}
+
+/// What the incident itself says, and nobody else.
+const OWN: [&str; 5] = ["stanza", "incident", "reason", "elapsed", "next_update"];
+
+impl Incidents {
+    /// Gives a variable of the runbooks a value, for the whole incident.
+    ///
+    /// # Errors
+    /// There is no such variable, the incident itself says what it is, or the value is not one line of text.
+    pub fn give_value(&self, id: &str, actor: &str, name: &str, value: &str) -> Result<()> {
+        let known: Vec<&str> =
+            VARIABLES.iter().map(|it| it.name).filter(|name| !OWN.contains(name)).collect();
+        if !known.contains(&name) {
+            let near = closest(name, known.iter().copied());
+            let hint = near.map_or_else(
+                || format!("they are {}", known.join(", ")),
+                |near| format!("did you mean {near}?"),
+            );
+            return Err(Report::usage(format!("nobody gives a value to ${{{name}}}")).hint(hint));
+        }
+        let value = value.trim();
+        if value.is_empty() || value.chars().any(char::is_control) {
+            return Err(Report::usage(format!("a value of ${{{name}}} is one line of text")));
+        }
+        self.append(id, actor, &Fact::ValueGiven { name: name.to_owned(), value: value.to_owned() })
     }
 }

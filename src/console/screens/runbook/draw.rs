@@ -287,7 +287,7 @@ pub(super) fn commands(node: &GuideNode) -> Vec<String> {
     let mut lines = node.lines.clone();
     if !node.missing.is_empty() {
         lines.push(String::new());
-        lines.push(format!("to be filled in: {}", node.missing.join(", ")));
+        lines.push(format!("to be filled in: {} (s)", node.missing.join(", ")));
     }
     lines
 }
