@@ -214,10 +214,6 @@ impl Desk<'_> {
         self.incidents.note(id, &actor(), &format!("closed over open matters, --accept={MATTERS}: {open}"))
     }
 
-    fn numbered(&self, id: &str, number: u64, said: &str) -> Result<()> {
-        self.say(&Done { id, held_until: None, number: Some(number) }, said)
-    }
-
     fn done(&self, id: &str, said: &str) -> Result<()> {
         self.say(&Done { id, held_until: None, number: None }, said)
     }
