@@ -76,6 +76,13 @@ impl App {
         self
     }
 
+    /// The same, with this one sitting there.
+    #[must_use]
+    pub fn by(mut self, actor: &str) -> Self {
+        actor.clone_into(&mut self.model.actor);
+        self
+    }
+
     /// What it knows.
     pub fn model(&self) -> &Model {
         &self.model
@@ -192,7 +199,7 @@ impl App {
             Asked::Note => self.perform(Effect::Note(text), effects),
             Asked::CloseIncident => self.perform(Effect::CloseIncident(text), effects),
             Asked::Filter => self.filter(text, effects),
-            Asked::Field(_) | Asked::Set | Asked::Reason(_) | Asked::Outcome(_) => {
+            Asked::Field(_) | Asked::Set | Asked::Reason(_) | Asked::Outcome(_) | Asked::Part(_) => {
                 let action = self.screens.shown_mut().text(&self.model, asked, &text);
                 self.act(action, effects);
             }
@@ -237,6 +244,7 @@ impl App {
                         | Asked::CloseIncident
                         | Asked::Reason(_)
                         | Asked::Outcome(_)
+                        | Asked::Part(_)
                 )
             }
             Modal::Help | Modal::Palette | Modal::Text { .. } => false,

@@ -5,8 +5,10 @@ use super::widgets::Zone;
 use crate::base::Timestamp;
 use crate::base::state::OpId;
 use crate::incident::IncidentView;
+use crate::incident::comms::Status;
 use crate::model::board::Board;
 use crate::model::catalog::CatalogView;
+use crate::model::effective::ConfigView;
 use crate::model::guide::GuideView;
 use crate::model::op::{Life, Snapshot};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
@@ -43,6 +45,8 @@ pub struct Model {
     pub now: Timestamp,
     /// The operator's clock, shown beside UTC.
     pub zone: Zone,
+    /// Who sits here, as the journal calls that one.
+    pub actor: String,
     /// The board.
     pub board: Board,
     /// The backups.
@@ -59,6 +63,10 @@ pub struct Model {
     pub guide: Loaded<GuideView>,
     /// All incidents, newest first.
     pub incidents: Vec<IncidentView>,
+    /// How telling people stands in the open incident.
+    pub talk: Loaded<Status>,
+    /// What the configuration means.
+    pub configuration: Loaded<ConfigView>,
 }
 
 impl<T> Loaded<T> {
@@ -120,7 +128,7 @@ impl Model {
             Cmd::Resume => unless(self.lost_operation().is_some(), "no operation has lost its worker"),
             Cmd::Incident => incident.map(|open| format!("incident {} is open already", open.id)),
             Cmd::Runbook => unless(incident.is_some(), "no incident is open; i on the board declares one"),
-            Cmd::Journal => unless(
+            Cmd::Journal | Cmd::People | Cmd::Talk | Cmd::Checklist => unless(
                 incident.is_some() || self.incident.is_some(),
                 "no incident is open; i on the board declares one",
             ),

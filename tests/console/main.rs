@@ -12,6 +12,7 @@ mod fixtures;
 mod flight;
 mod harness;
 mod keys;
+mod outbox;
 mod pictures;
 mod samples;
 mod terminal;

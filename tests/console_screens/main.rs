@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot make its model must fail")]
 
 mod chaos;
+mod doctor;
 mod keys;
 mod models;
+mod people;
 mod pictures;
 mod runbook;
 mod whole;
@@ -14,10 +16,14 @@ use pgmayday::console::keymap::Cmd;
 use pgmayday::console::model::Model;
 use pgmayday::console::screens::Screen;
 use pgmayday::console::screens::catalog::CatalogScreen;
+use pgmayday::console::screens::checklist::ChecklistScreen;
+use pgmayday::console::screens::doctor::DoctorScreen;
 use pgmayday::console::screens::history::HistoryScreen;
 use pgmayday::console::screens::journal::JournalScreen;
+use pgmayday::console::screens::people::PeopleScreen;
 use pgmayday::console::screens::runbook::RunbookScreen;
 use pgmayday::console::screens::running::RunningScreen;
+use pgmayday::console::screens::talk::TalkScreen;
 use pgmayday::console::screens::target::TargetScreen;
 use pgmayday::console::screens::wal::WalScreen;
 use pgmayday::console::theme::Theme;
@@ -34,6 +40,10 @@ fn screens() -> Vec<Box<dyn Screen>> {
         Box::new(RunbookScreen::default()),
         Box::new(JournalScreen::default()),
         Box::new(HistoryScreen::default()),
+        Box::new(PeopleScreen::default()),
+        Box::new(TalkScreen::default()),
+        Box::new(ChecklistScreen::default()),
+        Box::new(DoctorScreen::default()),
     ]
 }
 
@@ -62,7 +72,7 @@ fn picture(screen: &dyn Screen, model: &Model, theme: Theme, (width, height): (u
 }
 
 /// Every command there is.
-const COMMANDS: [Cmd; 38] = [
+const COMMANDS: [Cmd; 58] = [
     Cmd::Up,
     Cmd::Down,
     Cmd::Left,
@@ -101,4 +111,24 @@ const COMMANDS: [Cmd; 38] = [
     Cmd::Cancel,
     Cmd::CloseIncident,
     Cmd::Mark,
+    Cmd::People,
+    Cmd::Talk,
+    Cmd::Checklist,
+    Cmd::Doctor,
+    Cmd::TakeRole,
+    Cmd::OfferRole,
+    Cmd::Acknowledge,
+    Cmd::NewTask,
+    Cmd::NewFollowUp,
+    Cmd::Finish,
+    Cmd::GiveUp,
+    Cmd::NotSo,
+    Cmd::NotApplicable,
+    Cmd::Untold,
+    Cmd::Draft,
+    Cmd::Send,
+    Cmd::Sentence,
+    Cmd::Promise,
+    Cmd::Told,
+    Cmd::Flush,
 ];

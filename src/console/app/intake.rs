@@ -41,6 +41,13 @@ impl App {
                 self.model.guide.end(result.map(|view| *view).map_err(|report| said(&report)));
             }
             Input::Incidents(incidents) => self.model.incidents = incidents,
+            Input::Talk(result) => {
+                self.model.talk.end(result.map(|status| *status).map_err(|report| said(&report)));
+            }
+            Input::Configuration(result) => {
+                self.model.configuration.end(result.map(|view| *view).map_err(|report| said(&report)));
+            }
+            Input::Settled(incident, result) => self.settled(incident, result, effects),
             Input::Said(Ok(text)) => self.say(State::Ok, text),
             Input::Said(Err(report)) => self.refuse("NOT DONE", &report),
             Input::Key(_) | Input::Paste(_) | Input::Resize(..) | Input::Tick(_) => {}
@@ -55,9 +62,11 @@ impl App {
         if open != self.opened {
             self.opened.clone_from(&open);
             self.model.guide = Loaded::No;
+            self.model.talk = Loaded::No;
             if let Some(id) = open {
                 self.perform(Effect::WatchIncident(id.clone()), effects);
-                self.perform(Effect::WatchRunbook(id), effects);
+                self.perform(Effect::WatchRunbook(id.clone()), effects);
+                self.perform(Effect::WatchTalk(id), effects);
                 // Somebody who types must not find the keys meaning something else.
                 if std::mem::take(&mut self.declared) && self.windows.is_empty() {
                     self.go(ScreenId::Runbook, effects);
@@ -68,6 +77,17 @@ impl App {
         let busy = self.model.operation.as_ref().is_some_and(|operation| operation.life != Life::Ended);
         if let Some(id) = self.model.live_operation().filter(|id| !busy && self.followed() != Some(id)) {
             self.perform(Effect::Watch(id), effects);
+        }
+    }
+
+    /// What was settled is looked at at once where it is on the screen; nobody waits for the next look.
+    fn settled(&mut self, incident: String, result: Result<String, Report>, effects: &mut Vec<Effect>) {
+        match result {
+            Ok(text) => self.say(State::Ok, text),
+            Err(report) => self.refuse("NOT DONE", &report),
+        }
+        if self.model.incident.as_ref().is_some_and(|followed| followed.id == incident) {
+            self.perform(Effect::WatchIncident(incident), effects);
         }
     }
 
