@@ -10,6 +10,7 @@ mod models;
 mod people;
 mod pictures;
 mod runbook;
+mod trend;
 mod whole;
 
 use pgmayday::console::keymap::Cmd;
