@@ -70,6 +70,12 @@ fn an_option_is_opened_whole_and_the_last_one_is_reached() {
         lines[0].contains(&"very-long-".repeat(9)) && lines.join(" ").contains(":12 [orders]"),
         "{lines:?}"
     );
+    screen.on(&model, Cmd::Mark);
+    let set = picture(&screen, &model, THEME, (80, 21));
+    assert!(
+        !set.contains("recovery-option0") && set.contains("repo1-path") && set.contains("[global:backup]")
+    );
+    screen.on(&model, Cmd::Mark);
     screen.on(&model, Cmd::Last);
     assert!(picture(&screen, &model, THEME, (80, 21)).contains("[global:backup]"));
     screen.text(&model, Asked::Filter, "nothing has this");

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 /// How often is looked how it stands.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often what waits is tried again.
-const AGAIN: Duration = Duration::from_secs(30);
+/// How often is looked whether the time of something that waits has come: 30 s after its first failure, then ever later.
+const AGAIN: Duration = Duration::from_secs(5);
 /// No sleep is longer: the console is left at once.
 const NAP: Duration = Duration::from_millis(250);
 

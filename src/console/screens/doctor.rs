@@ -27,7 +27,12 @@ enum Line<'a> {
 pub struct DoctorScreen {
     selected: Selection,
     filter: String,
+    /// Only what somebody set: no default.
+    only_set: bool,
 }
+
+/// What an option has that nobody set.
+const DEFAULT: &str = "default";
 
 impl DoctorScreen {
     /// The options that match the filter, each behind the title of its scope.
@@ -35,7 +40,9 @@ impl DoctorScreen {
         let wanted = self.filter.to_lowercase();
         let matches = |setting: &&Setting| {
             let has = |text: &str| text.to_lowercase().contains(&wanted);
-            wanted.is_empty() || has(&setting.option) || has(&setting.value) || has(&setting.origin)
+            let fits =
+                wanted.is_empty() || has(&setting.option) || has(&setting.value) || has(&setting.origin);
+            fits && !(self.only_set && setting.origin == DEFAULT)
         };
         let mut lines = Vec::new();
         for scope in &view.scopes {
@@ -62,6 +69,11 @@ impl DoctorScreen {
         }))
     }
 
+    /// The first line is a title; the first option is what is looked for.
+    fn to_first(&mut self, model: &Model) {
+        self.selected.choose(usize::from(self.count(model) > 1));
+    }
+
     fn count(&self, model: &Model) -> usize {
         model.configuration.value().map_or(0, |view| self.lines(view).len())
     }
@@ -80,7 +92,15 @@ impl Screen for DoctorScreen {
         let unread = || model.configuration.value().is_none().then(|| "it is not read yet".to_owned());
         let no_setting =
             unread().or_else(|| self.opened(model).is_none().then(|| "choose an option".to_owned()));
+        let only = if self.only_set { "all" } else { "only what is set" };
         vec![
+            Binding::new(
+                &[Key::Char(' ')],
+                Cmd::Mark,
+                only,
+                "Hide what is only a default, or show it again.",
+            )
+            .unless(unread()),
             Binding::new(&[Key::Enter], Cmd::Open, "whole", "The whole value and where it comes from.")
                 .unless(no_setting),
             Binding::new(&[Key::Char('/')], Cmd::Filter, "filter", "Show only options with this text.")
@@ -101,6 +121,11 @@ impl Screen for DoctorScreen {
             return done();
         }
         match cmd {
+            Cmd::Mark => {
+                self.only_set = !self.only_set;
+                self.to_first(model);
+                done()
+            }
             Cmd::Open => self.opened(model),
             Cmd::Back if !self.filter.is_empty() => {
                 self.filter.clear();
@@ -113,9 +138,7 @@ impl Screen for DoctorScreen {
     fn text(&mut self, model: &Model, asked: Asked, text: &str) -> Option<Action> {
         if asked == Asked::Filter {
             text.trim().clone_into(&mut self.filter);
-            self.selected = Selection::default();
-            // The first line is a title; the first option is what is looked for.
-            self.selected.choose(usize::from(self.count(model) > 1));
+            self.to_first(model);
         }
         None
     }
@@ -181,10 +204,11 @@ impl DoctorScreen {
         let theme = sheet.theme;
         match line {
             Line::Scope(scope) => {
+                let set = if self.only_set { ", without defaults" } else { "" };
                 let more = if self.filter.is_empty() {
-                    counted(scope.options.len() as u64, "option", "options")
+                    format!("{}{set}", counted(scope.options.len() as u64, "option", "options"))
                 } else {
-                    format!("options with '{}'", self.filter)
+                    format!("options with '{}'{set}", self.filter)
                 };
                 sheet.rule(y, &scope.title(), &more);
             }
@@ -193,7 +217,7 @@ impl DoctorScreen {
                 let text = format!("{}={}", setting.option, setting.value);
                 sheet.text(2, y, &cut(&text, usize::from(half.saturating_sub(3))), Style::new());
                 let room = sheet.width().saturating_sub(half);
-                let style = if setting.origin == "default" { theme.dim() } else { Style::new() };
+                let style = if setting.origin == DEFAULT { theme.dim() } else { Style::new() };
                 sheet.text(half, y, &cut_left(&setting.origin, usize::from(room)), style);
             }
         }

@@ -4,7 +4,7 @@ use super::{Row, Shown, TalkScreen, message, queued, rows};
 use crate::base::Timestamp;
 use crate::console::model::{Loaded, Model};
 use crate::console::screens::incident;
-use crate::console::screens::paint::{Sheet, since};
+use crate::console::screens::paint::{Sheet, counted, since};
 use crate::console::theme::{State, Theme};
 use crate::console::widgets::{Selection, left, lines, time};
 use crate::incident::comms::{Queued, Status};
@@ -206,7 +206,8 @@ pub(super) fn came_of(channel: &Channel, queued: Option<&Queued>, now: Timestamp
             } else {
                 "now".to_owned()
             };
-            format!("queued for {name}, {} tries, next {next}{why}", waiting.attempts)
+            let tries = counted(u64::from(waiting.attempts), "try", "tries");
+            format!("queued for {name}, {tries}, next {next}{why}")
         }
     }
 }
