@@ -8,6 +8,7 @@
 //! This room opens no repository and no cluster, and never prints a secret.
 
 mod cross;
+mod effective;
 mod error;
 mod file;
 mod layers;

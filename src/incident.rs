@@ -20,17 +20,21 @@ pub mod guide;
 mod hold;
 mod pilot;
 pub mod report;
+mod settle;
 pub mod sign;
 pub mod standing;
 mod table;
 pub mod words;
 
-pub use act::{OPEN_MATTERS, Targets, targets};
+pub use act::{OPEN_MATTERS, Targets, is_day, targets};
 pub use approval::Approval;
 pub use evidence::Evidence;
 pub use export::{Exported, MANIFEST};
 pub use pilot::{Holder, Pilot};
+pub use settle::{MOST_TASK_MINUTES, Settle, Settled, TASK_MINUTES};
 pub use standing::Standing;
+
+pub use crate::journal::{Audience, Role, TickResult};
 
 use crate::base::files::sync_folder;
 use crate::base::state::{StateDir, make_folder};
@@ -84,6 +88,15 @@ pub struct IncidentView {
     pub chain: String,
     /// True if the chain is whole.
     pub chain_ok: bool,
+}
+
+impl IncidentView {
+    /// True for a rehearsal: it is in the fire drill's runbook, or its environment is called a drill or a lab.
+    pub fn is_drill(&self) -> bool {
+        let label = self.label.as_ref().map(|label| label.to_lowercase()).unwrap_or_default();
+        let called = label.split(|c: char| !c.is_alphanumeric()).any(|word| ["drill", "lab"].contains(&word));
+        called || self.standing.position.as_ref().is_some_and(|at| at.runbook == guide::FIRE_DRILL)
+    }
 }
 
 /// The time from one mark to the next.

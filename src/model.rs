@@ -3,6 +3,7 @@
 
 pub mod board;
 pub mod catalog;
+pub mod effective;
 pub mod fact;
 pub mod guide;
 pub mod hold;

@@ -81,6 +81,7 @@ fn setup(call: &Call, theme: Theme, stanza: Option<String>) -> Result<Setup> {
         environment: operation::environment(call),
         given: call.given.clone(),
         actor: site::actor(),
+        word: site::word,
         theme,
         zone: Zone::host(),
         planner,

@@ -210,10 +210,6 @@ impl Desk<'_> {
         self.done(&id, &format!("incident {id} is closed; `pgmayday incident report {id}` writes its report"))
     }
 
-    fn numbered(&self, id: &str, number: u64, said: &str) -> Result<()> {
-        self.say(&Done { id, held_until: None, number: Some(number) }, said)
-    }
-
     fn done(&self, id: &str, said: &str) -> Result<()> {
         self.say(&Done { id, held_until: None, number: None }, said)
     }

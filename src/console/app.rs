@@ -79,6 +79,13 @@ impl App {
         self
     }
 
+    /// The same, with this one sitting there.
+    #[must_use]
+    pub fn by(mut self, actor: &str) -> Self {
+        actor.clone_into(&mut self.model.actor);
+        self
+    }
+
     /// What it knows.
     pub fn model(&self) -> &Model {
         &self.model
@@ -195,7 +202,12 @@ impl App {
             Asked::Note => self.perform(Effect::Note(text), effects),
             Asked::CloseIncident => self.close_incident(text, effects),
             Asked::Filter => self.filter(text, effects),
-            Asked::Field(_) | Asked::Set | Asked::Reason(_) | Asked::Outcome(_) | Asked::Value(_) => {
+            Asked::Field(_)
+            | Asked::Set
+            | Asked::Reason(_)
+            | Asked::Outcome(_)
+            | Asked::Value(_)
+            | Asked::Part(_) => {
                 let action = self.screens.shown_mut().text(&self.model, asked, &text);
                 self.act(action, effects);
             }
@@ -241,6 +253,7 @@ impl App {
                         | Asked::Reason(_)
                         | Asked::Outcome(_)
                         | Asked::Value(_)
+                        | Asked::Part(_)
                 )
             }
             Modal::Help | Modal::Palette | Modal::Text { .. } => false,

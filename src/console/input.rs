@@ -3,10 +3,12 @@
 use super::modal::Typed;
 use crate::base::state::OpId;
 use crate::base::{Report, Timestamp};
-use crate::incident::IncidentView;
+use crate::incident::comms::Status;
 use crate::incident::guide::Step;
+use crate::incident::{Audience, IncidentView, Settle};
 use crate::model::board::Board;
 use crate::model::catalog::CatalogView;
+use crate::model::effective::ConfigView;
 use crate::model::guide::GuideView;
 use crate::model::op::Snapshot;
 use crate::model::plan::{RecoverPlan, RecoverRequest};
@@ -105,6 +107,12 @@ pub enum Input {
     Guide(Result<Box<GuideView>, Report>),
     /// The incidents there are, newest first.
     Incidents(Vec<IncidentView>),
+    /// How telling people stands in the open incident.
+    Talk(Result<Box<Status>, Report>),
+    /// What the configuration means.
+    Configuration(Result<Box<ConfigView>, Report>),
+    /// Something was settled in this incident, in words; or was not.
+    Settled(String, Result<String, Report>),
     /// Something that was asked for was done, in words; or was not.
     Said(Result<String, Report>),
 }
@@ -135,10 +143,32 @@ pub enum Effect {
     LoadWal,
     /// Read the incidents.
     LoadIncidents,
+    /// Look what the configuration means.
+    LoadConfiguration,
     /// Follow this incident's journal.
     WatchIncident(String),
     /// Follow the runbook of this incident, with the facts its questions are judged by.
     WatchRunbook(String),
+    /// Follow how telling people stands in this incident.
+    WatchTalk(String),
+    /// Settle something between people.
+    Settle {
+        /// The incident.
+        incident: String,
+        /// What.
+        what: Settle,
+    },
+    /// Send a message that was shown.
+    Send {
+        /// The incident.
+        incident: String,
+        /// For whom.
+        audience: Audience,
+        /// What it says.
+        text: String,
+    },
+    /// Try again now to send what waits.
+    Flush(String),
     /// Take a step in the runbook, as it was shown.
     Step {
         /// The incident.
@@ -259,6 +289,9 @@ impl Effect {
                 | Self::RunAct { .. }
                 | Self::Approve { .. }
                 | Self::GiveValue { .. }
+                | Self::Settle { .. }
+                | Self::Send { .. }
+                | Self::Flush(_)
         );
         noted || self.is_destructive()
     }

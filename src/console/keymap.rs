@@ -68,6 +68,14 @@ pub enum Cmd {
     Tree,
     /// To the journal of the open incident.
     Journal,
+    /// To roles, tasks and follow-ups.
+    People,
+    /// To what was and is to be said to whom.
+    Talk,
+    /// To the checklists before and after a restore.
+    Checklist,
+    /// To what the configuration means.
+    Doctor,
     /// To the list of incidents.
     History,
     /// Declare an incident.
@@ -100,6 +108,38 @@ pub enum Cmd {
     Approve,
     /// Mark the line.
     Mark,
+    /// Take the chosen role.
+    TakeRole,
+    /// Offer the chosen role.
+    OfferRole,
+    /// Take over the chosen role, which was offered.
+    Acknowledge,
+    /// Give somebody a task.
+    NewTask,
+    /// Write down what is to be done afterwards.
+    NewFollowUp,
+    /// The chosen one is done.
+    Finish,
+    /// The chosen one is given up.
+    GiveUp,
+    /// The chosen item is not as it is to be.
+    NotSo,
+    /// The chosen item does not apply.
+    NotApplicable,
+    /// Nobody can tell of the chosen item any more.
+    Untold,
+    /// Show the whole draft, as it would be sent.
+    Draft,
+    /// Send the draft that is shown.
+    Send,
+    /// Add a sentence to the draft.
+    Sentence,
+    /// Add to the draft what is promised.
+    Promise,
+    /// Write down that somebody was told by other means.
+    Told,
+    /// Try again now to send what waits.
+    Flush,
 }
 
 /// One line of the table.

@@ -137,7 +137,10 @@ fn ask(field: &mut Field, then: Asked, refused: &mut Option<String>, key: Key) -
         return if field.key(key) { Outcome::Typing(then, field.text().to_owned()) } else { Outcome::Stay };
     }
     let text = field.text().trim();
-    let may_be_empty = matches!(then, Asked::Filter | Asked::Field(_));
+    let may_be_empty = match then {
+        Asked::Part(part) => part.may_be_empty(),
+        then => matches!(then, Asked::Filter | Asked::Field(_)),
+    };
     if text.is_empty() && !may_be_empty {
         *refused = Some("write at least a word, or Esc to go back".to_owned());
         return Outcome::Stay;

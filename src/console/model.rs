@@ -4,9 +4,11 @@ use super::keymap::Cmd;
 use super::widgets::Zone;
 use crate::base::Timestamp;
 use crate::base::state::OpId;
+use crate::incident::comms::Status;
 use crate::incident::{Approval, IncidentView};
 use crate::model::board::Board;
 use crate::model::catalog::CatalogView;
+use crate::model::effective::ConfigView;
 use crate::model::guide::GuideView;
 use crate::model::op::{Life, Snapshot};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
@@ -43,6 +45,8 @@ pub struct Model {
     pub now: Timestamp,
     /// The operator's clock, shown beside UTC.
     pub zone: Zone,
+    /// Who sits here, as the journal calls that one.
+    pub actor: String,
     /// The board.
     pub board: Board,
     /// The backups.
@@ -61,6 +65,10 @@ pub struct Model {
     pub guide: Loaded<GuideView>,
     /// All incidents, newest first.
     pub incidents: Vec<IncidentView>,
+    /// How telling people stands in the open incident.
+    pub talk: Loaded<Status>,
+    /// What the configuration means.
+    pub configuration: Loaded<ConfigView>,
 }
 
 impl<T> Loaded<T> {
@@ -130,7 +138,7 @@ impl Model {
             Cmd::Incident => incident.map(|open| format!("incident {} is open already", open.id)),
             Cmd::Runbook => unless(incident.is_some(), "no incident is open; i on the board declares one"),
             Cmd::Approve => unless(self.waiting_approval().is_some(), "nobody waits for an approval"),
-            Cmd::Journal => unless(
+            Cmd::Journal | Cmd::People | Cmd::Talk | Cmd::Checklist => unless(
                 incident.is_some() || self.incident.is_some(),
                 "no incident is open; i on the board declares one",
             ),

@@ -9,6 +9,7 @@ mod guide;
 mod panic;
 mod signals;
 mod start;
+mod talk;
 mod terminal;
 mod work;
 
@@ -65,6 +66,8 @@ pub struct Setup {
     pub environment: Vec<String>,
     /// Who sits there.
     pub actor: String,
+    /// Looks a variable of the environment up, for addresses that `pgmayday.toml` leaves to it.
+    pub word: fn(&str) -> Option<String>,
     /// What the terminal can show.
     pub theme: Theme,
     /// The operator's clock.
@@ -117,7 +120,7 @@ pub fn run(setup: Setup) -> Result<Left> {
     let mut terminal = terminal::Terminal::open().map_err(no_terminal)?;
 
     let survey = Survey::new(&opened.config, &opened.site, opened.stanza.as_deref(), opened.state.as_ref());
-    let mut app = App::new(opened.theme, size, Timestamp::now()).in_zone(opened.zone);
+    let mut app = App::new(opened.theme, size, Timestamp::now()).in_zone(opened.zone).by(&opened.actor);
     let mut first = app.update(Input::Board(Box::new(survey.blank())));
     terminal.draw(&app).map_err(no_terminal)?;
 

@@ -2,11 +2,16 @@
 
 pub mod board;
 pub mod catalog;
+pub mod checklist;
+pub mod doctor;
 pub mod history;
+mod incident;
 pub mod journal;
 mod paint;
+pub mod people;
 pub mod runbook;
 pub mod running;
+pub mod talk;
 pub mod target;
 pub mod wal;
 
@@ -36,6 +41,14 @@ pub enum ScreenId {
     Journal,
     /// All incidents.
     History,
+    /// Roles, tasks, follow-ups.
+    People,
+    /// What was and is to be said to whom.
+    Talk,
+    /// The checklists before and after a restore.
+    Checklist,
+    /// What the configuration means.
+    Doctor,
 }
 
 /// What a screen wants after a command.
@@ -121,6 +134,34 @@ pub enum Asked {
     Value(u8),
     /// What came of an act of the runbook: true if it was done.
     Outcome(bool),
+    /// A part of what is settled on the screen below.
+    Part(Part),
+}
+
+/// A part of something that is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What it is about.
+    Text,
+    /// Who it is for.
+    Who,
+    /// Within how many minutes.
+    Minutes,
+    /// By which day.
+    Day,
+    /// Why.
+    Why,
+    /// What came out or was seen, if anything is to be said of it.
+    Outcome,
+    /// What is added to a draft; nothing takes it out again.
+    Addition,
+}
+
+impl Part {
+    /// True if saying nothing says something.
+    pub fn may_be_empty(self) -> bool {
+        matches!(self, Self::Outcome | Self::Addition)
+    }
 }
 
 /// What is done once the word was typed.

@@ -123,7 +123,7 @@ impl Incidents {
 
     /// Adds something to be done after the incident; its name.
     pub fn add_follow_up(&self, id: &str, actor: &str, text: &str, owner: &str, due: &str) -> Result<u64> {
-        if chrono::NaiveDate::parse_from_str(due, "%Y-%m-%d").is_err() {
+        if !is_day(due) {
             return Err(Report::usage(format!("'{due}' is not a day; write for example 2026-12-01")));
         }
         let (text, owner, due) = (text.to_owned(), owner.to_owned(), due.to_owned());
@@ -140,6 +140,11 @@ impl Incidents {
             None => Err(Report::usage(format!("incident {id} has no follow-up #{follow_up}"))),
         }
     }
+}
+
+/// True for a day as a follow-up is due by: `2026-12-01`.
+pub fn is_day(text: &str) -> bool {
+    chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
 }
 
 /// What is expected of a kind of recovery.

@@ -7,8 +7,10 @@ pub mod cadence;
 mod deliver;
 mod draft;
 mod queue;
+mod status;
 
 pub use cadence::{Due, Table};
 pub use deliver::{Delivered, Outcome, Route};
 pub use draft::{Draft, draft};
 pub use queue::{Queued, Waiting};
+pub use status::{Hook, Status};

@@ -20,6 +20,9 @@ use crate::runbook::{Library, Runbook};
 /// The runbook an incident begins with.
 pub const FIRST_RUNBOOK: &str = "postgres-dr";
 
+/// The runbook of a rehearsal.
+pub const FIRE_DRILL: &str = "fire-drill";
+
 /// What a person does at a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {

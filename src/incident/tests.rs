@@ -171,3 +171,21 @@ fn names_of_incidents_are_plain() {
         assert_eq!(number_of(name), None, "{name}");
     }
 }
+
+#[test]
+fn a_rehearsal_is_told_by_its_label_or_its_runbook() {
+    let mut view = IncidentView::default();
+    assert!(!view.is_drill());
+    for (label, drill) in [("LAB", true), ("fire drill eu", true), ("PRODUCTION", false), ("labour", false)] {
+        view.label = Some(label.to_owned());
+        assert_eq!(view.is_drill(), drill, "{label}");
+    }
+    view.label = None;
+    view.standing.position = Some(standing::Position {
+        runbook: guide::FIRE_DRILL.to_owned(),
+        digest: String::new(),
+        node: "kind".to_owned(),
+        since: Timestamp::default(),
+    });
+    assert!(view.is_drill());
+}

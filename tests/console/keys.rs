@@ -9,8 +9,20 @@ use std::collections::BTreeSet;
 
 const THEME: Theme = Theme { colour: true, ascii: false };
 const SIZE: (u16, u16) = (80, 24);
-const SCREENS: [&str; 8] =
-    ["board", "backups", "wal", "recover", "operation", "runbook", "journal", "history"];
+const SCREENS: [&str; 12] = [
+    "board",
+    "backups",
+    "wal",
+    "recover",
+    "operation",
+    "runbook",
+    "journal",
+    "history",
+    "people",
+    "comms",
+    "checklist",
+    "doctor",
+];
 
 /// Every key there is.
 pub(crate) fn all_keys() -> Vec<Key> {
@@ -72,7 +84,9 @@ fn a_hundred_thousand_random_keys_start_nothing() {
             0 => inputs[numbers.below(inputs.len())].clone(),
             // Keys that open and confirm come more often than letters would.
             1 => Input::Key(Key::Enter),
-            2 => Input::Key(Key::Char(['t', 'o', 'b', 'w', 'J', 'H', 'i', ':', '?'][numbers.below(9)])),
+            2 => Input::Key(Key::Char(
+                ['t', 'o', 'b', 'w', 'J', 'H', 'i', ':', '?', 'P', 'C', 'K', 'c'][numbers.below(13)],
+            )),
             _ => Input::Key(keys[numbers.below(keys.len())]),
         };
         let effects = app.update(input);
@@ -100,6 +114,10 @@ fn no_two_keys_in_a_row_start_anything_on_any_screen() {
         Key::Char('R'),
         Key::Char('J'),
         Key::Char('H'),
+        Key::Char('P'),
+        Key::Char('C'),
+        Key::Char('K'),
+        Key::Char('c'),
     ] {
         // The state with the most that could be started: a plan that can start, an operation that runs and asks.
         let start = || {

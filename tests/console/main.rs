@@ -13,6 +13,7 @@ mod flight;
 mod harness;
 mod incident;
 mod keys;
+mod outbox;
 mod pictures;
 mod place;
 mod samples;

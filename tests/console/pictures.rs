@@ -115,7 +115,19 @@ fn a_terminal_that_is_too_small_says_so_and_none_makes_it_fail() {
 /// The app on every screen, in every state, with and without a window.
 fn everywhere(theme: Theme, see: &dyn Fn(&App)) {
     for (_, board) in boards() {
-        for name in ["board", "backups", "wal", "recover", "operation", "journal", "history"] {
+        for name in [
+            "board",
+            "backups",
+            "wal",
+            "recover",
+            "operation",
+            "journal",
+            "history",
+            "people",
+            "comms",
+            "checklist",
+            "doctor",
+        ] {
             let mut app = app(theme, (80, 24), board.clone());
             for input in samples::inputs() {
                 if !matches!(input, Input::Board(_) | Input::Resize(..) | Input::Started(_)) {

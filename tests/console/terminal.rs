@@ -362,6 +362,7 @@ fn a_console_that_panics() {
         working_dir: "/".into(),
         environment: Vec::new(),
         actor: "nobody".to_owned(),
+        word: |_| None,
         theme: Theme { colour: true, ascii: false },
         zone,
         given: Vec::new(),

@@ -181,7 +181,12 @@ fn a_live_operation_and_an_open_incident_are_followed_without_asking() {
     let mut app = App::new(THEME, SIZE, NOW);
     let effects = app.update(Input::Board(Box::new(samples::recovering())));
     let id = || "2026-11-21-01".to_owned();
-    let expected = [Effect::WatchIncident(id()), Effect::WatchRunbook(id()), Effect::Watch(samples::id())];
+    let expected = [
+        Effect::WatchIncident(id()),
+        Effect::WatchRunbook(id()),
+        Effect::WatchTalk(id()),
+        Effect::Watch(samples::id()),
+    ];
     assert_eq!(effects, expected);
     app.update(Input::Operation(Box::new(samples::snapshot(Life::Running { pid: 1 }, false))));
     app.update(Input::Incident(Box::new(samples::incident_view())));

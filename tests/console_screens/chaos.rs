@@ -8,7 +8,7 @@ use crate::{COMMANDS, drawn, screens};
 use pgmayday::base::{Lsn, Timestamp};
 use pgmayday::console::keymap::Cmd;
 use pgmayday::console::model::{Loaded, Model};
-use pgmayday::console::screens::{Action, Asked, Confirmed, Modal};
+use pgmayday::console::screens::{Action, Asked, Confirmed, Modal, Part};
 use pgmayday::console::theme::Theme;
 use pgmayday::incident::IncidentView;
 use pgmayday::model::catalog::{CatalogView, Pinned, Verified};
@@ -55,6 +55,8 @@ fn every_state_is_drawn_at_odd_sizes() {
     let operations = [copying(), replaying(), standing(), lost(), failed(), finished()].map(following);
     let mut models = vec![Model::default(), bare(), bad_update(), history(), planned(Loaded::Yes(plan()))];
     models.extend(operations);
+    models.extend(crate::people::models());
+    models.extend(crate::doctor::models());
     for model in models {
         for mut screen in screens() {
             screen.entered(&model);
@@ -232,6 +234,14 @@ impl Dice {
                 (self.text(), self.text(), self.time(), self.number());
         }
         view.lines.truncate(self.below(6));
+        if self.one_in(2) {
+            view.standing = crate::people::busy().incident.unwrap().standing;
+            for task in &mut view.standing.tasks {
+                (task.due_at, task.text, task.owner) = (self.time(), self.text(), self.text());
+            }
+            view.standing.follow_ups.truncate(self.below(3));
+            view.standing.messages.truncate(self.below(3));
+        }
         view
     }
 
@@ -253,6 +263,8 @@ impl Dice {
         model.plan = (!self.one_in(4)).then(|| (request(), self.loaded(plan)));
         model.operation = (!self.one_in(5)).then(|| self.operation());
         model.incident = (!self.one_in(5)).then(|| self.incident());
+        let talk = crate::people::busy().talk.value().cloned().unwrap_or_default();
+        model.talk = self.loaded(talk);
         model.incidents = (0..self.below(5)).map(|_| self.incident()).collect();
         model.now = self.time();
         model
@@ -305,8 +317,15 @@ fn random_models_and_commands_break_nothing() {
                     is_harmless(action, &model);
                 }
                 if dice.one_in(6) {
-                    let asked =
-                        [Asked::Filter, Asked::Set, Asked::Note, Asked::Field(dice.below(14))][dice.below(4)];
+                    let part =
+                        [Part::Text, Part::Who, Part::Minutes, Part::Day, Part::Outcome][dice.below(5)];
+                    let asked = [
+                        Asked::Filter,
+                        Asked::Set,
+                        Asked::Note,
+                        Asked::Field(dice.below(14)),
+                        Asked::Part(part),
+                    ][dice.below(5)];
                     let text = dice.text();
                     screen.typed(&model, asked, &text);
                     screen.text(&model, asked, &text);

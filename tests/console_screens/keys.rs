@@ -52,6 +52,8 @@ fn models() -> Vec<Model> {
     models.extend(operations);
     models.extend(plans.map(planned));
     models.extend(crate::runbook::models());
+    models.extend(crate::people::models());
+    models.extend(crate::doctor::models());
     models
 }
 

@@ -4,10 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot make its model must fail")]
 
 mod chaos;
+mod doctor;
 mod keys;
 mod models;
+mod people;
 mod pictures;
 mod runbook;
+mod trend;
 mod way;
 mod whole;
 
@@ -15,10 +18,14 @@ use pgmayday::console::keymap::Cmd;
 use pgmayday::console::model::Model;
 use pgmayday::console::screens::Screen;
 use pgmayday::console::screens::catalog::CatalogScreen;
+use pgmayday::console::screens::checklist::ChecklistScreen;
+use pgmayday::console::screens::doctor::DoctorScreen;
 use pgmayday::console::screens::history::HistoryScreen;
 use pgmayday::console::screens::journal::JournalScreen;
+use pgmayday::console::screens::people::PeopleScreen;
 use pgmayday::console::screens::runbook::RunbookScreen;
 use pgmayday::console::screens::running::RunningScreen;
+use pgmayday::console::screens::talk::TalkScreen;
 use pgmayday::console::screens::target::TargetScreen;
 use pgmayday::console::screens::wal::WalScreen;
 use pgmayday::console::theme::Theme;
@@ -35,6 +42,10 @@ fn screens() -> Vec<Box<dyn Screen>> {
         Box::new(RunbookScreen::default()),
         Box::new(JournalScreen::default()),
         Box::new(HistoryScreen::default()),
+        Box::new(PeopleScreen::default()),
+        Box::new(TalkScreen::default()),
+        Box::new(ChecklistScreen::default()),
+        Box::new(DoctorScreen::default()),
     ]
 }
 
@@ -63,7 +74,7 @@ fn picture(screen: &dyn Screen, model: &Model, theme: Theme, (width, height): (u
 }
 
 /// Every command there is.
-const COMMANDS: [Cmd; 41] = [
+const COMMANDS: [Cmd; 61] = [
     Cmd::Up,
     Cmd::Down,
     Cmd::Left,
@@ -105,4 +116,24 @@ const COMMANDS: [Cmd; 41] = [
     Cmd::Run,
     Cmd::Fill,
     Cmd::Approve,
+    Cmd::People,
+    Cmd::Talk,
+    Cmd::Checklist,
+    Cmd::Doctor,
+    Cmd::TakeRole,
+    Cmd::OfferRole,
+    Cmd::Acknowledge,
+    Cmd::NewTask,
+    Cmd::NewFollowUp,
+    Cmd::Finish,
+    Cmd::GiveUp,
+    Cmd::NotSo,
+    Cmd::NotApplicable,
+    Cmd::Untold,
+    Cmd::Draft,
+    Cmd::Send,
+    Cmd::Sentence,
+    Cmd::Promise,
+    Cmd::Told,
+    Cmd::Flush,
 ];

@@ -7,9 +7,9 @@ use super::{Desk, plain, text, which};
 use crate::base::{Report, Result, Timestamp};
 use crate::cli::output::{self, Output};
 use crate::cli::site::{actor, word};
-use crate::incident::IncidentView;
-use crate::incident::comms::{Delivered, Draft, Due, Queued, Route, Table, draft};
-use crate::journal::{Audience, Fact};
+use crate::incident::comms::{Delivered, Draft, Hook, Route, Status, Table, draft};
+use crate::incident::{IncidentView, Settle};
+use crate::journal::Audience;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command};
 use serde::Serialize;
@@ -111,19 +111,12 @@ impl Desk<'_> {
 
     fn comms_status(&self) -> Result<()> {
         let view = self.incidents.view(&self.chosen()?)?;
-        let (messages, troubles) = self.incidents.messages(&view.id)?;
-        let waiting: Vec<Queued> = messages.into_iter().filter(Queued::is_open).collect();
-        let routes = self.routes(&view);
-        let body = Status {
-            id: &view.id,
-            due: self.table(&view).due(&view),
-            webhooks: routes.iter().map(Hook::new).collect(),
-            waiting,
-            troubles,
-        };
+        let status = self.incidents.talk(&view, &self.site.of(&view.stanza), &self.routes(&view))?;
         match self.call.output {
-            Output::Text => output::text(&text::comms(&view.id, &body.due, &body.lines(), Timestamp::now())),
-            Output::Json => output::json("incident-comms", &body),
+            Output::Text => {
+                output::text(&text::comms(&view.id, &status.due, &lines(&status), Timestamp::now()))
+            }
+            Output::Json => output::json("incident-comms", &status),
         }
     }
 
@@ -144,24 +137,20 @@ impl Desk<'_> {
             None => self.drafted(&view, audience).text,
         };
         let routes = self.routes(&view);
-        let channels: Vec<String> =
-            routes.iter().filter(|route| route.reaches(audience)).map(|route| route.name.clone()).collect();
         if self.args.get_flag("preview") {
+            let reached = routes.iter().filter(|route| route.reaches(audience));
+            let channels: Vec<&str> = reached.map(|route| route.name.as_str()).collect();
             let (text, _) = self.incidents.with_head(&view.id, &text)?;
-            let preview = Preview { id: &view.id, audience, channels: &channels, text: &text };
+            let preview = Preview { id: &view.id, audience, channels, text: &text };
             return match self.call.output {
                 Output::Text => output::text(&preview.shown()),
                 Output::Json => output::json("incident-message-preview", &preview),
             };
         }
-        if channels.is_empty() {
-            return Err(Report::usage(format!("no webhook of {} reaches {}", view.stanza, audience.said())).hint(
-                "add one to pgmayday.toml, or tell them yourself and write it down by `pgmayday incident comms told`",
-            ));
-        }
-        let queued = self.incidents.queue(&view.id, &actor, audience, &text, &channels)?;
+        let queued = self.incidents.queue_for(&view, &actor, (audience, &text), &routes)?;
         if self.call.output == Output::Text {
-            let preview = Preview { id: &view.id, audience, channels: &channels, text: &queued.text };
+            let channels = queued.channels.iter().map(|channel| channel.name.as_str()).collect();
+            let preview = Preview { id: &view.id, audience, channels, text: &queued.text };
             output::text(&preview.shown())?;
         }
         let delivered = self.incidents.flush(&view.id, &actor, &routes, false)?;
@@ -188,73 +177,43 @@ impl Desk<'_> {
 
     fn comms_drop(&self) -> Result<()> {
         let (id, message, why) = (self.chosen()?, plain(self.args, "message")?, plain(self.args, "text")?);
-        self.incidents.drop_message(&id, &actor(), &message, &why)?;
-        self.done(&id, &format!("message {message} is given up where it was not taken"))
+        self.settle(&id, &Settle::DropMessage { message, why })
     }
 
     fn comms_told(&self) -> Result<()> {
         let (id, audience, text) = (self.chosen_open()?, self.audience()?, plain(self.args, "text")?);
-        self.incidents.append(&id, &actor(), &Fact::Told { audience, text })?;
-        self.done(&id, &format!("written down: {} was told", audience.said()))
+        self.settle(&id, &Settle::Told { audience, text })
     }
 }
 
-#[derive(Serialize)]
-struct Status<'a> {
-    id: &'a str,
-    due: Vec<Due>,
-    webhooks: Vec<Hook<'a>>,
-    waiting: Vec<Queued>,
-    troubles: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Hook<'a> {
-    name: &'a str,
-    audience: Vec<&'static str>,
-    /// Scheme and host, or why that is not known.
-    place: String,
-}
-
-impl<'a> Hook<'a> {
-    fn new(route: &'a Route) -> Self {
-        let reached = Audience::ALL.iter().filter(|audience| route.reaches(**audience));
-        Self {
-            name: &route.name,
-            audience: reached.map(|audience| audience.name()).collect(),
-            place: route.place(),
+/// Where messages can be sent to, and what waits and why.
+fn lines(status: &Status) -> Vec<String> {
+    let hook = |hook: &Hook| {
+        let audience: Vec<&str> = hook.audience.iter().map(|audience| audience.name()).collect();
+        format!("webhook  {} ({}): {}", hook.name, audience.join(", "), hook.place)
+    };
+    let mut lines: Vec<String> = status.webhooks.iter().map(hook).collect();
+    if lines.is_empty() {
+        lines.push("webhook  none; add [[stanza.NAME.webhook]] to pgmayday.toml".to_owned());
+    }
+    for queued in &status.waiting {
+        for channel in queued.channels.iter().filter(|channel| channel.is_open()) {
+            let why = if channel.why.is_empty() { "not tried yet" } else { &channel.why };
+            lines.push(format!(
+                "waits    {} for {} since {}, {} attempts: {why}",
+                queued.message, channel.name, queued.at, channel.attempts
+            ));
         }
     }
-}
-
-impl Status<'_> {
-    fn lines(&self) -> Vec<String> {
-        let hook = |hook: &Hook<'_>| {
-            format!("webhook  {} ({}): {}", hook.name, hook.audience.join(", "), hook.place)
-        };
-        let mut lines: Vec<String> = self.webhooks.iter().map(hook).collect();
-        if lines.is_empty() {
-            lines.push("webhook  none; add [[stanza.NAME.webhook]] to pgmayday.toml".to_owned());
-        }
-        for queued in &self.waiting {
-            for channel in queued.channels.iter().filter(|channel| channel.is_open()) {
-                let why = if channel.why.is_empty() { "not tried yet" } else { &channel.why };
-                lines.push(format!(
-                    "waits    {} for {} since {}, {} attempts: {why}",
-                    queued.message, channel.name, queued.at, channel.attempts
-                ));
-            }
-        }
-        lines.extend(self.troubles.iter().map(|trouble| format!("trouble  {trouble}")));
-        lines
-    }
+    lines.extend(status.troubles.iter().map(|trouble| format!("trouble  {trouble}")));
+    lines
 }
 
 #[derive(Serialize)]
 struct Preview<'a> {
     id: &'a str,
     audience: Audience,
-    channels: &'a [String],
+    channels: Vec<&'a str>,
     text: &'a str,
 }
 

@@ -2,13 +2,13 @@
 //!
 //! Says who asks and what; whether it can be is the incident's to judge.
 
-use super::{Desk, plain, text, which};
+use super::{Desk, Done, plain, text, which};
 use crate::base::{Report, Result};
 use crate::cli::output::{self, Output};
 use crate::cli::site::actor;
 use crate::incident::checklist::{self, Item};
 use crate::incident::standing::Tick;
-use crate::incident::words;
+use crate::incident::{MOST_TASK_MINUTES, Settle, Settled, TASK_MINUTES, words};
 use crate::journal::{Role, Scenario, Severity, TickResult};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
@@ -87,7 +87,7 @@ fn role() -> Command {
 
 fn task() -> Command {
     let minutes = option("minutes", "N", "within how many minutes [default: 10]");
-    let minutes = minutes.value_parser(clap::value_parser!(u32).range(1..=10_080));
+    let minutes = minutes.value_parser(clap::value_parser!(u32).range(1..=i64::from(MOST_TASK_MINUTES)));
     let outcome = Arg::new("text").value_name("TEXT").help("what came out");
     part("task", "who does what within which time")
         .subcommand_required(true)
@@ -164,55 +164,46 @@ impl Desk<'_> {
         self.optional("owner").map_or_else(actor, str::to_owned)
     }
 
+    /// Settles something in the incident `id` and tells it.
+    pub(super) fn settle(&self, id: &str, what: &Settle) -> Result<()> {
+        let Settled { said, number } = self.incidents.settle(id, &actor(), what)?;
+        self.say(&Done { id, held_until: None, number }, &said)
+    }
+
+    fn said(&self) -> String {
+        self.optional("text").unwrap_or_default().to_owned()
+    }
+
     fn role(&self, verb: &str) -> Result<()> {
-        let (id, actor) = (self.chosen_open()?, actor());
-        let role = self.needed("role", Role::of_name)?;
-        let said = match verb {
-            "take" => {
-                self.incidents.take_role(&id, &actor, role, self.optional("reason"))?;
-                format!("{actor} is {} of incident {id}", role.said())
-            }
-            "hand-over" => {
-                let to = plain(self.args, "to")?;
-                self.incidents.hand_over(&id, &actor, role, &to)?;
-                format!(
-                    "{to} is asked to be {}; until `pgmayday incident role acknowledge {}`, it is {actor}",
-                    role.said(),
-                    role.name()
-                )
-            }
-            _ => {
-                self.incidents.acknowledge(&id, &actor, role)?;
-                format!("{actor} is {} of incident {id}", role.said())
-            }
+        let (id, role) = (self.chosen_open()?, self.needed("role", Role::of_name)?);
+        let what = match verb {
+            "take" => Settle::TakeRole { role, reason: self.optional("reason").map(str::to_owned) },
+            "hand-over" => Settle::OfferRole { role, to: plain(self.args, "to")? },
+            _ => Settle::AcknowledgeRole { role },
         };
-        self.done(&id, &said)
+        self.settle(&id, &what)
     }
 
     fn task(&self, verb: &str) -> Result<()> {
-        let (id, actor) = (self.chosen_open()?, actor());
-        if verb == "add" {
-            let (text, owner) = (plain(self.args, "text")?, self.owner());
-            let minutes = self.args.get_one::<u32>("minutes").copied().unwrap_or(10);
-            let number = self.incidents.add_task(&id, &actor, &text, &owner, minutes)?;
-            return self.numbered(&id, number, &format!("task #{number} for {owner}, {minutes} minutes"));
-        }
-        let (number, done) = (self.number()?, verb == "done");
-        self.incidents.end_task(&id, &actor, number, done, self.optional("text").unwrap_or_default())?;
-        self.numbered(&id, number, &format!("task #{number} is {}", if done { "done" } else { "dropped" }))
+        let id = self.chosen_open()?;
+        let what = if verb == "add" {
+            let minutes = self.args.get_one::<u32>("minutes").copied().unwrap_or(TASK_MINUTES);
+            Settle::AddTask { text: plain(self.args, "text")?, owner: self.owner(), minutes }
+        } else {
+            Settle::EndTask { task: self.number()?, done: verb == "done", text: self.said() }
+        };
+        self.settle(&id, &what)
     }
 
     fn follow_up(&self, verb: &str) -> Result<()> {
-        let actor = actor();
-        if verb == "add" {
-            let (id, text, owner) = (self.chosen()?, plain(self.args, "text")?, self.owner());
+        let id = self.chosen()?;
+        let what = if verb == "add" {
             let due = plain(self.args, "due")?;
-            let number = self.incidents.add_follow_up(&id, &actor, &text, &owner, &due)?;
-            return self.numbered(&id, number, &format!("follow-up #{number} for {owner} by {due}"));
-        }
-        let (id, number) = (self.chosen()?, self.number()?);
-        self.incidents.finish_follow_up(&id, &actor, number, self.optional("text").unwrap_or_default())?;
-        self.numbered(&id, number, &format!("follow-up #{number} is done"))
+            Settle::AddFollowUp { text: plain(self.args, "text")?, owner: self.owner(), due }
+        } else {
+            Settle::FinishFollowUp { follow_up: self.number()?, text: self.said() }
+        };
+        self.settle(&id, &what)
     }
 
     fn tick(&self) -> Result<()> {
@@ -223,14 +214,9 @@ impl Desk<'_> {
             Report::usage(format!("there is no item {id} in a checklist {list}"))
                 .hint("`pgmayday incident tick` shows the checklists")
         })?;
-        let incident = self.chosen_open()?;
         let result = chosen(self.args, "result", TickResult::of_name).unwrap_or(TickResult::Ok);
-        let detail = self.optional("detail").unwrap_or_default();
-        if result == TickResult::NotApplicable && detail.is_empty() {
-            return Err(Report::usage("--result=n/a asks for --detail=TEXT: why it does not apply"));
-        }
-        self.incidents.tick(&incident, &actor(), item, false, result, detail)?;
-        self.done(&incident, &format!("{list}: {id} is {}", result.said()))
+        let detail = self.optional("detail").unwrap_or_default().to_owned();
+        self.settle(&self.chosen_open()?, &Settle::Tick { item, result, detail })
     }
 
     fn checklists(&self) -> Result<()> {

@@ -144,14 +144,7 @@ fn task(task: &Task, now: Timestamp) -> String {
 /// When an audience is to be told next.
 fn next(due: &Due, now: Timestamp) -> String {
     let at = due.at.to_utc().format("%H:%M:%S UTC");
-    let when = due.late_ms(now).map_or_else(
-        || {
-            let left_ms = u64::try_from(due.at.0.saturating_sub(now.0) / 1000).unwrap_or(0);
-            format!("due in {}", words::duration(left_ms))
-        },
-        |ms| format!("LATE by {}", words::duration(ms)),
-    );
-    format!("{} {when}, {at}", due.audience.said())
+    format!("{} {}, {at}", due.audience.said(), due.said(now))
 }
 
 /// What is due and what waits.

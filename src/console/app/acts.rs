@@ -36,6 +36,10 @@ impl App {
             Cmd::Runbook => self.go(ScreenId::Runbook, effects),
             Cmd::Journal => self.go(ScreenId::Journal, effects),
             Cmd::History => self.go(ScreenId::History, effects),
+            Cmd::People => self.go(ScreenId::People, effects),
+            Cmd::Talk => self.go(ScreenId::Talk, effects),
+            Cmd::Checklist => self.go(ScreenId::Checklist, effects),
+            Cmd::Doctor => self.go(ScreenId::Doctor, effects),
             Cmd::Filter => self.open_filter(),
             Cmd::Incident => self.open(self.declaring()),
             Cmd::Note => self.open(asked("NOTE", "What the journal shall keep, in a sentence.", Asked::Note)),
@@ -92,6 +96,7 @@ impl App {
         match &effect {
             Effect::LoadCatalog => self.model.catalog.begin(now),
             Effect::LoadWal => self.model.wal.begin(now),
+            Effect::LoadConfiguration => self.model.configuration.begin(now),
             Effect::Plan(request) => {
                 let mut loaded = match self.model.plan.take() {
                     Some((before, loaded)) if before == **request => loaded,

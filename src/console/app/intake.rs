@@ -32,6 +32,13 @@ impl App {
                 self.begin_runbook(effects);
             }
             Input::Incidents(incidents) => self.model.incidents = incidents,
+            Input::Talk(result) => {
+                self.model.talk.end(result.map(|status| *status).map_err(|report| said(&report)));
+            }
+            Input::Configuration(result) => {
+                self.model.configuration.end(result.map(|view| *view).map_err(|report| said(&report)));
+            }
+            Input::Settled(incident, result) => self.settled(incident, result, effects),
             Input::Said(Ok(text)) => self.say(State::Ok, text),
             Input::Said(Err(report)) => self.refuse("NOT DONE", &report),
             Input::Key(_) | Input::Paste(_) | Input::Resize(..) | Input::Tick(_) => {}
@@ -64,9 +71,11 @@ impl App {
         if open != self.opened {
             self.opened.clone_from(&open);
             self.model.guide = Loaded::No;
+            self.model.talk = Loaded::No;
             if let Some(id) = &open {
                 self.perform(Effect::WatchIncident(id.clone()), effects);
                 self.perform(Effect::WatchRunbook(id.clone()), effects);
+                self.perform(Effect::WatchTalk(id.clone()), effects);
                 // Somebody who types must not find the keys meaning something else.
                 if std::mem::take(&mut self.declared) && self.windows.is_empty() {
                     self.begins.clone_from(&open);
@@ -96,6 +105,17 @@ impl App {
                 Effect::Step { incident, runbook, seen: String::new(), proposal: None, step },
                 effects,
             );
+        }
+    }
+
+    /// What was settled is looked at at once where it is on the screen; nobody waits for the next look.
+    fn settled(&mut self, incident: String, result: Result<String, Report>, effects: &mut Vec<Effect>) {
+        match result {
+            Ok(text) => self.say(State::Ok, text),
+            Err(report) => self.refuse("NOT DONE", &report),
+        }
+        if self.model.incident.as_ref().is_some_and(|followed| followed.id == incident) {
+            self.perform(Effect::WatchIncident(incident), effects);
         }
     }
 

@@ -2,7 +2,8 @@
 
 use crate::console::model::Model;
 use crate::console::screens::{
-    Screen, ScreenId, board, catalog, history, journal, runbook, running, target, wal,
+    Screen, ScreenId, board, catalog, checklist, doctor, history, journal, people, runbook, running, talk,
+    target, wal,
 };
 
 /// All screens, and those that are open, the shown one last.
@@ -22,6 +23,10 @@ impl Default for Stack {
             Box::new(runbook::RunbookScreen::default()),
             Box::new(journal::JournalScreen::default()),
             Box::new(history::HistoryScreen::default()),
+            Box::new(people::PeopleScreen::default()),
+            Box::new(talk::TalkScreen::default()),
+            Box::new(checklist::ChecklistScreen::default()),
+            Box::new(doctor::DoctorScreen::default()),
         ];
         Self { screens, open: vec![ScreenId::Board] }
     }

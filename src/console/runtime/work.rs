@@ -3,13 +3,14 @@
 
 use super::follow::{self, Boards};
 use super::guide::{Asked, Guides};
-use super::{Message, Setup, start, tell};
+use super::{Message, Setup, start, talk, tell};
 use crate::base::state::OpId;
 use crate::base::{Report, Result, Timestamp};
 use crate::config::EVERY_COMMAND;
 use crate::console::input::{Effect, Input};
-use crate::incident::Incidents;
+use crate::incident::{Audience, Incidents, Settle};
 use crate::model::op::{Answer, Cancel};
+use crate::model::plan::RecoverRequest;
 use crate::recovery::hold::StanzaHold;
 use crate::recovery::supervisor::Supervisor;
 use crate::survey::Survey;
@@ -84,6 +85,7 @@ pub(super) struct Works {
     operation: Arc<AtomicU64>,
     incident: Arc<AtomicU64>,
     runbook: Arc<AtomicU64>,
+    talk: Arc<AtomicU64>,
 }
 
 impl Works {
@@ -99,6 +101,7 @@ impl Works {
             operation: Arc::default(),
             incident: Arc::default(),
             runbook: Arc::default(),
+            talk: Arc::default(),
         }
     }
 
@@ -109,8 +112,11 @@ impl Works {
         let (survey, still, boards) = (self.survey.clone(), Arc::clone(&go_on), Arc::clone(&self.boards));
         let tell = Arc::new(move |board| boards.seen(board));
         self.spawn("survey", move |_| survey.watch(tell, go_on));
-        let boards = Arc::clone(&self.boards);
+        let (boards, open) = (Arc::clone(&self.boards), Arc::clone(&still));
         self.spawn("incidents", move |_| boards.look_for_incidents(&*still));
+        if !self.tools.setup.site.read_only {
+            self.spawn("outbox", move |tools| talk::outbox(tools, &*open));
+        }
     }
 
     fn load_catalog(&mut self) {
@@ -136,7 +142,22 @@ impl Works {
                     follow::incident(tools, &id, || current.load(Ordering::Acquire) == mine);
                 });
             }
+            Effect::LoadConfiguration => self.once("configuration", |tools| {
+                let view = tools.setup.config.view(tools.setup.stanza.as_deref());
+                tools.tell(Input::Configuration(view.map(Box::new).map_err(Report::from)));
+            }),
             Effect::WatchRunbook(id) => self.watch_runbook(id),
+            Effect::WatchTalk(id) => {
+                let (mine, current) = begin(&self.talk);
+                self.spawn("talk", move |tools| {
+                    talk::follow(tools, &id, || current.load(Ordering::Acquire) == mine);
+                });
+            }
+            Effect::Settle { incident, what } => self.settle(incident, what),
+            Effect::Send { incident, audience, text } => self.send(incident, audience, text),
+            Effect::Flush(incident) => {
+                self.say("flush", move |tools| talk::flush_now(tools, &incident));
+            }
             Effect::Step { incident, runbook, seen, proposal, step } => {
                 self.take_step(Asked { incident, runbook, seen, proposal, step });
             }
@@ -153,18 +174,7 @@ impl Works {
                     follow::operation(tools, &id, || current.load(Ordering::Acquire) == mine);
                 });
             }
-            Effect::Plan(request) => {
-                self.planning.request();
-                self.planning = Cancel::default();
-                let cancel = self.planning.clone();
-                self.spawn("plan", move |tools| {
-                    let plan = (tools.setup.planner)(&request, &cancel).map(Box::new);
-                    // A plan that nobody waits for any more was cancelled on the way.
-                    if !cancel.requested() {
-                        tools.tell(Input::Plan(request, plan));
-                    }
-                });
-            }
+            Effect::Plan(request) => self.plan(request),
             Effect::Start { request, digest, typed } => {
                 let detected_at = self.boards.wrong_since();
                 self.spawn("start", move |tools| {
@@ -183,18 +193,7 @@ impl Works {
             }),
             Effect::Promote { id, .. } => self.answer(id, Answer::Right),
             Effect::Damaged(id) => self.answer(id, Answer::Damaged),
-            Effect::Declare { reason, detected_at } => {
-                let boards = Arc::clone(&self.boards);
-                self.say("declare", move |tools| {
-                    let declaration = start::declaration(tools, reason, detected_at)?;
-                    let declared = tools.incidents()?.declare(&tools.setup.actor, &declaration)?;
-                    boards.refresh_incident();
-                    let until = tools.hold(&declared);
-                    let until =
-                        until.map_or_else(String::new, |until| format!("; nothing is expired until {until}"));
-                    Ok(format!("incident {declared} is declared; the clock runs{until}"))
-                });
-            }
+            Effect::Declare { reason, detected_at } => self.declare(reason, detected_at),
             Effect::Approve { digest, .. } => {
                 self.on_incident("approve", "the plan is approved", move |tools, id, by| {
                     tools.incidents()?.approve(id, by, &digest).map(drop)
@@ -216,6 +215,32 @@ impl Works {
             // The loop's own.
             Effect::Suspend | Effect::Quit => {}
         }
+    }
+
+    /// Works a plan out, in the place of the one before.
+    fn plan(&mut self, request: Box<RecoverRequest>) {
+        self.planning.request();
+        self.planning = Cancel::default();
+        let cancel = self.planning.clone();
+        self.spawn("plan", move |tools| {
+            let plan = (tools.setup.planner)(&request, &cancel).map(Box::new);
+            // A plan that nobody waits for any more was cancelled on the way.
+            if !cancel.requested() {
+                tools.tell(Input::Plan(request, plan));
+            }
+        });
+    }
+
+    fn declare(&self, reason: String, detected_at: Option<Timestamp>) {
+        let boards = Arc::clone(&self.boards);
+        self.say("declare", move |tools| {
+            let declaration = start::declaration(tools, reason, detected_at)?;
+            let declared = tools.incidents()?.declare(&tools.setup.actor, &declaration)?;
+            boards.refresh_incident();
+            let until = tools.hold(&declared);
+            let until = until.map_or_else(String::new, |until| format!("; nothing is expired until {until}"));
+            Ok(format!("incident {declared} is declared; the clock runs{until}"))
+        });
     }
 
     /// Follows the runbook of an incident, in the place of the one before.
@@ -246,6 +271,22 @@ impl Works {
                 tools.tell(Input::Said(Err(report)));
             }
             Ok(())
+        });
+    }
+
+    fn settle(&self, incident: String, what: Settle) {
+        self.spawn("settle", move |tools| {
+            let settled = tools
+                .incidents()
+                .and_then(|incidents| incidents.settle(&incident, &tools.setup.actor, &what));
+            tools.tell(Input::Settled(incident, settled.map(|settled| settled.said)));
+        });
+    }
+
+    fn send(&self, incident: String, audience: Audience, text: String) {
+        self.spawn("send", move |tools| {
+            let sent = talk::send(tools, &incident, audience, &text);
+            tools.tell(Input::Settled(incident, sent));
         });
     }
 

@@ -5,7 +5,7 @@
 mod empty;
 mod window;
 
-use super::{Action, Screen, ScreenId};
+use super::{Action, Screen, ScreenId, incident};
 use crate::base::Timestamp;
 use crate::console::input::Key;
 use crate::console::keymap::{Binding, Cmd};
@@ -52,8 +52,15 @@ impl Screen for BoardScreen {
             key('o', Cmd::Operation, "operation", "The operation that runs, was lost, or ran last."),
             key('J', Cmd::Journal, "journal", "The journal of the open incident."),
             key('H', Cmd::History, "history", "All incidents with their recovery times."),
+            key('c', Cmd::Doctor, "doctor", "What the configuration means, and where each value comes from."),
         ];
         bindings.splice(1..1, runbook);
+        if model.board.incident.is_some() {
+            bindings.splice(3..3, incident::ways(model, self.id()));
+            // What an incident needs comes before what can wait.
+            bindings.sort_by_key(|binding| matches!(binding.cmd, Cmd::Backups | Cmd::Wal));
+            bindings.sort_by_key(|binding| matches!(binding.cmd, Cmd::History | Cmd::Doctor));
+        }
         bindings
     }
 
@@ -295,7 +302,8 @@ impl Page<'_> {
         // Where an incident is open nobody declares another one, and the line has no room for both.
         let open = self.model.board.incident.is_some();
         let shown = |binding: &Binding| !open || binding.cmd != Cmd::Incident;
-        for binding in BoardScreen.bindings(self.model).into_iter().filter(shown) {
+        let bindings = BoardScreen.bindings(self.model).into_iter().filter(shown).collect();
+        for binding in fitting(bindings, usize::from(self.rest.width)) {
             let open = binding.disabled.is_none();
             let key = binding.keys.first().map(ToString::to_string).unwrap_or_default();
             spans.push(Span::styled(key, if open { self.theme.focus() } else { self.theme.dim() }));
@@ -319,6 +327,21 @@ impl Page<'_> {
             self.line(Line::from(vec![late, Span::raw(text)]));
         }
     }
+}
+
+/// The keys there is room for: first those give way that lead nowhere now, then the last ones.
+fn fitting(mut bindings: Vec<Binding>, columns: usize) -> Vec<Binding> {
+    let taken = |binding: &Binding| {
+        binding.keys.first().map_or(0, |key| width(&key.to_string())) + width(&binding.label) + 3
+    };
+    while bindings.iter().map(taken).sum::<usize>() > columns + 1 {
+        let closed = bindings.iter().rposition(|binding| binding.disabled.is_some());
+        match closed.or_else(|| bindings.len().checked_sub(1)) {
+            Some(at) => drop(bindings.remove(at)),
+            None => break,
+        }
+    }
+    bindings
 }
 
 /// What is shown where there is no room for all: what is as it should be gives way, from the end on.

@@ -1,4 +1,7 @@
-//! The incidents there were: how long each took against its target. Opens a journal; changes nothing.
+//! The incidents there were: how long each took against its target, and how that goes over time. Opens a journal;
+//! changes nothing.
+
+mod trend;
 
 use super::journal::summary::{elapsed_ms, judged, stands};
 use super::paint::{Sheet, WIDE, counted, done, hours, share};
@@ -29,7 +32,8 @@ fn draw_line(sheet: &mut Sheet<'_>, y: u16, incident: &IncidentView, model: &Mod
     let state = judged(elapsed, incident.rto_s);
     sheet.text(0, y, theme.symbol(state), theme.state(state));
     sheet.cut(2, y, 13, &incident.id, Style::new());
-    sheet.cut(16, y, 15, stands(incident), theme.dim());
+    let drill = if incident.is_drill() { "drill, " } else { "" };
+    sheet.cut(16, y, 15, &format!("{drill}{}", stands(incident)), theme.dim());
     sheet.text(32, y, &hours(elapsed), theme.strong());
     sheet.text(41, y, &format!("of {}", hours(target)), theme.dim());
     let wide = sheet.width() >= WIDE;
@@ -112,7 +116,7 @@ impl Screen for HistoryScreen {
         }
         let scale =
             incidents.iter().map(|incident| elapsed(incident).max(target(incident))).max().unwrap_or(1);
-        let room = usize::from(sheet.height().saturating_sub(4));
+        let room = usize::from(sheet.height().saturating_sub(4 + trend::HEIGHT));
         let top = self.selected.first(incidents.len(), room);
         for (y, (at, incident)) in (2..).zip(incidents.iter().enumerate().skip(top).take(room)) {
             draw_line(&mut sheet, y, incident, model, scale);
@@ -120,6 +124,13 @@ impl Screen for HistoryScreen {
                 sheet.restyle(y, theme.chosen());
             }
         }
+        let below = sheet.height().saturating_sub(1 + trend::HEIGHT);
+        trend::draw(
+            &mut sheet.part(0, below, u16::MAX, trend::HEIGHT),
+            incidents,
+            self.selected.at(),
+            model.now,
+        );
         if let Some(incident) = incidents.get(self.selected.at()) {
             let y = sheet.height().saturating_sub(1);
             let text =

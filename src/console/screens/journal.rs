@@ -5,7 +5,7 @@
 pub(super) mod summary;
 
 use super::paint::{Sheet, counted, done};
-use super::{Action, Asked, Modal, Screen, ScreenId};
+use super::{Action, Asked, Modal, Screen, ScreenId, incident};
 use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::Model;
@@ -120,14 +120,16 @@ impl Screen for JournalScreen {
         let no_note = no_note.or(other.map(|_| "this is not the open incident".to_owned()));
         let empty = model.incident.as_ref().is_none_or(|incident| self.shown(incident).is_empty());
         let no_entry = none.clone().or(empty.then(|| "there is no entry".to_owned()));
-        vec![
+        let mut bindings = vec![
             Binding::new(&[Key::Char('m')], Cmd::Note, "note", "Write a note into the journal.")
                 .unless(no_note),
             Binding::new(&[Key::Enter], Cmd::Open, "whole entry", "Show everything of the chosen entry.")
                 .unless(no_entry),
             Binding::new(&[Key::Char('/')], Cmd::Filter, "filter", "Show only entries with a text.")
                 .unless(none),
-        ]
+        ];
+        bindings.extend(incident::ways(model, self.id()));
+        bindings
     }
 
     fn entered(&mut self, model: &Model) -> Vec<Effect> {
@@ -158,6 +160,7 @@ impl Screen for JournalScreen {
                 }));
             }
             Cmd::Back if !self.filter.is_empty() => self.filter.clear(),
+            Cmd::People | Cmd::Talk | Cmd::Checklist => return incident::go(model, cmd),
             _ => return None,
         }
         done()

@@ -96,10 +96,17 @@ impl<'a> Sheet<'a> {
 
     /// A titled rule: `─ TITLE · more ─────`.
     pub(super) fn rule(&mut self, y: u16, title: &str, more: &str) {
-        let (strong, dim) = (self.theme.strong(), self.theme.dim());
-        let mut spans = vec![Span::styled(title, strong)];
-        if !more.is_empty() {
-            spans.push(Span::styled(format!(" · {more}"), dim));
+        let dim = self.theme.dim();
+        let more = Some((more, dim)).filter(|(more, _)| !more.is_empty());
+        self.rule_of(y, title, more.as_slice());
+    }
+
+    /// A titled rule that says several things, each in its style.
+    pub(super) fn rule_of(&mut self, y: u16, title: &str, more: &[(&str, Style)]) {
+        let mut spans = vec![Span::styled(title, self.theme.strong())];
+        for (text, style) in more {
+            spans.push(Span::styled(" · ", self.theme.dim()));
+            spans.push(Span::styled(*text, *style));
         }
         let place = self.part(0, y, u16::MAX, 1).area;
         widgets::rule(self.buffer, place, Line::from(spans), self.theme);

@@ -4,7 +4,7 @@
 mod draw;
 
 use super::paint::done;
-use super::{Action, Asked, Confirmed, Modal, Screen, ScreenId};
+use super::{Action, Asked, Confirmed, Modal, Screen, ScreenId, incident};
 use crate::console::input::{ActShown, Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::Model;
@@ -86,11 +86,18 @@ impl Screen for RunbookScreen {
                 .quiet()
                 .unless(model.why_not(Cmd::Recover)),
         ];
+        // Where the node has few keys in the footer, there is room for the other screens of the incident.
+        let few = model.guide.value().is_some_and(|guide| {
+            matches!(guide.node.kind, GuideKind::Decide | GuideKind::End) && !guide.fresh
+        });
+        let ways = incident::ways(model, self.id());
+        let ways = ways.into_iter().map(|way| Binding { in_footer: few, ..way });
+        let more = more.into_iter().chain(ways);
         // An answer's key means the answer.
         let free = |binding: &Binding| {
             !bindings.iter().any(|own| own.keys.iter().any(|key| binding.keys.contains(key)))
         };
-        let more: Vec<Binding> = more.into_iter().filter(free).collect();
+        let more: Vec<Binding> = more.filter(free).collect();
         bindings.extend(more);
         bindings
     }
@@ -117,6 +124,7 @@ impl Screen for RunbookScreen {
             Cmd::Recover => return Some(Action::Go(ScreenId::Target)),
             Cmd::Journal => return Some(Action::Go(ScreenId::Journal)),
             Cmd::Operation => return Some(Action::Go(ScreenId::Running)),
+            Cmd::People | Cmd::Talk | Cmd::Checklist => return incident::go(model, cmd),
             _ => {}
         }
         let guide = model.guide.value()?;

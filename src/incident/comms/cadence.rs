@@ -4,7 +4,7 @@
 
 use crate::base::Timestamp;
 use crate::config::site::{AudienceSite, CadenceSite, SeveritySite};
-use crate::incident::IncidentView;
+use crate::incident::{IncidentView, words};
 use crate::journal::{Audience, Severity};
 use serde::Serialize;
 use std::time::Duration;
@@ -68,6 +68,17 @@ impl Due {
     /// How late it is, milliseconds; nothing while there is time.
     pub fn late_ms(&self, now: Timestamp) -> Option<u64> {
         u64::try_from(now.0.saturating_sub(self.at.0) / 1000).ok().filter(|ms| *ms > 0)
+    }
+
+    /// When it is, in words: `due in 2m17`, `LATE by 3m12`.
+    pub fn said(&self, now: Timestamp) -> String {
+        self.late_ms(now).map_or_else(
+            || {
+                let left_ms = u64::try_from(self.at.0.saturating_sub(now.0) / 1000).unwrap_or(0);
+                format!("due in {}", words::duration(left_ms))
+            },
+            |ms| format!("LATE by {}", words::duration(ms)),
+        )
     }
 }
 
@@ -183,5 +194,10 @@ mod tests {
         let due = Table::new(&[]).due(&view(None, &[]))[0];
         assert_eq!(due.late_ms(due.at), None);
         assert_eq!(due.late_ms(Timestamp(due.at.0 + 60_000_000)), Some(60_000));
+        let said = |later_s: i64| due.said(Timestamp(due.at.0 + later_s * 1_000_000));
+        assert_eq!(
+            (said(-137), said(0), said(192)),
+            ("due in 2m17".to_owned(), "due in 0.0 s".to_owned(), "LATE by 3m12".to_owned(),)
+        );
     }
 }

@@ -4,6 +4,7 @@ use crate::base::Timestamp;
 use crate::console::model::{Loaded, Model};
 use crate::console::screens::ScreenId;
 use crate::console::screens::paint::{Sheet, near, since};
+use crate::console::screens::talk;
 use crate::console::theme::{State, Theme};
 use crate::console::widgets::{age, clock, cut, lines};
 use crate::model::guide::{GuideKind, GuideNode, GuideStep, GuideView};
@@ -31,7 +32,9 @@ pub(super) fn screen(model: &Model, item: usize, theme: Theme, area: Rect, buffe
         }
         guide => {
             if let Some(guide) = guide.value() {
-                whole(&mut sheet, model, guide, item);
+                let foot = sheet.height().saturating_sub(1);
+                talk::line(&mut sheet, foot, model);
+                whole(&mut sheet.part(0, 0, u16::MAX, foot), model, guide, item);
             } else {
                 sheet.rule(0, "RUNBOOK", "");
                 sheet.text(3, 2, "being read", theme.dim());
