@@ -31,6 +31,8 @@ pub(super) struct Use {
 pub(super) struct Users {
     /// Servers first, then by process id.
     pub(super) found: Vec<Use>,
+    /// Processes that might use them and could not be looked into.
+    pub(super) closed: Vec<u32>,
     /// Why an unseen process might use them; nothing if none can.
     pub(super) unseen: Option<String>,
 }
@@ -65,8 +67,9 @@ impl Host {
         parse_segments(&table, key, id)
     }
 
-    /// Every process with its working directory or an open file in one of `roots`.
-    pub(super) fn users_of(&self, roots: &[PathBuf]) -> Users {
+    /// Every process with its working directory or an open file in one of `roots`. Of those that cannot be looked into
+    /// only `suspects` count, where an earlier look saw into all others.
+    pub(super) fn users_of(&self, roots: &[PathBuf], suspects: Option<&[u32]>) -> Users {
         let identities: HashSet<Identity> = roots.iter().filter_map(|root| identity(root)).collect();
         // What does not exist yet will be ours: a server of a removed directory of ours ran as us, too.
         let owner = roots.first().and_then(|root| std::fs::metadata(root).ok());
@@ -94,7 +97,8 @@ impl Host {
                 Look::Denied => {
                     let uid = std::fs::metadata(self.of(pid)).map(|meta| meta.uid()).ok();
                     // A server runs as the owner of its data directory or refuses to start; root is never one.
-                    if uid.is_some_and(|uid| uid != 0 && uid == owner) {
+                    let suspect = suspects.is_none_or(|suspects| suspects.contains(&pid));
+                    if suspect && uid.is_some_and(|uid| uid != 0 && uid == owner) {
                         hidden.push(pid);
                     }
                 }
@@ -124,6 +128,7 @@ impl Host {
         servers.append(&mut users.found);
         users.found = servers;
         users.unseen = self.describe_unseen(&hidden, owner);
+        users.closed = hidden;
         users
     }
 

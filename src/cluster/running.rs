@@ -42,11 +42,13 @@ const CHANGING_LIMIT: Duration = Duration::from_secs(1);
 /// Looks whether anything runs in `data_dir`, which need not exist: a server may still serve a removed one.
 ///
 /// A process just changing its account (`su`, `setpriv`) cannot be looked into for an instant, so an unknown is
-/// looked at again for a second.
+/// looked at again for a second. On a busy host another one does that at every look: only a process that was closed in
+/// each look may serve the directory unseen, for the others were looked into, or have begun since.
 pub fn look(data_dir: &Path) -> Result<Running, ClusterError> {
     let began = Instant::now();
+    let mut closed = None;
     loop {
-        let running = look_once(data_dir)?;
+        let running = look_once(data_dir, &mut closed)?;
         if !matches!(running, Running::Unknown { .. }) || began.elapsed() > CHANGING_LIMIT {
             return Ok(running);
         }
@@ -54,7 +56,8 @@ pub fn look(data_dir: &Path) -> Result<Running, ClusterError> {
     }
 }
 
-fn look_once(data_dir: &Path) -> Result<Running, ClusterError> {
+/// `closed` are the processes that could not be looked into in any look so far; nothing before the first.
+fn look_once(data_dir: &Path, closed: &mut Option<Vec<u32>>) -> Result<Running, ClusterError> {
     let lock = match LockFile::read(data_dir) {
         // A folder closed to this user may well be served.
         Err(ClusterError::Io { path, source, .. })
@@ -66,7 +69,8 @@ fn look_once(data_dir: &Path) -> Result<Running, ClusterError> {
     };
     let roots = roots_of(data_dir)?;
     let host = Host::system();
-    let users = host.users_of(&roots);
+    let users = host.users_of(&roots, closed.as_deref());
+    *closed = Some(users.closed);
     let lock = match lock {
         None => None,
         Some(Ok(lock)) => Some(lock),
