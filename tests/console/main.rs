@@ -7,12 +7,19 @@
     reason = "the program is tested, or says why not"
 )]
 
+#[path = "../common/cluster.rs"]
+#[expect(dead_code, reason = "each user of the module uses a part of it")]
+mod cluster;
 #[path = "../common/fixtures.rs"]
 mod fixtures;
 mod flight;
 mod harness;
+mod hung;
+#[path = "../../benches/restore/hung.rs"]
+mod hung_stanza;
 mod keys;
 mod pictures;
+mod pilot;
 mod samples;
 mod terminal;
 mod update;
