@@ -54,6 +54,14 @@ impl Drop for World {
                 // An error means that it is gone already.
                 let _gone = rustix::process::kill_process(pid, signal);
             }
+            // A server ends at that; a client may have been started with the signal ignored.
+            for _ in 0..100 {
+                if !matches!(child.try_wait(), Ok(None)) {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            drop(child.kill());
             drop(child.wait());
         }
         for mount in self.mounts.drain(..) {

@@ -80,11 +80,10 @@ fn blind(eye: &Eye<'_>, one: One<'_>, looked: &Looked<'_>) -> Option<String> {
             let on = waits_for.as_deref().unwrap_or("something that could not be asked");
             Some(format!("a commit on {name} took longer than {waited_ms} ms, and waited for {on}"))
         }
-        Some(WriteTest::NotTried { .. }) => None,
         None if one.facts.write.is_some() => {
             Some(format!("what became of the commit that was tried on {name} is not known"))
         }
-        None => None,
+        Some(WriteTest::NotTried { .. }) | None => None,
     };
     let unseen = || {
         (!health.sees_all).then(|| {

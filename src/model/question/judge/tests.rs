@@ -330,6 +330,19 @@ fn what_hinders_is_named_the_most_binding_first() {
     let hung = WriteTest::Hung { waited_ms: 5_000, waits_for: Some("IPC SyncRep".to_owned()), ended: true };
     let on_write = |test: WriteTest| on(&|facts| facts.write = Some(known(test.clone())));
     assert_eq!(on_write(hung), Some("commits-hang"));
+    let refused = WriteTest::Refused { why: "for no known reason".to_owned() };
+    assert_eq!(on(&|facts| facts.write = Some(known(refused.clone()))), None);
+    assert_eq!(on(&|facts| facts.health = unknown("no answer")), None);
+}
+
+#[test]
+fn what_is_slow_or_not_known_is_no_hanging_commit_and_not_nothing() {
+    let on = |change: &dyn Fn(&mut MemberFacts)| {
+        let mut situation = well();
+        change(&mut situation.members[0]);
+        exit("what-hinders", &situation)
+    };
+    let on_write = |test: WriteTest| on(&|facts| facts.write = Some(known(test.clone())));
     let slow = |on: Option<&str>| WriteTest::Hung {
         waited_ms: 5_000,
         waits_for: on.map(str::to_owned),
@@ -355,9 +368,6 @@ fn what_hinders_is_named_the_most_binding_first() {
     assert_eq!(on_write(not_tried), Some("nothing"));
     assert_eq!(on(&|facts| facts.log = Some(unknown("no answer"))), None);
     assert_eq!(on(&|facts| facts.log = Some(unknown("where it is, is not known"))), Some("nothing"));
-    let refused = WriteTest::Refused { why: "for no known reason".to_owned() };
-    assert_eq!(on(&|facts| facts.write = Some(known(refused.clone()))), None);
-    assert_eq!(on(&|facts| facts.health = unknown("no answer")), None);
 }
 
 #[test]
