@@ -68,10 +68,11 @@ fn measure_hung(setup: &Setup, hung: &Hung, state: &Path) -> Outcome<()> {
         worst(&opened)
     );
     for (screen, keys, shown) in
-        [("board", ":board\r", "CLUSTER"), ("the incident's runbook", ":runbook\r", "The first minute")]
+        [("board", "r", "CLUSTER"), ("the incident's runbook", "R", "The first minute")]
     {
         let mut console = open()?;
-        console.wait("CLUSTER")?;
+        // Once the incident was seen its keys are there.
+        console.wait("R runbook")?;
         console.press(keys)?;
         console.wait(shown)?;
         let mut frames = Vec::new();
