@@ -6,7 +6,7 @@
 
 use super::eye::{Eye, FOLDER_STALE_S, One, SERVER_STALE_S, Seen};
 use super::{Draft, Proposal};
-use crate::base::{Bytes, Lsn};
+use crate::base::{Bytes, Lsn, Timeline};
 use crate::model::board::ServerFacts;
 use crate::model::board::judge::span;
 use crate::model::situation::HealthFacts;
@@ -171,14 +171,12 @@ fn with_primary(
     let at = one.board.server.at;
     let timelines = facts.timeline.zip(source.facts.and_then(|facts| facts.timeline));
     if !facts.streaming {
-        let parted = timelines.is_some_and(|(own, other)| own != other);
-        let said = if parted {
-            format!("{name} receives nothing and is on another timeline than {}", source.name)
-        } else {
-            format!("{name} receives nothing from {}, which is alive", source.name)
-        };
+        if let Some((own, other)) = timelines.filter(|(own, other)| own < other) {
+            return left_behind(eye, name, facts, (own, other, source.name), draft);
+        }
+        let said = format!("{name} receives nothing from {}, which is alive", source.name);
         draft.bad(said.clone(), at);
-        return if parted { (Grade::No, said) } else { (Grade::Lagging, said) };
+        return (Grade::Lagging, said);
     }
     let has = health.received_lsn.max(facts.lsn);
     let behind = has.zip(source.end).map(|(has, end)| end.0.saturating_sub(has.0));
@@ -194,6 +192,38 @@ fn with_primary(
     }
     draft.good(said.clone(), at);
     (Grade::Yes, said)
+}
+
+/// It is on an older timeline than its primary and receives nothing: it has yet to follow, or went past the fork.
+fn left_behind(
+    eye: &Eye<'_>,
+    name: &str,
+    facts: &ServerFacts,
+    (own, other, primary): (Timeline, Timeline, &str),
+    draft: &mut Draft,
+) -> (Grade, String) {
+    let switches = || eye.patroni().into_iter().flat_map(|facts| &facts.history);
+    let fork = switches().find(|switch| switch.timeline == own).map(|switch| switch.lsn);
+    let (grade, said) = match facts.lsn.zip(fork) {
+        Some((replayed, fork)) if replayed > fork => {
+            let said = format!(
+                "{name} has replayed {replayed}, past {fork}, where {primary} left timeline {own}: it has gone another way"
+            );
+            (Grade::No, said)
+        }
+        Some(_) => {
+            (Grade::Lagging, format!("{name} has yet to follow {primary} from timeline {own} to {other}"))
+        }
+        None => {
+            let said = format!(
+                "{name} receives nothing and is on timeline {own}, {primary} on {other}: it has yet to follow, or went past \
+                 the fork, which its log tells; look again"
+            );
+            (Grade::Unknown, said)
+        }
+    };
+    draft.bad(said.clone(), None);
+    (grade, said)
 }
 
 fn without_primary(

@@ -549,6 +549,24 @@ fn how_far_a_standby_is_behind_one_that_is_silent_is_not_known() {
 }
 
 #[test]
+fn a_standby_of_an_older_timeline_may_have_yet_to_follow() {
+    let mut situation = well();
+    let on = |timeline| ServerFacts { timeline: Some(Timeline(timeline)), ..server(false) };
+    situation.board.members[0].server = known(on(2));
+    let left = ServerFacts { streaming: false, ..server(true) };
+    situation.board.members[1].server = known(left);
+    assert_eq!(exit("replica-healthy", &situation), None, "where the primary left its timeline is not known");
+    let forked = |at: u64| {
+        let switch = PatroniSwitch { timeline: Timeline(1), lsn: Lsn(at), at: None, leader: None };
+        vec![node(known(PatroniFacts { history: vec![switch], ..patroni(Some(5432)) }))]
+    };
+    situation.patroni = forked(0x500_0000);
+    assert_eq!(exit("replica-healthy", &situation), Some("lagging"), "it is not past the fork");
+    situation.patroni = forked(0x4ff_ff00);
+    assert_eq!(exit("replica-healthy", &situation), Some("no"), "it went past the fork");
+}
+
+#[test]
 fn a_standby_of_another_history_is_none() {
     let other = |change: fn(&mut ServerFacts)| {
         let mut situation = dead();
