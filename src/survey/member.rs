@@ -179,7 +179,7 @@ impl DataDir {
             Ok(control) => control,
             Err(error) => return unreadable(&self.0, &error),
         };
-        let running = match running::look(&self.0) {
+        let running = match running::look_for_server(&self.0) {
             Ok(Running::Yes { .. }) => Some(true),
             Ok(Running::No | Running::Stale { .. }) => Some(false),
             Ok(Running::Unknown { .. }) | Err(_) => None,

@@ -71,6 +71,10 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
 fn blind(eye: &Eye<'_>, one: One<'_>, looked: &Looked<'_>) -> Option<String> {
     let name = looked.name;
     let Some(health) = looked.health else { return Some(format!("{name} does not say how it is")) };
+    // Asked twice at about the same time, it said that it is the primary, and that it is none.
+    if health.in_recovery {
+        return Some(format!("{name} has just become a primary, or a standby: look again"));
+    }
     let committed = match looked.write {
         Some(WriteTest::Committed { .. }) => return unread(eye, one, looked),
         Some(WriteTest::Refused { why }) => {
@@ -369,10 +373,6 @@ fn until_full(looked: &Looked<'_>, waits_us: i64) -> Option<String> {
 
 fn read_only(_: &Eye<'_>, looked: &Looked<'_>, draft: &mut Draft) -> Option<(&'static str, String)> {
     let (name, health) = (looked.name, looked.health?);
-    if health.in_recovery {
-        draft.bad(format!("{name} is in recovery"), None);
-        return Some(("read-only", format!("{name} is in recovery: it takes no writes")));
-    }
     if health.read_only_default {
         draft.bad(format!("{name} has default_transaction_read_only on"), None);
         return Some(("read-only", format!("{name} has default_transaction_read_only on")));

@@ -364,6 +364,7 @@ fn what_is_slow_or_not_known_is_no_hanging_commit_and_not_nothing() {
     );
     assert_eq!(on(&|facts| facts.write = Some(Fact::default())), None, "nor is it yet");
     assert_eq!(on(&|facts| facts.write = None), Some("nothing"), "nobody asked for it");
+    assert_eq!(on(&|facts| facts.health = known(health(true))), None, "it was promoted between two looks");
     let not_tried = WriteTest::NotTried { why: "before 9.6".to_owned() };
     assert_eq!(on_write(not_tried), Some("nothing"));
     assert_eq!(on(&|facts| facts.log = Some(unknown("no answer"))), None);
