@@ -7,10 +7,11 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # What Debian 12 and 13 must have besides a Rust toolchain. tests/setup-machine.sh installs what is missing.
 #   build:     gcc libc6-dev make        (C code of zstd and the TLS library; everything else is Rust)
 #   clusters:  postgresql pgbackrest     (the lab, the tests and the benchmark run the real ones)
+#   failover:  patroni etcd-server python3-etcd (the situations of an incident are judged beside the real ones)
 #   tests:     openssl zstd lz4 bzip2 gzip (our decoder is checked against the stock tools), tmux (screens)
 #   fetching:  ca-certificates curl python3 python3-pip unzip debootstrap (other PostgreSQL and pgBackRest versions, by name)
 #   handling:  util-linux (setpriv, flock), procps (ps), tar, xz-utils
-PACKAGES := gcc libc6-dev make postgresql pgbackrest openssl zstd lz4 bzip2 gzip tmux \
+PACKAGES := gcc libc6-dev make postgresql pgbackrest patroni etcd-server python3-etcd openssl zstd lz4 bzip2 gzip tmux \
             ca-certificates curl python3 python3-pip unzip debootstrap util-linux procps tar xz-utils
 
 # Root and the CI have no excuse: there a test that needs a server fails instead of being skipped.

@@ -245,20 +245,21 @@ impl Survey {
     /// state of it to `tell`, at most ten times a second. A probe that hangs is told as hanging and hinders no other.
     /// Returns at once.
     pub fn watch(&self, tell: Arc<dyn Fn(Board) + Send + Sync>, go_on: Arc<dyn Fn() -> bool + Send + Sync>) {
-        self.watch_situation(Scope::default(), Arc::new(move |situation| tell(situation.board)), go_on);
+        let tell = Arc::new(move |situation: Situation| tell(situation.board));
+        self.watch_situation(Arc::new(Scope::default), tell, go_on);
     }
 
-    /// As [`Self::watch`], with all that `scope` asks for.
-    #[expect(clippy::needless_pass_by_value, reason = "both go to a thread that outlives the call")]
+    /// As [`Self::watch`], with all that `scope` asks for at the time.
+    #[expect(clippy::needless_pass_by_value, reason = "all go to a thread that outlives the call")]
     pub fn watch_situation(
         &self,
-        scope: Scope,
+        scope: Arc<dyn Fn() -> Scope + Send + Sync>,
         tell: Arc<dyn Fn(Situation) + Send + Sync>,
         go_on: Arc<dyn Fn() -> bool + Send + Sync>,
     ) {
-        let (watch, blank) = (watch::Watch::new(Arc::clone(&self.inner), scope), self.blank_situation());
+        let (watch, blank) = (watch::Watch::new(Arc::clone(&self.inner)), self.blank_situation());
         let on_thread = Arc::clone(&tell);
-        let run = move || drop(watch.run(&*on_thread, &*go_on, None));
+        let run = move || drop(watch.run(&*scope, &*on_thread, &*go_on, None));
         if let Err(error) = std::thread::Builder::new().name("survey".to_owned()).spawn(run) {
             let mut situation = blank;
             situation
@@ -288,8 +289,8 @@ impl Survey {
         tell: &dyn Fn(Situation),
         go_on: &dyn Fn() -> bool,
     ) -> Situation {
-        let situation =
-            watch::Watch::new(Arc::clone(&self.inner), scope).run(tell, go_on, Some(Instant::now() + limit));
+        let watch = watch::Watch::new(Arc::clone(&self.inner));
+        let situation = watch.run(&|| scope, tell, go_on, Some(Instant::now() + limit));
         if !go_on() {
             self.stop_pages();
         }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages named on the command line, if any is missing. Quick and silent when all are there.
-# Never starts a PostgreSQL cluster of its own: Debian would make and start one on port 5432.
+# Starts nothing: Debian would make and start a PostgreSQL cluster on port 5432, and etcd on 2379.
 set -euo pipefail
 
 missing=()
@@ -39,5 +39,12 @@ if [[ " ${missing[*]} " == *' postgresql '* ]]; then
     if ! grep -qE '^[[:space:]]*create_main_cluster[[:space:]]*=' "$conf"; then
         echo 'create_main_cluster = false' | "${as_root[@]}" tee -a "$conf" >/dev/null
     fi
+fi
+# While it is there, dpkg starts no service it installs. One that is there already is somebody's, and stays.
+policy=/usr/sbin/policy-rc.d
+if [[ " ${missing[*]} " =~ ' etcd-server '|' patroni ' && ! -e $policy ]]; then
+    trap '"${as_root[@]}" rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
 fi
 install "${missing[@]}"

@@ -1,15 +1,16 @@
-//! The console on a real pseudo-terminal: from exec to the first frame, from a key to its frame while a restore works,
-//! and memory with a catalog nobody should have.
+//! The console on a real pseudo-terminal: from exec to the first frame and from a key to its frame while nothing answers
+//! or a restore works, and memory with a catalog nobody should have.
 //!
 //! Has no opponent: the figures stand against what an operator notices (150 ms, 30 ms) and what a small host has (64 MB).
 
+use crate::hung::{self, Frozen, Hung};
 use crate::machine::{Outcome, at, median};
-use crate::repository::Repository;
+use crate::repository::{Repository, SERVER_PORT, Server, make_cluster};
 use crate::{Setup, catalog};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{Read as _, Write};
-use std::net::TcpListener;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -24,27 +25,95 @@ const LIMIT: Duration = Duration::from_secs(30);
 const LINES: NonZero<u16> = NonZero::new(24).unwrap();
 const COLUMNS: NonZero<u16> = NonZero::new(80).unwrap();
 
-/// All three measurements.
+/// From exec to the first frame and from a key to its frame while members hang and are dead, Patroni is silent and the
+/// repository hangs.
 #[expect(clippy::print_stdout, reason = "the result is printed")]
-pub(crate) fn measure(setup: &Setup, repository: &Repository) -> Outcome<()> {
-    println!("\nconsole on {COLUMNS}x{LINES}, {OPENINGS} openings, {KEYS} keys");
-    let hung = hung_configuration(setup)?;
+pub(crate) fn while_nothing_answers(setup: &Setup) -> Outcome<()> {
+    println!("\nconsole on {COLUMNS}x{LINES} while nothing answers, {OPENINGS} openings, {KEYS} keys");
+    println!("  (5 members hang, 2 are dead, Patroni is silent, the repository hangs; every probe runs)");
+    let (folder, data) = (setup.machine.fresh("hung")?, setup.machine.fresh("hung-data")?);
+    let state = setup.machine.fresh("hung-state")?;
+    make_cluster(setup, &data)?;
+    let server = Server::started(setup, &data, "")?;
+    let port = SERVER_PORT.parse().map_err(|_| format!("port {SERVER_PORT}"))?;
+    let hung = hung::make(&folder, &Frozen { data: &data, socket_dir: &setup.machine.folder, port })?;
+    let mut owner = crate::machine::plain("chown");
+    crate::machine::run(owner.arg("-R").arg("--reference").arg(&data).arg(&folder))?;
+    let mut declare = setup.machine.command(&setup.tools[0].program);
+    declare.env("PGMAYDAY_STATE", &state).arg("--config").arg(&hung.config);
+    declare.arg("--stanza").arg(hung::STANZA).args(["incident", "declare", "--reason=nothing answers"]);
+    crate::machine::run(&mut declare)?;
+    let postmaster = postmaster(&data)?;
+    signal(postmaster, Signal::STOP)?;
+    let measured = measure_hung(setup, &hung, &state);
+    signal(postmaster, Signal::CONT)?;
+    server.stop("immediate")?;
+    measured
+}
+
+#[expect(clippy::print_stdout, reason = "the result is printed")]
+fn measure_hung(setup: &Setup, hung: &Hung, state: &Path) -> Outcome<()> {
+    let open = || Console::open(setup, &hung.config, hung::STANZA, state);
     let mut opened = Vec::new();
     for _ in 0..OPENINGS {
         let begun = Instant::now();
-        let mut console = Console::open(setup, &hung.config, "hung")?;
+        let mut console = open()?;
         console.wait("CLUSTER")?;
         opened.push(ms(begun.elapsed()));
         console.leave()?;
     }
     println!(
-        "  exec to first frame, everything hung:  median {:6.1} ms  worst {:6.1} ms",
+        "  exec to first frame:                   median {:6.1} ms  worst {:6.1} ms",
         median(&opened),
         worst(&opened)
     );
+    for (screen, keys, shown) in
+        [("board", "r", "CLUSTER"), ("the incident's runbook", "R", "The first minute")]
+    {
+        let mut console = open()?;
+        // Once the incident was seen its keys are there.
+        console.wait("R runbook")?;
+        console.press(keys)?;
+        console.wait(shown)?;
+        let mut frames = Vec::new();
+        while frames.len() < KEYS {
+            console.open_and_close_help(&mut frames)?;
+        }
+        console.leave()?;
+        told(&format!("key to frame, {screen}:"), &frames);
+    }
+    Ok(())
+}
 
+/// The process that serves a data directory.
+fn postmaster(data: &Path) -> Outcome<Pid> {
+    let path = data.join("postmaster.pid");
+    let text = fs::read_to_string(&path).map_err(at(&path))?;
+    let pid = text.lines().next().and_then(|line| Pid::from_raw(line.parse().ok()?));
+    pid.ok_or_else(|| format!("{} names no process", path.display()))
+}
+
+fn signal(pid: Pid, signal: Signal) -> Outcome<()> {
+    kill_process(pid, signal).map_err(|error| format!("signal {signal:?} to {pid:?}: {error}"))
+}
+
+#[expect(clippy::print_stdout, reason = "the result is printed")]
+fn told(what: &str, frames: &[f64]) {
+    println!(
+        "  {what:38} median {:6.1} ms  p99 {:6.1} ms  worst {:6.1} ms",
+        median(frames),
+        percentile(frames, 99),
+        worst(frames)
+    );
+}
+
+/// Memory with a large catalog, and keys while a restore works.
+#[expect(clippy::print_stdout, reason = "the result is printed")]
+pub(crate) fn measure(setup: &Setup, repository: &Repository) -> Outcome<()> {
+    println!("\nconsole on {COLUMNS}x{LINES}, {KEYS} keys");
     let config = catalog::ready(setup)?;
-    let mut console = Console::open(setup, &config, "bench")?;
+    let state = setup.machine.path("console-state");
+    let mut console = Console::open(setup, &config, "bench", &state)?;
     console.wait("CLUSTER")?;
     console.press("b")?;
     console.wait("diff")?;
@@ -55,12 +124,7 @@ pub(crate) fn measure(setup: &Setup, repository: &Repository) -> Outcome<()> {
     console.leave()?;
 
     let frames = while_restoring(setup, repository)?;
-    println!(
-        "  key to frame while a restore works:    median {:6.1} ms  p99 {:6.1} ms  worst {:6.1} ms",
-        median(&frames),
-        percentile(&frames, 99),
-        worst(&frames)
-    );
+    told("key to frame while a restore works:", &frames);
     Ok(())
 }
 
@@ -70,7 +134,8 @@ fn while_restoring(setup: &Setup, repository: &Repository) -> Outcome<Vec<f64>> 
     while frames.len() < KEYS {
         let target = setup.machine.fresh("console-target")?;
         let mut restore = setup.machine.command(&setup.tools[0].program);
-        restore.env("PGMAYDAY_STATE", setup.machine.path("console-state"));
+        let state = setup.machine.path("console-state");
+        restore.env("PGMAYDAY_STATE", &state);
         restore.arg("--config").arg(&repository.config).arg("--stanza=bench");
         restore.arg("--pg1-path").arg(&target).args([
             "--type=immediate",
@@ -79,17 +144,11 @@ fn while_restoring(setup: &Setup, repository: &Repository) -> Outcome<Vec<f64>> 
             "--detach",
         ]);
         crate::machine::run(&mut restore)?;
-        let mut console = Console::open(setup, &repository.config, "bench")?;
+        let mut console = Console::open(setup, &repository.config, "bench", &state)?;
         console.wait("CLUSTER")?;
         let begun = Instant::now();
         while frames.len() < KEYS && begun.elapsed() < Duration::from_secs(6) {
-            for (key, shown) in [("?", true), ("\x1b", false)] {
-                let pressed = Instant::now();
-                console.press(key)?;
-                console.wait_until(|screen| screen.contains("KEYS") == shown)?;
-                frames.push(ms(pressed.elapsed()));
-                std::thread::sleep(Duration::from_millis(17));
-            }
+            console.open_and_close_help(&mut frames)?;
         }
         console.leave()?;
         wait_for_end(setup)?;
@@ -111,30 +170,6 @@ fn wait_for_end(setup: &Setup) -> Outcome<()> {
     Err("the restore did not end".to_owned())
 }
 
-/// A configuration whose repository and member accept and never answer.
-struct Hung {
-    config: std::path::PathBuf,
-    _listener: TcpListener,
-}
-
-fn hung_configuration(setup: &Setup) -> Outcome<Hung> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
-    let repo = setup.machine.fresh("console-hung")?;
-    let stanza = repo.join("backup/hung");
-    fs::create_dir_all(&stanza).map_err(at(&stanza))?;
-    for name in ["backup.info", "backup.info.copy"] {
-        crate::machine::run(crate::machine::plain("mkfifo").arg(stanza.join(name)))?;
-    }
-    let config = setup.machine.path("console-hung.conf");
-    let text = format!(
-        "[global]\nrepo1-path={}\n\n[hung]\npg1-path=/nowhere\npg2-path=/nowhere\npg2-host=127.0.0.1\npg2-port={port}\n",
-        repo.display()
-    );
-    fs::write(&config, text).map_err(at(&config))?;
-    Ok(Hung { config, _listener: listener })
-}
-
 /// The console in a terminal.
 struct Console {
     child: Box<dyn Child + Send + Sync>,
@@ -145,7 +180,7 @@ struct Console {
 }
 
 impl Console {
-    fn open(setup: &Setup, config: &Path, stanza: &str) -> Outcome<Self> {
+    fn open(setup: &Setup, config: &Path, stanza: &str, state: &Path) -> Outcome<Self> {
         let told = |error: &dyn std::fmt::Display| format!("pseudo-terminal: {error}");
         let size = PtySize { rows: LINES.get(), cols: COLUMNS.get(), pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).map_err(|e| told(&e))?;
@@ -159,7 +194,7 @@ impl Console {
         for (name, value) in [("PATH", "/usr/bin:/bin"), ("TERM", "xterm-256color"), ("LANG", "C.UTF-8")] {
             builder.env(name, value);
         }
-        builder.env("PGMAYDAY_STATE", setup.machine.path("console-state"));
+        builder.env("PGMAYDAY_STATE", state);
         let child = pair.slave.spawn_command(builder).map_err(|e| told(&e))?;
         let mut reader = pair.master.try_clone_reader().map_err(|e| told(&e))?;
         let writer = pair.master.take_writer().map_err(|e| told(&e))?;
@@ -179,6 +214,18 @@ impl Console {
             screen: vt100::Parser::new(LINES, COLUMNS, 0),
             _terminal: pair.master,
         })
+    }
+
+    /// How long each of the two keys took to be seen.
+    fn open_and_close_help(&mut self, frames: &mut Vec<f64>) -> Outcome<()> {
+        for (key, shown) in [("?", true), ("\x1b", false)] {
+            let pressed = Instant::now();
+            self.press(key)?;
+            self.wait_until(|screen| screen.contains("KEYS") == shown)?;
+            frames.push(ms(pressed.elapsed()));
+            std::thread::sleep(Duration::from_millis(17));
+        }
+        Ok(())
     }
 
     fn press(&mut self, keys: &str) -> Outcome<()> {

@@ -11,6 +11,7 @@ mod backup;
 mod catalog;
 mod console;
 mod floor;
+mod hung;
 mod live;
 mod machine;
 mod push;
@@ -81,6 +82,9 @@ fn run() -> Outcome<()> {
         ("verify", verify::compare),
         ("console", console::measure),
     ];
+    if wanted("hung") {
+        console::while_nothing_answers(&setup)?;
+    }
     if on_repository.iter().any(|(part, _)| wanted(part)) {
         let repository = repository::ready(&setup)?;
         for (_, compare) in on_repository.iter().filter(|(part, _)| wanted(part)) {

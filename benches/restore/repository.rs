@@ -146,17 +146,7 @@ fn build(setup: &Setup, config: &Path) -> Outcome<(u64, String)> {
     let machine = &setup.machine;
     let (data, repo) = (machine.fresh("data")?, machine.fresh("repo")?);
     write_config(setup, config, &data, &repo)?;
-    let mut initdb = machine.command(postgres_bin()?.join("initdb"));
-    initdb.args([
-        "--no-sync",
-        "--data-checksums",
-        "--locale=C",
-        "--encoding=UTF8",
-        "--auth=trust",
-        "-U",
-        "postgres",
-    ]);
-    run(initdb.arg("-D").arg(&data))?;
+    make_cluster(setup, &data)?;
 
     // Without WAL the load is twice as fast; the backup follows anyway.
     let fast = "-c fsync=off -c max_wal_size=4GB -c maintenance_work_mem=256MB";
@@ -183,6 +173,21 @@ fn build(setup: &Setup, config: &Path) -> Outcome<(u64, String)> {
     server.stop("fast")?;
     machine.fresh("data")?;
     Ok((bytes.parse().map_err(|_| format!("size {bytes}"))?, expected))
+}
+
+/// An empty cluster.
+pub(crate) fn make_cluster(setup: &Setup, data: &Path) -> Outcome<()> {
+    let mut initdb = setup.machine.command(postgres_bin()?.join("initdb"));
+    initdb.args([
+        "--no-sync",
+        "--data-checksums",
+        "--locale=C",
+        "--encoding=UTF8",
+        "--auth=trust",
+        "-U",
+        "postgres",
+    ]);
+    run(initdb.arg("-D").arg(data)).map(drop)
 }
 
 fn write_config(setup: &Setup, config: &Path, data: &Path, repo: &Path) -> Outcome<()> {

@@ -24,6 +24,8 @@ pub(super) struct Use {
     pub(super) pid: u32,
     /// What it does there, naming process and folder or file.
     pub(super) why: String,
+    /// It is no server: somebody's shell that has nothing open there, or this program.
+    pub(super) serves_nothing: bool,
 }
 
 /// Who uses the folders, and what kept this process from looking everywhere.
@@ -31,6 +33,8 @@ pub(super) struct Use {
 pub(super) struct Users {
     /// Servers first, then by process id.
     pub(super) found: Vec<Use>,
+    /// Processes that might use them and could not be looked into.
+    pub(super) closed: Vec<u32>,
     /// Why an unseen process might use them; nothing if none can.
     pub(super) unseen: Option<String>,
 }
@@ -65,13 +69,14 @@ impl Host {
         parse_segments(&table, key, id)
     }
 
-    /// Every process with its working directory or an open file in one of `roots`.
-    pub(super) fn users_of(&self, roots: &[PathBuf]) -> Users {
+    /// Every process with its working directory or an open file in one of `roots`. Of those that cannot be looked into
+    /// only `suspects` count, where an earlier look saw into all others.
+    pub(super) fn users_of(&self, roots: &[PathBuf], suspects: Option<&[u32]>) -> Users {
         let identities: HashSet<Identity> = roots.iter().filter_map(|root| identity(root)).collect();
         // What does not exist yet will be ours: a server of a removed directory of ours ran as us, too.
         let owner = roots.first().and_then(|root| std::fs::metadata(root).ok());
         let owner = owner.map_or_else(|| rustix::process::geteuid().as_raw(), |meta| meta.uid());
-        let own = self.own_line();
+        let (me, own) = (std::process::id(), self.own_line());
         let mut users = Users::default();
         let mut servers = Vec::new();
         let mut hidden = Vec::new();
@@ -83,18 +88,27 @@ impl Host {
                 Look::Uses { what, only_works_there } => {
                     let name = self.name(pid);
                     let server = is_server(&name);
-                    // The shell the operator typed this command in, standing in the folder, serves nothing.
-                    if only_works_there && !server && own.contains(&pid) {
+                    let ours = !server && self.program(pid).is_some_and(|it| Some(it) == self.program(me));
+                    // The shell the operator typed this command in, standing in the folder, serves nothing; neither does
+                    // what this process is just about to start, which until then has its folder and its files.
+                    let own_shell = only_works_there && !server && own.contains(&pid);
+                    if own_shell || (ours && self.parent(pid) == Some(me)) {
                         continue;
                     }
-                    let found = Use { pid, why: format!("process {pid} ({name}) {what}") };
+                    if server && self.only_asks(pid) {
+                        continue;
+                    }
+                    let why = format!("process {pid} ({name}) {what}");
+                    let serves_nothing = ours || (only_works_there && !server);
+                    let found = Use { pid, why, serves_nothing };
                     if server { servers.push(found) } else { users.found.push(found) }
                 }
                 Look::Nothing => {}
                 Look::Denied => {
                     let uid = std::fs::metadata(self.of(pid)).map(|meta| meta.uid()).ok();
                     // A server runs as the owner of its data directory or refuses to start; root is never one.
-                    if uid.is_some_and(|uid| uid != 0 && uid == owner) {
+                    let suspect = suspects.is_none_or(|suspects| suspects.contains(&pid));
+                    if suspect && uid.is_some_and(|uid| uid != 0 && uid == owner) {
                         hidden.push(pid);
                     }
                 }
@@ -108,22 +122,25 @@ impl Host {
             std::thread::sleep(BETWEEN_LOOKS);
             hidden.retain(|&pid| match self.use_of(pid, roots, &identities) {
                 Look::Denied => self.alive(pid),
-                Look::Nothing => false,
-                Look::Uses { what, .. } => {
-                    servers.push(Use { pid, why: format!("process {pid} ({}) {what}", self.name(pid)) });
+                Look::Uses { what, .. } if !self.only_asks(pid) => {
+                    let why = format!("process {pid} ({}) {what}", self.name(pid));
+                    servers.push(Use { pid, why, serves_nothing: false });
                     false
                 }
+                Look::Nothing | Look::Uses { .. } => false,
             });
         }
         let seen = look_as_owner(owner, &hidden);
         hidden.retain(|pid| !seen.iter().any(|(seen, _)| seen == pid) && self.alive(*pid));
         for (pid, place) in seen.into_iter().filter(|(_, place)| is_below(place, roots)) {
             let what = format!("has its working directory in {}", place.display());
-            servers.push(Use { pid, why: format!("process {pid} ({}) {what}", self.name(pid)) });
+            let why = format!("process {pid} ({}) {what}", self.name(pid));
+            servers.push(Use { pid, why, serves_nothing: false });
         }
         servers.append(&mut users.found);
         users.found = servers;
         users.unseen = self.describe_unseen(&hidden, owner);
+        users.closed = hidden;
         users
     }
 
@@ -150,6 +167,17 @@ impl Host {
         let bytes = std::fs::read(self.of(pid).join("cmdline")).unwrap_or_default();
         let words: Vec<_> = bytes.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
         words.join(" ").trim_end().to_owned()
+    }
+
+    /// What a process runs, as far as that may be seen.
+    fn program(&self, pid: u32) -> Option<PathBuf> {
+        std::fs::read_link(self.of(pid).join("exe")).ok()
+    }
+
+    /// It is `postgres -C`, which reads the configuration in the data directory and ends.
+    fn only_asks(&self, pid: u32) -> bool {
+        let bytes = std::fs::read(self.of(pid).join("cmdline")).unwrap_or_default();
+        bytes.split(|byte| *byte == 0).any(|word| word == b"-C")
     }
 
     /// Processor time used, in clock ticks, ended children included.

@@ -42,11 +42,31 @@ const CHANGING_LIMIT: Duration = Duration::from_secs(1);
 /// Looks whether anything runs in `data_dir`, which need not exist: a server may still serve a removed one.
 ///
 /// A process just changing its account (`su`, `setpriv`) cannot be looked into for an instant, so an unknown is
-/// looked at again for a second.
+/// looked at again for a second. On a busy host another one does that at every look: only a process that was closed in
+/// each look may serve the directory unseen, for the others were looked into, or have begun since.
 pub fn look(data_dir: &Path) -> Result<Running, ClusterError> {
+    look_for(data_dir, Who::Anybody)
+}
+
+/// As [`look`], but who surely serves nothing is nobody: a shell that only stands there, another call of this program.
+/// For what is told of a server, never for what is done to its directory.
+pub fn look_for_server(data_dir: &Path) -> Result<Running, ClusterError> {
+    look_for(data_dir, Who::Servers)
+}
+
+/// Who counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Anybody,
+    /// A server, or what may be one.
+    Servers,
+}
+
+fn look_for(data_dir: &Path, who: Who) -> Result<Running, ClusterError> {
     let began = Instant::now();
+    let mut closed = None;
     loop {
-        let running = look_once(data_dir)?;
+        let running = look_once(data_dir, who, &mut closed)?;
         if !matches!(running, Running::Unknown { .. }) || began.elapsed() > CHANGING_LIMIT {
             return Ok(running);
         }
@@ -54,7 +74,8 @@ pub fn look(data_dir: &Path) -> Result<Running, ClusterError> {
     }
 }
 
-fn look_once(data_dir: &Path) -> Result<Running, ClusterError> {
+/// `closed` are the processes that could not be looked into in any look so far; nothing before the first.
+fn look_once(data_dir: &Path, who: Who, closed: &mut Option<Vec<u32>>) -> Result<Running, ClusterError> {
     let lock = match LockFile::read(data_dir) {
         // A folder closed to this user may well be served.
         Err(ClusterError::Io { path, source, .. })
@@ -66,7 +87,9 @@ fn look_once(data_dir: &Path) -> Result<Running, ClusterError> {
     };
     let roots = roots_of(data_dir)?;
     let host = Host::system();
-    let users = host.users_of(&roots);
+    let mut users = host.users_of(&roots, closed.as_deref());
+    users.found.retain(|found| who == Who::Anybody || !found.serves_nothing);
+    *closed = Some(users.closed);
     let lock = match lock {
         None => None,
         Some(Ok(lock)) => Some(lock),

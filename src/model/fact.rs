@@ -3,6 +3,9 @@
 use crate::base::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// What is said of a look that did not come back in time: nothing about what is there.
+pub const SILENT: &str = "no answer";
+
 /// The answer of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]

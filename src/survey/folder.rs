@@ -61,7 +61,7 @@ impl FolderPlace {
         if let Err(error) = std::fs::read_dir(data_dir) {
             return Answer::Unknown { why: error.to_string() };
         }
-        let running = match running::look(data_dir) {
+        let running = match running::look_for_server(data_dir) {
             Ok(Running::Yes { .. }) => Some(true),
             Ok(Running::No | Running::Stale { .. }) => Some(false),
             Ok(Running::Unknown { .. }) | Err(_) => None,

@@ -7,7 +7,7 @@ use super::member::{ServerPlace, version};
 use crate::base::{PgVersion, TargetTime, Timeline, Timestamp};
 use crate::cluster::sql::{Row, Sql, SqlError};
 use crate::cluster::write_test::write_test;
-use crate::model::fact::Answer;
+use crate::model::fact::{Answer, SILENT};
 use crate::model::situation::{
     ArchiverFacts, ChecksumFailure, CommitWait, Contact, HealthFacts, OpenWriter, ReceiverFacts, StandbyLink,
     WriteTest,
@@ -48,12 +48,13 @@ impl ServerPlace {
 
     /// Whether a commit comes back. Not tried in recovery, before 9.6, and where there is hardly any room for WAL.
     pub(super) fn write(&self) -> Answer<WriteTest> {
-        let not = |why: String| Answer::Unknown { why };
+        let not = |why: &str| Answer::Known { value: WriteTest::NotTried { why: why.to_owned() } };
+        let unknown = |error: SqlError| Answer::Unknown { why: error.to_string() };
         if let Some(room) =
             self.data_dir.as_ref().and_then(|dir| super::folder::room(&super::folder::wal_folder(dir)))
             && room.free_bytes < LEAST_ROOM_BYTES
         {
-            return not("no commit was tried: there is hardly any room for WAL".to_owned());
+            return not("there is hardly any room for WAL");
         }
         let (address, owner) = self.way();
         let old = |sql: &mut Sql| {
@@ -61,13 +62,13 @@ impl ServerPlace {
             Ok::<_, SqlError>(number.is_some_and(|number| number < 90_600) || sql.is_in_recovery()?)
         };
         match Sql::connect(&address, owner.as_ref()).and_then(|mut sql| old(&mut sql)) {
-            Ok(true) => return not("no commit was tried: it is in recovery, or before 9.6".to_owned()),
+            Ok(true) => return not("it is in recovery, or before 9.6"),
             Ok(false) => {}
-            Err(error) => return not(error.to_string()),
+            Err(error) => return unknown(error),
         }
         match write_test(&address, owner.as_ref(), WRITE_LIMIT) {
             Ok(test) => Answer::Known { value: test },
-            Err(error) => not(error.to_string()),
+            Err(error) => unknown(error),
         }
     }
 }
@@ -83,9 +84,9 @@ fn contact(error: SqlError) -> Answer<Contact> {
         SqlError::Denied { why, .. } => known(Contact::Denied { why }),
         SqlError::Failed { why, .. } => known(Contact::Error { why }),
         SqlError::Lost { why, .. } if !super::member::silent(&why) => known(Contact::Lost { why }),
-        SqlError::Lost { .. } => Answer::Unknown { why: "no answer".to_owned() },
+        SqlError::Lost { .. } => Answer::Unknown { why: SILENT.to_owned() },
         SqlError::Unreachable { why, .. } if super::member::silent(&why) => {
-            Answer::Unknown { why: "no answer".to_owned() }
+            Answer::Unknown { why: SILENT.to_owned() }
         }
         SqlError::Unreachable { why, .. } => Answer::Unknown { why: format!("out of reach ({why})") },
     }

@@ -10,7 +10,7 @@ use crate::cluster::reach::{Configured, socket};
 use crate::cluster::running::{self, Running};
 use crate::cluster::sql::{Address, Host, Row, Sql, SqlError};
 use crate::model::board::{DataDirFacts, ServerFacts};
-use crate::model::fact::Answer;
+use crate::model::fact::{Answer, SILENT};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,8 +152,8 @@ fn told(error: SqlError) -> Answer<ServerFacts> {
         return Answer::Failed { why: "refused".to_owned() };
     }
     match error {
-        SqlError::Unreachable { why, .. } if silent(&why) => Answer::Unknown { why: "no answer".to_owned() },
-        SqlError::Lost { why, .. } if silent(&why) => Answer::Unknown { why: "no answer".to_owned() },
+        SqlError::Unreachable { why, .. } if silent(&why) => Answer::Unknown { why: SILENT.to_owned() },
+        SqlError::Lost { why, .. } if silent(&why) => Answer::Unknown { why: SILENT.to_owned() },
         SqlError::Unreachable { why, .. } => Answer::Unknown { why: format!("out of reach ({why})") },
         SqlError::NotNow { why, .. } => Answer::Failed { why },
         SqlError::Denied { why, .. } => Answer::Unknown { why: format!("it lets nobody in ({why})") },
@@ -179,7 +179,7 @@ impl DataDir {
             Ok(control) => control,
             Err(error) => return unreadable(&self.0, &error),
         };
-        let running = match running::look(&self.0) {
+        let running = match running::look_for_server(&self.0) {
             Ok(Running::Yes { .. }) => Some(true),
             Ok(Running::No | Running::Stale { .. }) => Some(false),
             Ok(Running::Unknown { .. }) | Err(_) => None,

@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// So many damaged files are looked up.
 const MOST_NAMED: usize = 50;
+/// How often a file is looked up whose server is slow to answer: table or index is another recovery.
+const TRIES: usize = 3;
 
 /// A data directory whose pages are read, and where to see how far that is.
 #[derive(Debug, Clone)]
@@ -44,7 +46,8 @@ impl PagesPlace {
             Ok(mut facts) => {
                 for damage in facts.damaged.iter_mut().take(MOST_NAMED) {
                     // A server that does not answer leaves the file's name.
-                    if let Ok(Some((relation, index))) = self.relation(damage) {
+                    let found = (0..TRIES).find_map(|_| self.relation(damage).ok());
+                    if let Some(Some((relation, index))) = found {
                         (damage.relation, damage.index) = (Some(relation), Some(index));
                     }
                 }

@@ -9,7 +9,7 @@ use crate::engine::wal_ranges::way::Present;
 use crate::model::board::{
     Application, BackupFacts, DataDirFacts, Operation, ServerFacts, Upkeep, VerificationFacts, WalFacts,
 };
-use crate::model::fact::{Answer, Fact};
+use crate::model::fact::{Answer, Fact, SILENT};
 use crate::model::situation::{
     Contact, FolderFacts, HealthFacts, LogTail, PageFacts, PatroniFacts, Situation, WriteTest,
 };
@@ -27,9 +27,11 @@ const TICK: Duration = Duration::from_millis(50);
 const HANGING_EVERY: Duration = Duration::from_secs(1);
 /// A probe that takes long rests for this many times as long.
 const REST: u32 = 10;
-/// What is said of a probe that did not come back.
-const SILENT: &str = "no answer";
-
+/// But not so long that what it brought is stale before it looks again: a server's word counts for half a minute, a data
+/// directory's for a minute, a repository's for ten.
+const REST_OF_SERVER: Duration = Duration::from_secs(15);
+const REST_OF_FOLDER: Duration = Duration::from_secs(25);
+const REST_OF_REPOSITORY: Duration = Duration::from_secs(300);
 /// What a probe brought back.
 enum Finding {
     Server(Answer<ServerFacts>),
@@ -78,11 +80,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(inner: Arc<Inner>, scope: Scope) -> Self {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
         let (sender, receiver) = channel();
-        let turn = |probe: &Probe| {
-            let left_out = !scope.has(probe.part);
-            Turn { left_out, due: Instant::now(), asked: None, late: false, answered: left_out }
+        let turn = |_: &Probe| Turn {
+            left_out: true,
+            due: Instant::now(),
+            asked: None,
+            late: false,
+            answered: true,
         };
         let repositories = inner.blank.board.repositories.len();
         Self {
@@ -98,15 +103,18 @@ impl Watch {
         }
     }
 
-    /// Watches until `go_on` says no; with a deadline until everything was looked at once or the deadline has come.
+    /// Watches what `scope` asks for until `go_on` says no; with a deadline until everything was looked at once or the
+    /// deadline has come.
     pub(super) fn run(
         mut self,
+        scope: &dyn Fn() -> Scope,
         tell: &dyn Fn(Situation),
         go_on: &dyn Fn() -> bool,
         deadline: Option<Instant>,
     ) -> Situation {
         let mut told: Option<(Instant, Situation)> = None;
         while go_on() {
+            self.keep_to(scope());
             self.start_due(deadline.is_some());
             self.take_in();
             self.tell_the_late();
@@ -125,6 +133,20 @@ impl Watch {
             self.give_up();
         }
         self.situation
+    }
+
+    /// Takes up what is asked for from now on; leaves out what no longer is, and does not wait for it.
+    fn keep_to(&mut self, scope: Scope) {
+        for (probe, turn) in self.inner.probes.iter().zip(&mut self.turns) {
+            let left_out = !scope.has(probe.part);
+            if turn.left_out == left_out {
+                continue;
+            }
+            *turn = Turn { left_out, due: Instant::now(), asked: None, late: false, answered: left_out };
+            if let (true, Place::Write(at)) = (left_out, probe.place) {
+                self.situation.members[at].write = None;
+            }
+        }
     }
 
     fn start_due(&mut self, once: bool) {
@@ -194,11 +216,15 @@ impl Watch {
         let more: Vec<_> = self.receiver.try_iter().collect();
         for (index, finding) in std::iter::once(first).chain(more) {
             let turn = &mut self.turns[index];
+            if turn.left_out {
+                continue;
+            }
+            let Probe { every, place, .. } = self.inner.probes[index];
             let took = turn.asked.take().map_or(Duration::ZERO, |(at, _)| at.elapsed());
-            turn.due = Instant::now() + self.inner.probes[index].every.max(took * REST);
+            turn.due = Instant::now() + every.max((took * REST).min(longest_rest(place)));
             turn.late = false;
             turn.answered = true;
-            self.apply(self.inner.probes[index].place, finding);
+            self.apply(place, finding);
         }
     }
 
@@ -365,6 +391,14 @@ impl Watch {
                 }
             }
         }
+    }
+}
+
+fn longest_rest(place: Place) -> Duration {
+    match place {
+        Place::Backups(_) | Place::Wal(_) | Place::Verification(_) => REST_OF_REPOSITORY,
+        Place::DataDir(_) | Place::Log(_) | Place::Folder(_) => REST_OF_FOLDER,
+        _ => REST_OF_SERVER,
     }
 }
 

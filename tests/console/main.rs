@@ -7,14 +7,21 @@
     reason = "the program is tested, or says why not"
 )]
 
+#[path = "../common/cluster.rs"]
+#[expect(dead_code, reason = "each user of the module uses a part of it")]
+mod cluster;
 #[path = "../common/fixtures.rs"]
 mod fixtures;
 mod flight;
 mod harness;
+mod hung;
+#[path = "../../benches/restore/hung.rs"]
+mod hung_stanza;
 mod incident;
 mod keys;
 mod outbox;
 mod pictures;
+mod pilot;
 mod place;
 mod samples;
 mod secrets;

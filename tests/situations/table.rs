@@ -3,6 +3,7 @@
 use crate::cluster::{STANZA, run, wait_for};
 use crate::damage::flip_bit;
 use crate::patroni::{LED, Recorded};
+use crate::real_patroni::{self, real};
 use crate::world::{Answers, STANDBY_PORT, World, postmaster, signal_family};
 use std::fs;
 use std::net::TcpListener;
@@ -31,6 +32,9 @@ pub(crate) const UNDECIDABLE: &[&str] = &[
     "repository hangs",
     "primary killed, its start not disabled",
 ];
+
+/// A port nobody listens at and that no other program is given by chance.
+const CLOSED_PORT: u16 = 1;
 
 const fn row(
     name: &'static str,
@@ -140,6 +144,53 @@ pub(crate) const ROWS: &[Row] = &[
         "patroni without a leader",
         |world| patroni(world, Recorded { leader: None, ..LED }),
         &[("failed-over", "no"), ("what-hinders", "nothing")],
+    ),
+    default(
+        "real patroni, the primary leads",
+        |world| real(world, |_| {}),
+        &[
+            ("failed-over", "no"),
+            ("primary-alive", "yes"),
+            ("what-hinders", "nothing"),
+            ("replica-healthy", "yes"),
+            ("fenced", "no"),
+        ],
+    ),
+    row(
+        "real patroni, paused",
+        |world| real(world, real_patroni::pause),
+        &[
+            ("failed-over", "no"),
+            ("primary-alive", "yes"),
+            ("what-hinders", "nothing"),
+            ("replica-healthy", "yes"),
+        ],
+    ),
+    row(
+        "real patroni, its store is gone",
+        |world| real(world, real_patroni::lose_store),
+        &[("what-hinders", "quorum-lost"), ("primary-alive", "yes")],
+    ),
+    row(
+        "real patroni, the leader's server killed and started again",
+        real_patroni::killed_leader,
+        &[
+            ("failed-over", "no"),
+            ("primary-alive", "yes"),
+            ("what-hinders", "nothing"),
+            ("replica-healthy", "yes"),
+            ("fenced", "no"),
+        ],
+    ),
+    row(
+        "real patroni, the other one leads after a switch",
+        |world| real(world, real_patroni::switch_over),
+        &[
+            ("failed-over", "yes"),
+            ("primary-alive", "yes"),
+            ("what-hinders", "nothing"),
+            ("replica-healthy", "yes"),
+        ],
     ),
     row("patroni silent", patroni_silent, &[("failed-over", "unknown")]),
     row("patroni refuses", patroni_refuses, &[("failed-over", "unknown")]),
@@ -381,10 +432,8 @@ fn wal_full_dead(world: &mut World) -> Option<Answers> {
     let _fails = world.cluster.psql(fill).output().unwrap();
     wait_for("the server has stopped", || !world.cluster.psql("select 1").output().unwrap().status.success());
     std::thread::sleep(std::time::Duration::from_secs(1));
-    let pid = world.cluster.data().join("postmaster.pid");
-    if pid.exists() {
-        world.kill();
-    }
+    // It may be trying to start again.
+    world.kill();
     world.survey(&[])
 }
 
@@ -418,13 +467,13 @@ fn repository_stale(world: &mut World) -> Option<Answers> {
 }
 
 fn repositories_aside(world: &mut World, names: &[&str]) -> Option<Answers> {
-    let aside = |name: &str| world.cluster.path(&format!("{name}.aside"));
+    let aside = |world: &World, name: &str| world.cluster.path(&format!("{name}.aside"));
     for name in names {
-        fs::rename(world.cluster.path(name), aside(name)).unwrap();
+        fs::rename(world.cluster.path(name), aside(world, name)).unwrap();
     }
     let answers = world.survey(&[]);
     for name in names {
-        fs::rename(aside(name), world.cluster.path(name)).unwrap();
+        fs::rename(aside(world, name), world.cluster.path(name)).unwrap();
     }
     answers
 }
@@ -480,7 +529,7 @@ fn patroni_silent(world: &mut World) -> Option<Answers> {
 }
 
 fn patroni_refuses(world: &mut World) -> Option<Answers> {
-    drop(world.silent_patroni());
+    world.site = format!("patroni = ['http://127.0.0.1:{CLOSED_PORT}']");
     world.survey(&[])
 }
 
@@ -515,12 +564,8 @@ fn elsewhere_silent(world: &mut World) -> Option<Answers> {
     elsewhere(world, listener.local_addr().unwrap().port())
 }
 
-fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 fn elsewhere_refused(world: &mut World) -> Option<Answers> {
-    elsewhere(world, closed_port())
+    elsewhere(world, CLOSED_PORT)
 }
 
 fn killed(world: &mut World) -> Option<Answers> {
@@ -667,7 +712,7 @@ fn refused_twice(world: &mut World) -> Option<Answers> {
     world.add_standby("");
     world.kill();
     lost(world);
-    elsewhere(world, closed_port())
+    elsewhere(world, CLOSED_PORT)
 }
 
 fn quorum_lost(world: &mut World) -> Option<Answers> {

@@ -1,6 +1,7 @@
 //! A real primary with two repositories, on request a real standby, and the program that looks at them.
 
 use crate::cluster::{Cluster, STANZA, run, said, wait_for};
+use crate::table::Row;
 use pgmayday::cluster::running::{Running, look};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,8 +14,19 @@ pub(crate) const BIN: &str = "/usr/lib/postgresql/15/bin";
 pub(crate) const PORT: u16 = 5432;
 pub(crate) const STANDBY_PORT: u16 = 5433;
 
-/// What is proposed: exit and reason by question.
-pub(crate) type Answers = BTreeMap<String, (String, String)>;
+/// How often at most everything is looked at where a probe ran out of time.
+const MOST_LOOKS: usize = 5;
+
+/// What is proposed to a question.
+pub(crate) struct Proposed {
+    /// The exit, or `unknown`.
+    pub(crate) exit: String,
+    /// The reason, and what was seen.
+    pub(crate) why: String,
+}
+
+/// What is proposed, by question.
+pub(crate) type Answers = BTreeMap<String, Proposed>;
 
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
@@ -26,6 +38,11 @@ pub(crate) struct World {
     pub(crate) tables: String,
     /// It cannot be put back into its first state: the next situation gets another world.
     pub(crate) spoilt: bool,
+    /// The log of the first server, where it is another than the cluster's.
+    pub(crate) log: Option<PathBuf>,
+    /// How often everything was looked at once more in this situation.
+    pub(crate) asked_again: usize,
+    expected: &'static [(&'static str, &'static str)],
     mounts: Vec<PathBuf>,
 }
 
@@ -37,6 +54,14 @@ impl Drop for World {
                 // An error means that it is gone already.
                 let _gone = rustix::process::kill_process(pid, signal);
             }
+            // A server ends at that; a client may have been started with the signal ignored.
+            for _ in 0..100 {
+                if !matches!(child.try_wait(), Ok(None)) {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            drop(child.kill());
             drop(child.wait());
         }
         for mount in self.mounts.drain(..) {
@@ -76,10 +101,18 @@ impl World {
             site: String::new(),
             tables: String::new(),
             spoilt: false,
+            log: None,
+            asked_again: 0,
+            expected: &[],
             mounts: Vec::new(),
         };
         world.monitor(true);
         Some(world)
+    }
+
+    /// Begins a situation.
+    pub(crate) fn begin(&mut self, row: &Row) {
+        (self.expected, self.asked_again) = (row.expected, 0);
     }
 
     /// The same world for the next situation, if nothing was done to it that lasts.
@@ -113,7 +146,7 @@ impl World {
         let monitor = self.cluster.path("monitor");
         let mut text = format!(
             "[stanza.{STANZA}]\nlog = '{}'\n{}\n",
-            self.cluster.path("server.log").display(),
+            self.log.clone().unwrap_or_else(|| self.cluster.path("server.log")).display(),
             self.site
         );
         if monitor.exists() {
@@ -126,17 +159,47 @@ impl World {
 
     /// Names the standby's place, so that it is looked at.
     pub(crate) fn name_standby(&mut self) {
-        let home = self.cluster.path("");
-        let home = home.display();
+        let (home, log) = (self.cluster.path(""), self.cluster.path("standby.log"));
+        self.name_member("standby", STANDBY_PORT, &home, &log);
+    }
+
+    /// Names a further server, whose data directory of its name is in the folder of its socket.
+    pub(crate) fn name_member(&mut self, name: &str, port: u16, home: &Path, log: &Path) {
+        let data = home.join(name);
         self.tables = format!(
-            "[[stanza.{STANZA}.member]]\nname = 'standby'\nport = {STANDBY_PORT}\nsocket-dir = '{home}'\n\
-             data-dir = '{home}standby'\nlog = '{home}standby.log'\nuser = 'postgres'\n"
+            "[[stanza.{STANZA}.member]]\nname = '{name}'\nport = {port}\nsocket-dir = '{}'\n\
+             data-dir = '{}'\nlog = '{}'\nuser = 'postgres'\n",
+            home.display(),
+            data.display(),
+            log.display()
         );
     }
 
-    /// What the program proposes, with these further arguments.
+    /// What the program proposes, with these further arguments. On a busy machine a probe may run out of time, which is
+    /// told as unknown: as an operator would, this looks again, a few times, and says so. A wrong answer stands.
     #[expect(clippy::unnecessary_wraps, reason = "what a row gives that could be made")]
-    pub(crate) fn survey(&self, more: &[&str]) -> Option<Answers> {
+    pub(crate) fn survey(&mut self, more: &[&str]) -> Option<Answers> {
+        for _ in 1..MOST_LOOKS {
+            let answers = self.look(more);
+            let proposed = |question: &str| answers.get(question).map(|it| it.exit.as_str());
+            let wrong = |(question, exit): &&(&str, &str)| {
+                proposed(question).is_some_and(|proposed| ![*exit, "unknown"].contains(&proposed))
+            };
+            let open = |(question, exit): &&(&str, &str)| {
+                *exit != "unknown" && proposed(question) == Some("unknown")
+            };
+            let again =
+                self.expected.iter().find(open).filter(|_| !self.expected.iter().any(|it| wrong(&it)));
+            let Some((question, _)) = again else { return Some(answers) };
+            self.asked_again += 1;
+            println!("          looked again for {question}: {}", answers[*question].why);
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+        Some(self.look(more))
+    }
+
+    /// What the program proposes after one look.
+    pub(crate) fn look(&self, more: &[&str]) -> Answers {
         self.write_site();
         let mut arguments = vec!["survey", "--output=json"];
         arguments.extend(more);
@@ -146,21 +209,27 @@ impl World {
         assert_eq!(document["schema"], "pgmayday.survey/1");
         let answers = document["questions"].as_array().unwrap().iter().map(|question| {
             let text = |name: &str| question[name].as_str().map(str::to_owned);
-            assert!(
-                !question["findings"].as_array().unwrap().is_empty() || question["exit"].is_null(),
-                "{question}"
-            );
-            let why = format!("{} {:#}", text("reason").unwrap(), question["findings"]);
-            (text("question").unwrap(), (text("exit").unwrap_or_else(|| "unknown".to_owned()), why))
+            let findings = question["findings"].as_array().unwrap();
+            assert!(!findings.is_empty() || question["exit"].is_null(), "{question}");
+            let seen: Vec<String> = findings
+                .iter()
+                .map(|finding| {
+                    format!("{}: {}", finding["sign"].as_str().unwrap(), finding["text"].as_str().unwrap())
+                })
+                .collect();
+            let why = format!("{} [{}]", text("reason").unwrap(), seen.join("; "));
+            let exit = text("exit").unwrap_or_else(|| "unknown".to_owned());
+            (text("question").unwrap(), Proposed { exit, why })
         });
-        Some(answers.collect())
+        answers.collect()
     }
 
     /// The primary is killed as the system kills for memory: every process of it, at once.
     pub(crate) fn kill(&mut self) {
-        let pid = postmaster(&self.cluster.data());
         self.spoil();
-        signal_family(pid, "KILL");
+        if let Some(pid) = named(&self.cluster.data()) {
+            signal_family(pid, "KILL");
+        }
         // What the archiver started outlives it for a moment.
         let data = self.cluster.data();
         wait_for("nobody works there any more", || !matches!(look(&data), Ok(Running::Yes { .. })));
@@ -210,8 +279,12 @@ impl World {
 
 /// The process that serves a data directory, as its lock file names it.
 pub(crate) fn postmaster(data: &Path) -> u32 {
-    let text = fs::read_to_string(data.join("postmaster.pid")).unwrap();
-    text.lines().next().unwrap().parse().unwrap()
+    named(data).unwrap()
+}
+
+/// The same; nothing where there is no lock file, or none that is whole.
+pub(crate) fn named(data: &Path) -> Option<u32> {
+    fs::read_to_string(data.join("postmaster.pid")).ok()?.lines().next()?.parse().ok()
 }
 
 /// Sends a signal to a process and to its children.

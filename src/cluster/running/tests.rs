@@ -45,6 +45,45 @@ fn a_process_there_is_found_with_and_without_a_lock_file() {
 }
 
 #[test]
+fn who_only_stands_there_serves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let standing = sleeper_in(dir.path());
+    let pid = standing.0.id();
+    assert!(matches!(look(dir.path()).unwrap(), Running::Yes { pid: found, .. } if found == pid));
+    assert_eq!(look_for_server(dir.path()).unwrap(), Running::No);
+    let file = std::fs::File::create(dir.path().join("file")).unwrap();
+    let mut sleep = command(Path::new("/bin/sleep"));
+    let working = Guest(sleep.arg("300").stdout(file).spawn().unwrap());
+    let pid = working.0.id();
+    let found = look_for_server(dir.path()).unwrap();
+    assert!(matches!(&found, Running::Yes { pid: found, .. } if *found == pid), "{found:?}");
+}
+
+#[test]
+fn a_server_that_only_reads_its_configuration_serves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    // A program of the server's name that stays, as `postgres -C` does for a moment.
+    let program = dir.path().join("postgres");
+    std::fs::copy("/bin/sh", &program).unwrap();
+    let spawn = |last: &str| {
+        let mut shell = command(&program);
+        Guest(
+            shell
+                .args(["-c", "while :; do sleep 1; done", "x", last])
+                .current_dir(dir.path())
+                .spawn()
+                .unwrap(),
+        )
+    };
+    let asking = spawn("-C");
+    assert_eq!(look_for_server(dir.path()).unwrap(), Running::No);
+    let serving = spawn("-c");
+    let found = look(dir.path()).unwrap();
+    assert!(matches!(&found, Running::Yes { pid, .. } if *pid == serving.0.id()), "{found:?}");
+    drop((asking, serving));
+}
+
+#[test]
 fn an_open_file_counts_also_in_a_linked_tablespace() {
     let dir = tempfile::tempdir().unwrap();
     let space = tempfile::tempdir().unwrap();

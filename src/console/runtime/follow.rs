@@ -30,6 +30,11 @@ impl Boards {
         self.now.lock().ok()?.0.application.as_ref()?.value()?.wrong_since
     }
 
+    /// The incident that is open, as it was last looked for.
+    pub(super) fn open_incident(&self) -> Option<String> {
+        self.now.lock().ok()?.1.as_ref().map(|open| open.id.clone())
+    }
+
     /// The probes saw something.
     pub(super) fn seen(&self, board: Board) {
         self.change(|now| now.0 = board);

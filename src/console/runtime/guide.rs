@@ -1,7 +1,9 @@
 //! The runbook of the open incident: the facts its questions are judged by, where the journal says it is, and the steps
-//! a person takes. Who takes the first step takes the pilot's seat and keeps it until the console is left.
+//! a person takes. Who takes the first step takes the pilot's seat and keeps it until the console is left; only from that
+//! seat a commit is tried, for everybody else only looks.
 
 use super::Setup;
+use super::follow::Boards;
 use super::work::Tools;
 use crate::base::state::{OpId, StateDir};
 use crate::base::{Result, Timestamp};
@@ -25,6 +27,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Everything about the runbook that outlives one look.
 pub(super) struct Guides {
     tools: Tools,
+    boards: Arc<Boards>,
     library: Library,
     facts: Mutex<Option<Situation>>,
     looking: AtomicBool,
@@ -41,10 +44,11 @@ pub(super) struct Asked {
 }
 
 impl Guides {
-    pub(super) fn new(tools: Tools) -> Self {
+    pub(super) fn new(tools: Tools, boards: Arc<Boards>) -> Self {
         let library = Library::of_host(tools.setup.state.as_ref().map(StateDir::root));
         Self {
             tools,
+            boards,
             library,
             facts: Mutex::default(),
             looking: AtomicBool::new(false),
@@ -52,16 +56,25 @@ impl Guides {
         }
     }
 
-    /// Begins to look closely, once; what only looks writes nothing, so a read-only console tries no commit.
+    /// Begins to look closely, once, whenever an incident is open.
     pub(super) fn look(self: &Arc<Self>, survey: &Survey) {
         if self.looking.swap(true, Ordering::AcqRel) {
             return;
         }
-        let scope = Scope { incident: true, write_test: !self.tools.setup.site.read_only, pages: false };
-        let (mine, stop) = (Arc::clone(self), Arc::clone(&self.tools.stop));
+        let (mine, asking, stop) = (Arc::clone(self), Arc::clone(self), Arc::clone(&self.tools.stop));
         let tell =
             move |situation| *mine.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(situation);
+        let scope = Arc::new(move || asking.scope());
         survey.watch_situation(scope, Arc::new(tell), Arc::new(move || !stop.load(Ordering::Acquire)));
+    }
+
+    /// What is looked at now. A commit is tried only from the pilot's seat: each of ten watchers would try one, too, and a
+    /// read-only console writes nothing.
+    fn scope(&self) -> Scope {
+        let Some(open) = self.boards.open_incident() else { return Scope::default() };
+        let seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
+        let pilots = seat.as_ref().is_some_and(|(incident, _)| *incident == open);
+        Scope { incident: true, write_test: pilots && !self.tools.setup.site.read_only, pages: false }
     }
 
     /// Tells where the incident is, whenever that or a fact changes, until nobody wants it any more.

@@ -91,9 +91,10 @@ pub(super) struct Works {
 impl Works {
     pub(super) fn new(setup: Arc<Setup>, survey: Survey, to: Sender<Message>, stop: Arc<AtomicBool>) -> Self {
         let tools = Tools { setup, to, stop };
+        let boards = Arc::new(Boards::new(tools.clone(), survey.blank()));
         Self {
-            boards: Arc::new(Boards::new(tools.clone(), survey.blank())),
-            guides: Arc::new(Guides::new(tools.clone())),
+            guides: Arc::new(Guides::new(tools.clone(), Arc::clone(&boards))),
+            boards,
             tools,
             survey,
             busy: Arc::default(),

@@ -180,4 +180,9 @@ pub enum WriteTest {
         /// Its words.
         why: String,
     },
+    /// None was tried, on purpose.
+    NotTried {
+        /// Why not.
+        why: String,
+    },
 }

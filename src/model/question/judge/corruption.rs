@@ -70,21 +70,36 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         (Some(_) | None, Some(index)) => return draft.propose("index", index),
         (None, None) => {}
     }
-    match right {
-        Some(false) => draft.propose("logical", "no page is seen to be damaged, and the application's check is wrong"),
-        Some(true) if seen(eye) => {
-            draft.propose("none", "no page is seen to be damaged, and the application's check is right")
-        }
-        Some(true) => draft.open("the application's check is right, but the primary could not be asked for damaged pages"),
-        None => draft.open(
+    let Some(right) = right else {
+        return draft.open(
             "no page is seen to be damaged; whether the data is right, the application or its people must say",
-        ),
+        );
+    };
+    if let Some(what) = blind(eye) {
+        let is = if right { "right" } else { "wrong" };
+        return draft.open(format!("the application's check is {is}, but {what}"));
+    }
+    if right {
+        draft.propose("none", "no page is seen to be damaged, and the application's check is right")
+    } else {
+        draft.propose("logical", "no page is seen to be damaged, and the application's check is wrong")
     }
 }
 
-/// The primary was asked for damaged pages.
-fn seen(eye: &Eye<'_>) -> bool {
-    eye.primary().is_some_and(|one| eye.see(&one.facts.health, SERVER_STALE_S).value().is_some())
+/// Where damaged pages should have been looked for, and were not.
+fn blind(eye: &Eye<'_>) -> Option<String> {
+    let asked = |one: &One<'_>| eye.see(&one.facts.health, SERVER_STALE_S).value().is_some();
+    let Some(one) = eye.primary().filter(asked) else {
+        return Some("the primary could not be asked for damaged pages".to_owned());
+    };
+    let name = &one.board.name;
+    if eye.is_silent(one.facts.log.as_ref(), FOLDER_STALE_S) {
+        return Some(format!("the log of {name} was not read in time"));
+    }
+    let whole = |pages: &PageFacts| pages.whole && pages.unreadable.is_empty();
+    let unread = one.facts.pages.is_some()
+        && !eye.see_some(one.facts.pages.as_ref(), SCAN_STALE_S).value().is_some_and(whole);
+    unread.then(|| format!("not all pages of {name} were read"))
 }
 
 fn failures(eye: &Eye<'_>, one: One<'_>, tally: &mut Tally, draft: &mut Draft) {

@@ -6,8 +6,8 @@ use super::Draft;
 use crate::base::Timestamp;
 use crate::model::board::judge::span;
 use crate::model::board::{Member, ServerFacts};
-use crate::model::fact::{Answer, Fact};
-use crate::model::situation::{Contact, MemberFacts, PatroniFacts, Situation};
+use crate::model::fact::{Answer, Fact, SILENT};
+use crate::model::situation::{Contact, MemberFacts, PatroniFacts, PatroniMember, Situation};
 
 /// What a server said is not known any more after so many seconds.
 pub(super) const SERVER_STALE_S: i64 = 30;
@@ -86,6 +86,15 @@ impl<'a> Eye<'a> {
         fact.map_or(Seen::Unknown(Why::NotLooked), |fact| self.see(fact, stale_s))
     }
 
+    /// It is looked at, and no look has come back, or none for long: another one may bring what decides.
+    pub(super) fn is_silent<T>(&self, fact: Option<&'a Fact<T>>, stale_s: i64) -> bool {
+        match fact.map(|fact| self.see(fact, stale_s)) {
+            Some(Seen::Unknown(Why::NotLooked | Why::Old(_))) => true,
+            Some(Seen::Unknown(Why::Said(why))) => why == SILENT,
+            Some(Seen::Value(..) | Seen::Failed(..)) | None => false,
+        }
+    }
+
     pub(super) fn members(&self) -> impl Iterator<Item = One<'a>> + use<'a> {
         let both = self.situation.board.members.iter().zip(&self.situation.members);
         both.enumerate().map(|(at, (board, facts))| One { at, board, facts })
@@ -159,18 +168,44 @@ impl<'a> Eye<'a> {
         }
     }
 
-    /// A standby that receives from its primary now, with who it receives from.
+    /// A standby that receives from its primary now, with who it receives from. One that may receive from another standby
+    /// proves nothing: that one goes on sending when its own primary is long gone.
     pub(super) fn streaming(&self) -> Option<(One<'a>, Option<&'a str>)> {
         self.members().find_map(|one| {
-            let facts = self.server(one).filter(|facts| facts.in_recovery && facts.streaming)?;
-            let health = self.see(&one.facts.health, SERVER_STALE_S).value();
-            let receiver = health.and_then(|health| health.receiver.as_ref());
+            self.server(one).filter(|facts| facts.in_recovery && facts.streaming)?;
+            // Without it nobody knows when something came last, nor from whom.
+            let health = self.see(&one.facts.health, SERVER_STALE_S).value()?;
+            let receiver = health.receiver.as_ref();
             let silent = receiver
                 .and_then(|receiver| receiver.last_message_at)
                 .is_some_and(|at| self.now.0.saturating_sub(at.0) > SILENT_US);
             let sender = receiver.and_then(|receiver| receiver.sender.as_deref());
-            (facts.streaming && !silent).then_some((one, sender))
+            (!silent && !self.may_be_relayed(one, sender)).then_some((one, sender))
         })
+    }
+
+    /// Another standby sends its log on to somebody, or does not say whether it does, and the sender is not the primary by
+    /// its address.
+    fn may_be_relayed(&self, one: One<'a>, sender: Option<&str>) -> bool {
+        let primary = self.primary();
+        let named = primary.zip(sender).is_some_and(|(primary, sender)| {
+            let host = primary.facts.host.as_ref();
+            host.is_some_and(|host| sender == format!("{host}:{}", primary.facts.port))
+        });
+        let relays = |other: One<'a>| match self.see(&other.facts.health, SERVER_STALE_S) {
+            Seen::Value(health, _) => !health.standbys.is_empty(),
+            _ => !self.is_gone(other),
+        };
+        let primary = primary.map(|one| one.at);
+        !named && self.members().any(|other| other.at != one.at && Some(other.at) != primary && relays(other))
+    }
+
+    /// Nobody listens at its address, or no process serves its data directory.
+    fn is_gone(&self, one: One<'a>) -> bool {
+        let contact = self.see(&one.facts.contact, SERVER_STALE_S).value();
+        let folder = self.see_some(one.facts.folder.as_ref(), FOLDER_STALE_S).value();
+        matches!(contact, Some(Contact::Refused))
+            || folder.is_some_and(|folder| folder.running == Some(false))
     }
 
     /// What the nodes of Patroni say that answered.
@@ -184,17 +219,27 @@ impl<'a> Eye<'a> {
         self.patroni().into_iter().any(|facts| facts.listed && !facts.store_lost)
     }
 
-    /// Every node of Patroni that answers has lost its store, or nobody leads.
-    pub(super) fn is_leaderless(&self) -> bool {
+    /// Every node of Patroni that answers has lost its store.
+    pub(super) fn has_lost_its_store(&self) -> bool {
         let answers = self.patroni();
-        let lost = !answers.is_empty() && answers.iter().all(|facts| facts.store_lost);
-        (lost || self.lists()) && self.leader().is_none()
+        !answers.is_empty() && answers.iter().all(|facts| facts.store_lost)
     }
 
-    /// A leader whose server runs, as any node of Patroni that has not lost the store sees it.
-    pub(super) fn leader(&self) -> Option<&'a crate::model::situation::PatroniMember> {
+    /// Every node of Patroni that answers has lost its store, or nobody holds the leader's key. One who holds it while its
+    /// server is being started again leads.
+    pub(super) fn is_leaderless(&self) -> bool {
+        (self.has_lost_its_store() || self.lists()) && !self.listed().any(PatroniMember::is_leader)
+    }
+
+    /// Leaders whose servers run, as the nodes of Patroni see them that have not lost the store.
+    pub(super) fn leaders(&self) -> Vec<&'a PatroniMember> {
+        self.listed().filter(|member| member.is_leader() && member.runs()).collect()
+    }
+
+    /// The members as the nodes of Patroni list them that have not lost the store.
+    fn listed(&self) -> impl Iterator<Item = &'a PatroniMember> + use<'a> {
         let sees = self.patroni().into_iter().filter(|facts| !facts.store_lost);
-        sees.flat_map(|facts| &facts.members).find(|member| member.is_leader() && member.runs())
+        sees.flat_map(|facts| &facts.members)
     }
 }
 

@@ -43,7 +43,8 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
             .open(format!("Patroni {how}: whether it failed over is not known; see the distributed store"));
     }
     let paused = answers.iter().any(|facts| facts.paused);
-    let Some(leader) = eye.leader() else {
+    let leaders = eye.leaders();
+    let Some(leader) = leaders.first().copied() else {
         let how = if paused { "it is paused and elects none by itself" } else { "none was elected" };
         if !eye.lists() {
             return draft.open(
@@ -52,6 +53,12 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         }
         return draft.propose("no", format!("Patroni has no leader whose server runs; {how}"));
     };
+    if let Some(other) = leaders.iter().find(|other| other.name != leader.name) {
+        return draft.open(format!(
+            "one node of Patroni names {} as the leader, another {}: it may fail over now, look again",
+            leader.name, other.name
+        ));
+    }
     let old = eye.situation.members.first();
     let Some(old) = old else {
         return draft.propose("yes", format!("{} leads", leader.name));

@@ -14,6 +14,8 @@ const XIDS_LEFT: u64 = 5_000_000;
 const LEAST_ROOM_BYTES: u64 = 32 << 20;
 /// A commit that waits longer than this for a standby hangs.
 const HANGS_MS: u64 = 5_000;
+/// What PostgreSQL calls waiting for a synchronous standby.
+const WAITS_FOR_STANDBY: &str = "SyncRep";
 /// So many files that wait to be archived are a jam, if the oldest waits longer than [`JAM_US`].
 const JAM_FILES: u64 = 3;
 const JAM_US: i64 = 60_000_000;
@@ -54,27 +56,71 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
     if let Some((exit, reason)) = found {
         return draft.propose(exit, reason);
     }
+    if let Some(reason) = blind(eye, one, &looked) {
+        return draft.open(reason);
+    }
     let name = looked.name;
-    if looked.health.is_none() {
-        return draft.open(format!("{name} does not say how it is"));
-    }
-    if let Some(WriteTest::Refused { why }) = looked.write {
-        return draft.open(format!("{name} refused a commit, and none of the usual reasons was seen: {why}"));
-    }
-    if one.facts.is_here() && looked.folder.is_none() {
-        return draft.open(format!("the disks of {name} could not be looked at"));
-    }
-    let committed = matches!(looked.write, Some(WriteTest::Committed { .. }));
-    if !committed && looked.health.is_some_and(|health| !health.sees_all) {
-        return draft.open(format!(
-            "{name} does not show us whether commits wait: try one, or ask as a member of pg_read_all_stats"
-        ));
-    }
     let written = match looked.write {
         Some(WriteTest::Committed { took_ms }) => format!("a commit took {took_ms} ms"),
         _ => "no commit was tried".to_owned(),
     };
     draft.propose("nothing", format!("{name}: nothing that hinders was seen; {written}"))
+}
+
+/// What could hinder and is not known.
+fn blind(eye: &Eye<'_>, one: One<'_>, looked: &Looked<'_>) -> Option<String> {
+    let name = looked.name;
+    let Some(health) = looked.health else { return Some(format!("{name} does not say how it is")) };
+    // Asked twice at about the same time, it said that it is the primary, and that it is none.
+    if health.in_recovery {
+        return Some(format!("{name} has just become a primary, or a standby: look again"));
+    }
+    let committed = match looked.write {
+        Some(WriteTest::Committed { .. }) => return unread(eye, one, looked),
+        Some(WriteTest::Refused { why }) => {
+            Some(format!("{name} refused a commit, and none of the usual reasons was seen: {why}"))
+        }
+        Some(WriteTest::Hung { waited_ms, waits_for, .. }) => {
+            let on = waits_for.as_deref().unwrap_or("something that could not be asked");
+            Some(format!("a commit on {name} took longer than {waited_ms} ms, and waited for {on}"))
+        }
+        None if one.facts.write.is_some() => {
+            Some(format!("what became of the commit that was tried on {name} is not known"))
+        }
+        Some(WriteTest::NotTried { .. }) | None => None,
+    };
+    let unseen = || {
+        (!health.sees_all).then(|| {
+            format!(
+                "{name} does not show us whether commits wait: try one, or ask as a member of pg_read_all_stats"
+            )
+        })
+    };
+    let lonely = || {
+        let nobody = !health.sync_names.is_empty() && synchronous(health) == 0;
+        nobody.then(|| {
+            format!(
+                "commits on {name} are to wait for '{}', and none of them is connected: try one",
+                health.sync_names
+            )
+        })
+    };
+    committed.or_else(|| unread(eye, one, looked)).or_else(unseen).or_else(lonely)
+}
+
+/// What of its host should have been looked at and was not.
+fn unread(eye: &Eye<'_>, one: One<'_>, looked: &Looked<'_>) -> Option<String> {
+    let name = looked.name;
+    if one.facts.is_here() && looked.folder.is_none() {
+        return Some(format!("the disks of {name} could not be looked at"));
+    }
+    let silent = eye.is_silent(one.facts.log.as_ref(), FOLDER_STALE_S);
+    silent.then(|| format!("the log of {name} was not read in time"))
+}
+
+/// How many standbys are connected that a commit may wait for.
+fn synchronous(health: &HealthFacts) -> usize {
+    health.standbys.iter().filter(|link| matches!(link.sync_state.as_str(), "sync" | "quorum")).count()
 }
 
 fn look<'a>(eye: &Eye<'a>, one: One<'a>, draft: &mut Draft) -> Looked<'a> {
@@ -122,7 +168,15 @@ fn look<'a>(eye: &Eye<'a>, one: One<'a>, draft: &mut Draft) -> Looked<'a> {
             let ended = if *ended { "it was ended" } else { "its session may still be there" };
             draft.bad(format!("{name}: a commit hung for {waited_ms} ms{waits}; {ended}"), None);
         }
-        None => draft.unknown(format!("{name}: no commit was tried"), None),
+        Some(WriteTest::NotTried { why }) => {
+            draft.unknown(format!("{name}: no commit was tried: {why}"), None);
+        }
+        None => match eye.see_some(one.facts.write.as_ref(), SERVER_STALE_S) {
+            Seen::Unknown(why) if one.facts.write.is_some() => {
+                draft.unknown(format!("{name}: what became of a commit is not known: {why}"), None);
+            }
+            _ => draft.unknown(format!("{name}: no commit was tried"), None),
+        },
     }
     Looked { name, health, folder, log, write, words }
 }
@@ -142,12 +196,15 @@ fn quorum(eye: &Eye<'_>, draft: &mut Draft) -> Option<(&'static str, String)> {
     if writes || !eye.is_leaderless() {
         return None;
     }
+    // Where the store is there and the primary is gone, an election is under way: that is for other questions.
+    let lost = eye.has_lost_its_store();
+    if !lost && eye.primary().is_some() {
+        return None;
+    }
     let answering: Vec<One<'_>> = eye.members().filter(|one| eye.server(*one).is_some()).collect();
     if answering.is_empty() {
         return None;
     }
-    // Without a leader and with the store there, an election is under way or nobody may win it.
-    let lost = patroni.iter().any(|facts| facts.store_lost);
     for one in &answering {
         draft.bad(format!("{} answers, but only as a standby", one.board.name), one.board.server.at);
     }
@@ -238,13 +295,10 @@ fn is_expiry(text: &str) -> bool {
 
 fn commits(_: &Eye<'_>, looked: &Looked<'_>, draft: &mut Draft) -> Option<(&'static str, String)> {
     let name = looked.name;
+    let mut lonely = false;
     if let Some(health) = looked.health {
         let wait = health.commits_waiting;
-        let sync = health
-            .standbys
-            .iter()
-            .filter(|link| matches!(link.sync_state.as_str(), "sync" | "quorum"))
-            .count();
+        let sync = synchronous(health);
         if wait.count > 0 && wait.longest_ms >= HANGS_MS {
             let longest =
                 span(i64::try_from(wait.longest_ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000));
@@ -261,12 +315,15 @@ fn commits(_: &Eye<'_>, looked: &Looked<'_>, draft: &mut Draft) -> Option<(&'sta
                 "{name} waits for '{}', {sync} synchronous standbys are connected",
                 health.sync_names
             );
-            if sync == 0 { draft.bad(said, None) } else { draft.good(said, None) }
+            lonely = sync == 0;
+            if lonely { draft.bad(said, None) } else { draft.good(said, None) }
         }
     }
+    // A commit that waits for anything else, or came back late, is slow: a busy machine does that, too.
+    let waits = |on: &Option<String>| on.as_ref().map_or(lonely, |on| on.contains(WAITS_FOR_STANDBY));
     match looked.write {
-        Some(WriteTest::Hung { waits_for, waited_ms, .. }) => {
-            let on = waits_for.as_deref().unwrap_or("something that could not be asked");
+        Some(WriteTest::Hung { waits_for, waited_ms, .. }) if waits(waits_for) => {
+            let on = waits_for.as_deref().unwrap_or("a synchronous standby that is not there");
             Some(("commits-hang", format!("a commit on {name} hung for {waited_ms} ms, waiting for {on}")))
         }
         _ => None,
@@ -316,10 +373,6 @@ fn until_full(looked: &Looked<'_>, waits_us: i64) -> Option<String> {
 
 fn read_only(_: &Eye<'_>, looked: &Looked<'_>, draft: &mut Draft) -> Option<(&'static str, String)> {
     let (name, health) = (looked.name, looked.health?);
-    if health.in_recovery {
-        draft.bad(format!("{name} is in recovery"), None);
-        return Some(("read-only", format!("{name} is in recovery: it takes no writes")));
-    }
     if health.read_only_default {
         draft.bad(format!("{name} has default_transaction_read_only on"), None);
         return Some(("read-only", format!("{name} has default_transaction_read_only on")));

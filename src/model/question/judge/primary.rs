@@ -70,10 +70,14 @@ fn nobody(eye: &Eye<'_>, mut draft: Draft) -> Proposal {
     if eye.situation.board.members.is_empty() {
         return draft.open("no server is configured");
     }
-    if eye.is_leaderless() {
+    let answers = eye.members().find(|one| eye.server(*one).is_some());
+    if let Some(one) = answers.filter(|_| eye.is_leaderless()) {
         return draft.propose(
             "yes",
-            "every server answers, but as a standby, and Patroni has no leader: the data is there, nobody may write",
+            format!(
+                "{} answers, but every server is a standby, and Patroni has no leader: the data is there, nobody may write",
+                one.board.name
+            ),
         );
     }
     if let Some(reason) = still_sends(eye, &mut draft) {
@@ -101,12 +105,10 @@ fn refused(eye: &Eye<'_>, primary: One<'_>, mut draft: Draft) -> Proposal {
         return draft
             .open(format!("{name} refuses connections, and whether its process is gone cannot be told"));
     }
-    // The host answers for its server. Somebody else must have lost it, too: a firewall also refuses.
-    let standbys: Vec<One<'_>> = eye
-        .standbys()
-        .into_iter()
-        .filter(|one| eye.server(*one).is_some_and(|facts| facts.in_recovery))
-        .collect();
+    // The host answers for its server. Somebody else must have lost it, too: a firewall also refuses. One that receives,
+    // be it from another standby, has lost nobody.
+    let lost = |one: &One<'_>| eye.server(*one).is_some_and(|facts| facts.in_recovery && !facts.streaming);
+    let standbys: Vec<One<'_>> = eye.standbys().into_iter().filter(lost).collect();
     let patroni = eye.patroni().into_iter().flat_map(|facts| &facts.members).any(|member| {
         member.host.as_deref() == primary.facts.host.as_deref()
             && member.port == Some(primary.facts.port)

@@ -6,7 +6,7 @@
 
 use super::eye::{Eye, FOLDER_STALE_S, One, SERVER_STALE_S, Seen};
 use super::{Draft, Proposal};
-use crate::base::{Bytes, Lsn};
+use crate::base::{Bytes, Lsn, Timeline};
 use crate::model::board::ServerFacts;
 use crate::model::board::judge::span;
 use crate::model::situation::HealthFacts;
@@ -31,6 +31,8 @@ struct Source<'a> {
     /// The end of its log: while it answers its position, else what its data directory says.
     end: Option<Lsn>,
     alive: bool,
+    /// It was not seen to be gone, though its host is this one: where it stands is to be learned.
+    hides: bool,
     /// When it was lost, if it is known since when it does not answer.
     lost_at: Option<i64>,
 }
@@ -79,6 +81,7 @@ fn source<'a>(eye: &Eye<'a>, draft: &mut Draft) -> Option<Source<'a>> {
         health,
         end: facts.and_then(|facts| facts.lsn).or(read),
         alive: facts.is_some(),
+        hides: one.facts.is_here() && super::primary::is_stopped(eye, one) != Some(true),
         lost_at: one.facts.contact.since.map(|at| at.0),
     })
 }
@@ -120,7 +123,7 @@ fn grade(eye: &Eye<'_>, one: One<'_>, source: Option<&Source<'_>>, draft: &mut D
     }
     match source {
         Some(source) if source.alive => with_primary(eye, one, facts, health, source, draft),
-        other => without_primary(eye, one, health, other, draft),
+        other => without_primary(eye, one, facts, health, other, draft),
     }
 }
 
@@ -168,14 +171,12 @@ fn with_primary(
     let at = one.board.server.at;
     let timelines = facts.timeline.zip(source.facts.and_then(|facts| facts.timeline));
     if !facts.streaming {
-        let parted = timelines.is_some_and(|(own, other)| own != other);
-        let said = if parted {
-            format!("{name} receives nothing and is on another timeline than {}", source.name)
-        } else {
-            format!("{name} receives nothing from {}, which is alive", source.name)
-        };
+        if let Some((own, other)) = timelines.filter(|(own, other)| own < other) {
+            return left_behind(eye, name, facts, (own, other, source.name), draft);
+        }
+        let said = format!("{name} receives nothing from {}, which is alive", source.name);
         draft.bad(said.clone(), at);
-        return if parted { (Grade::No, said) } else { (Grade::Lagging, said) };
+        return (Grade::Lagging, said);
     }
     let has = health.received_lsn.max(facts.lsn);
     let behind = has.zip(source.end).map(|(has, end)| end.0.saturating_sub(has.0));
@@ -193,16 +194,48 @@ fn with_primary(
     (Grade::Yes, said)
 }
 
+/// It is on an older timeline than its primary and receives nothing: it has yet to follow, or went past the fork.
+fn left_behind(
+    eye: &Eye<'_>,
+    name: &str,
+    facts: &ServerFacts,
+    (own, other, primary): (Timeline, Timeline, &str),
+    draft: &mut Draft,
+) -> (Grade, String) {
+    let switches = || eye.patroni().into_iter().flat_map(|facts| &facts.history);
+    let fork = switches().find(|switch| switch.timeline == own).map(|switch| switch.lsn);
+    let (grade, said) = match facts.lsn.zip(fork) {
+        Some((replayed, fork)) if replayed > fork => {
+            let said = format!(
+                "{name} has replayed {replayed}, past {fork}, where {primary} left timeline {own}: it has gone another way"
+            );
+            (Grade::No, said)
+        }
+        Some(_) => {
+            (Grade::Lagging, format!("{name} has yet to follow {primary} from timeline {own} to {other}"))
+        }
+        None => {
+            let said = format!(
+                "{name} receives nothing and is on timeline {own}, {primary} on {other}: it has yet to follow, or went past \
+                 the fork, which its log tells; look again"
+            );
+            (Grade::Unknown, said)
+        }
+    };
+    draft.bad(said.clone(), None);
+    (grade, said)
+}
+
 fn without_primary(
     eye: &Eye<'_>,
     one: One<'_>,
+    facts: &ServerFacts,
     health: &HealthFacts,
     source: Option<&Source<'_>>,
     draft: &mut Draft,
 ) -> (Grade, String) {
     let name = one.board.name.as_str();
-    let server = one.board.server.value();
-    let has = health.received_lsn.max(server.and_then(|facts| facts.lsn));
+    let has = health.received_lsn.max(facts.lsn);
     if let Some((has, end)) = has.zip(source.and_then(|source| source.end)) {
         if has >= end {
             let said = format!("{name} has the log up to its end at {end}");
@@ -217,6 +250,13 @@ fn without_primary(
         let said = format!("{name} was the synchronous standby: every commit that was acknowledged is on it");
         draft.good(said.clone(), None);
         return (Grade::Yes, said);
+    }
+    // One that is only slow to answer is no lost primary: how far it is decides.
+    if let Some(source) = source.filter(|source| source.hides || facts.streaming) {
+        let said =
+            format!("how far {name} is behind {} is not known while that one does not answer", source.name);
+        draft.unknown(said.clone(), None);
+        return (Grade::Unknown, said);
     }
     let until = source.and_then(|source| source.lost_at).unwrap_or(eye.now.0);
     let tail = health.replayed_commit_at.map(|at| until.saturating_sub(at.0).max(0));

@@ -19,17 +19,21 @@ enum Grade {
 pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
     let mut draft = Draft::default();
     let repositories = &eye.situation.board.repositories;
-    let graded = repositories.iter().map(|repository| grade(eye, repository, &mut draft));
-    let best = graded.collect::<Vec<_>>().into_iter().max_by_key(|(grade, _)| *grade);
-    match best {
-        None => {
+    let graded: Vec<_> = repositories.iter().map(|repository| grade(eye, repository, &mut draft)).collect();
+    // One that is stale is the best there is only where no other may be better.
+    let open = graded.iter().find(|(grade, _)| *grade == Grade::Unknown).map(|(_, why)| why.clone());
+    match (graded.into_iter().max_by_key(|(grade, _)| *grade), open) {
+        (None, _) => {
             draft.bad("no repository is configured", None);
             draft.propose("no", "no repository is configured")
         }
-        Some((Grade::Good, reason)) => draft.propose("yes", reason),
-        Some((Grade::Stale, reason)) => draft.propose("stale", reason),
-        Some((Grade::Unknown, reason)) => draft.open(reason),
-        Some((Grade::No, reason)) => draft.propose("no", reason),
+        (Some((Grade::Good, reason)), _) => draft.propose("yes", reason),
+        (Some((Grade::Stale, reason)), Some(why)) => {
+            draft.open(format!("{reason}; whether another is better is not known: {why}"))
+        }
+        (Some((Grade::Stale, reason)), None) => draft.propose("stale", reason),
+        (Some((Grade::Unknown, reason)), _) => draft.open(reason),
+        (Some((Grade::No, reason)), _) => draft.propose("no", reason),
     }
 }
 
@@ -143,7 +147,12 @@ fn wal(
         return worse(Grade::Stale, said);
     }
     let late = behind > seconds_us(eye.situation.board.limits.rpo_s);
-    if late && waits.is_none() {
+    let silent = eye.primary().is_some_and(|one| eye.is_silent(one.facts.folder.as_ref(), FOLDER_STALE_S));
+    if late && silent {
+        let said = format!("{said}; the data directory, where more may wait, was not looked at in time");
+        draft.unknown(said.clone(), Some(stored));
+        worse(Grade::Unknown, said);
+    } else if late && waits.is_none() {
         draft.late(format!("{said}; whether more waits on the primary is not known"), Some(stored));
     } else {
         draft.good(said, Some(stored));

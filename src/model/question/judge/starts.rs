@@ -59,6 +59,9 @@ pub(super) fn judge(eye: &Eye<'_>) -> Proposal {
         }
         Some(false) => {}
     }
+    if eye.is_silent(one.facts.log.as_ref(), FOLDER_STALE_S) {
+        return draft.open(format!("the log of {name}, which says why it stopped, was not read in time"));
+    }
     cause(name, folder, last_words, draft)
 }
 

@@ -225,9 +225,43 @@ fn a_standby_that_still_receives_proves_a_primary_that_is_out_of_reach() {
         None,
         "a connection that has been silent for long proves nothing"
     );
+    let known_health = std::mem::replace(&mut situation.members[1].health, unknown("no answer"));
+    assert_eq!(exit("primary-alive", &situation), None, "when something came last is not known");
+    situation.members[1].health = known_health;
     receiver.last_message_at = Some(ago(2));
     situation.members[1].health = known(HealthFacts { receiver: Some(receiver), ..health(true) });
     assert_eq!(exit("primary-alive", &situation), Some("yes"));
+}
+
+#[test]
+fn what_another_standby_sends_on_proves_no_primary() {
+    let mut situation = dead();
+    elsewhere(&mut situation, 0);
+    situation.board.members.push(member("third", known(server(true))));
+    situation.members.push(here(true));
+    assert_eq!(exit("primary-alive", &situation), Some("yes"), "the third receives, and nobody else sends");
+    let link = StandbyLink {
+        name: "third".to_owned(),
+        from: None,
+        state: "streaming".to_owned(),
+        sync_state: "async".to_owned(),
+        replay_lsn: None,
+        flush_lsn: None,
+    };
+    situation.members[1].health = known(HealthFacts { standbys: vec![link], ..health(true) });
+    assert_eq!(exit("primary-alive", &situation), Some("no"), "it may receive from the standby");
+    let receiver = |sender: &str| ReceiverFacts {
+        status: "streaming".to_owned(),
+        timeline: None,
+        sender: Some(sender.to_owned()),
+        last_message_at: Some(ago(2)),
+    };
+    let third = |sender: &str| HealthFacts { receiver: Some(receiver(sender)), ..health(true) };
+    situation.members[2].health = known(third("db9:5432"));
+    assert_eq!(exit("primary-alive", &situation), Some("yes"), "it says that it receives from the primary");
+    situation.members[2].health = known(third("db8:5432"));
+    situation.members[1].health = unknown("no answer");
+    assert_ne!(exit("primary-alive", &situation), Some("yes"), "whether the standby sends is not known");
 }
 
 #[test]
@@ -294,10 +328,47 @@ fn what_hinders_is_named_the_most_binding_first() {
         Some("certificate")
     );
     let hung = WriteTest::Hung { waited_ms: 5_000, waits_for: Some("IPC SyncRep".to_owned()), ended: true };
-    assert_eq!(on(&|facts| facts.write = Some(known(hung.clone()))), Some("commits-hang"));
+    let on_write = |test: WriteTest| on(&|facts| facts.write = Some(known(test.clone())));
+    assert_eq!(on_write(hung), Some("commits-hang"));
     let refused = WriteTest::Refused { why: "for no known reason".to_owned() };
     assert_eq!(on(&|facts| facts.write = Some(known(refused.clone()))), None);
     assert_eq!(on(&|facts| facts.health = unknown("no answer")), None);
+}
+
+#[test]
+fn what_is_slow_or_not_known_is_no_hanging_commit_and_not_nothing() {
+    let on = |change: &dyn Fn(&mut MemberFacts)| {
+        let mut situation = well();
+        change(&mut situation.members[0]);
+        exit("what-hinders", &situation)
+    };
+    let on_write = |test: WriteTest| on(&|facts| facts.write = Some(known(test.clone())));
+    let slow = |on: Option<&str>| WriteTest::Hung {
+        waited_ms: 5_000,
+        waits_for: on.map(str::to_owned),
+        ended: true,
+    };
+    for on in [Some("Client ClientRead"), Some("IO WALSync"), None] {
+        assert_eq!(on_write(slow(on)), None, "{on:?}: a busy machine is slow, too");
+    }
+    let names = |facts: &mut MemberFacts| {
+        facts.health = known(HealthFacts { sync_names: "nobody".to_owned(), ..health(false) });
+    };
+    assert_eq!(on(&names), Some("nothing"), "a commit came back");
+    assert_eq!(on(&|facts| (names(facts), facts.write = None).1), None, "nobody it waits for is there");
+    assert_eq!(on(&|facts| (names(facts), facts.write = Some(known(slow(None)))).1), Some("commits-hang"));
+    assert_eq!(
+        on(&|facts| facts.write = Some(unknown("no answer"))),
+        None,
+        "what was asked for is not known"
+    );
+    assert_eq!(on(&|facts| facts.write = Some(Fact::default())), None, "nor is it yet");
+    assert_eq!(on(&|facts| facts.write = None), Some("nothing"), "nobody asked for it");
+    assert_eq!(on(&|facts| facts.health = known(health(true))), None, "it was promoted between two looks");
+    let not_tried = WriteTest::NotTried { why: "before 9.6".to_owned() };
+    assert_eq!(on_write(not_tried), Some("nothing"));
+    assert_eq!(on(&|facts| facts.log = Some(unknown("no answer"))), None);
+    assert_eq!(on(&|facts| facts.log = Some(unknown("where it is, is not known"))), Some("nothing"));
 }
 
 #[test]
@@ -315,6 +386,11 @@ fn damage_is_told_apart_and_only_the_application_says_none() {
     assert_eq!(exit("corruption", &situation), Some("index"));
     situation.members[0].log = log(SignKind::Page);
     assert_eq!(exit("corruption", &situation), Some("physical"));
+    situation.members[0].log = Some(unknown("no answer"));
+    assert_eq!(exit("corruption", &situation), None, "what the log says of pages is not known");
+    let mut unscanned = well();
+    unscanned.members[0].pages = Some(known(PageFacts { whole: false, ..PageFacts::default() }));
+    assert_eq!(exit("corruption", &unscanned), None, "not all pages were read");
     let mut on_standby = well();
     on_standby.members[1].log = log(SignKind::Page);
     assert_eq!(exit("corruption", &on_standby), Some("none"), "what a standby has damaged is its own");
@@ -354,6 +430,9 @@ fn a_repairable_cause_is_no_loss_and_a_loss_is_no_cause() {
     );
     assert_eq!(with(&|folder| folder.wal_end = None), None);
     assert_eq!(with(&|folder| folder.running = None), None);
+    let mut unread = dead();
+    unread.members[0].log = Some(unknown("no answer"));
+    assert_eq!(exit("does-it-start", &unread), None, "its last words are not known");
     let mut gone = dead();
     elsewhere(&mut gone, 0);
     assert_eq!(exit("does-it-start", &gone), None, "it is on another host");
@@ -406,6 +485,8 @@ fn patroni_is_asked_and_its_silence_is_unknown() {
     assert_eq!(with(vec![node(known(patroni(Some(5433))))]), Some("yes"));
     assert_eq!(with(vec![node(known(patroni(Some(5432))))]), Some("no"));
     assert_eq!(with(vec![node(known(patroni(None)))]), Some("no"));
+    let both = vec![node(known(patroni(Some(5432)))), node(known(patroni(Some(5433))))];
+    assert_eq!(with(both), None, "they were asked while it failed over");
     assert_eq!(with(vec![node(unknown("no answer"))]), None);
     assert_eq!(with(vec![node(failed("refused"))]), None);
     let unlisted = PatroniFacts { listed: false, members: Vec::new(), ..patroni(None) };
@@ -426,6 +507,64 @@ fn without_a_leader_all_are_read_only_and_the_data_is_there() {
     let lost = PatroniFacts { store_lost: true, ..PatroniFacts::default() };
     situation.patroni = vec![node(known(lost))];
     assert_eq!(exit("what-hinders", &situation), Some("quorum-lost"));
+}
+
+#[test]
+fn servers_that_are_all_down_are_not_there_though_nobody_leads() {
+    let mut situation = dead();
+    for at in 0..2 {
+        situation.board.members[at].server = failed("refused");
+        situation.members[at].contact = known(Contact::Refused);
+        situation.members[at].health = unknown("refused");
+        let signal = Some("standby.signal".to_owned());
+        situation.members[at].folder = Some(known(FolderFacts { signal, ..folder(false) }));
+    }
+    situation.patroni = vec![node(known(patroni(None)))];
+    assert_ne!(exit("primary-alive", &situation), Some("yes"));
+    assert_ne!(exit("what-hinders", &situation), Some("quorum-lost"));
+}
+
+#[test]
+fn a_leader_that_is_started_again_still_leads() {
+    let mut situation = well();
+    let mut listed = patroni(Some(5432));
+    listed.members[0].state = "crashed".to_owned();
+    situation.patroni = vec![node(known(listed))];
+    // Patroni starts a crashed leader as a standby first.
+    situation.board.members[0].server = known(ServerFacts { streaming: false, ..server(true) });
+    situation.members[0].health = known(health(true));
+    assert_ne!(exit("what-hinders", &situation), Some("quorum-lost"));
+    // The leader is gone, and the store is there: the others elect one.
+    let mut electing = dead();
+    electing.patroni = vec![node(known(patroni(None)))];
+    assert_ne!(exit("what-hinders", &electing), Some("quorum-lost"));
+}
+
+#[test]
+fn how_far_a_standby_is_behind_one_that_is_silent_is_not_known() {
+    let mut situation = well();
+    situation.board.members[0].server = unknown("no answer");
+    assert_eq!(exit("replica-healthy", &situation), None, "it may have gone another way");
+    elsewhere(&mut situation, 0);
+    assert_eq!(exit("replica-healthy", &situation), None, "it still receives");
+}
+
+#[test]
+fn a_standby_of_an_older_timeline_may_have_yet_to_follow() {
+    let mut situation = well();
+    let on = |timeline| ServerFacts { timeline: Some(Timeline(timeline)), ..server(false) };
+    situation.board.members[0].server = known(on(2));
+    let left = ServerFacts { streaming: false, ..server(true) };
+    situation.board.members[1].server = known(left);
+    assert_eq!(exit("replica-healthy", &situation), None, "where the primary left its timeline is not known");
+    let forked = |at: u64| {
+        let switch = PatroniSwitch { timeline: Timeline(1), lsn: Lsn(at), at: None, leader: None };
+        vec![node(known(PatroniFacts { history: vec![switch], ..patroni(Some(5432)) }))]
+    };
+    situation.patroni = forked(0x500_0000);
+    assert_eq!(exit("replica-healthy", &situation), Some("lagging"), "it is not past the fork");
+    situation.patroni = forked(0x4ff_ff00);
+    assert_eq!(exit("replica-healthy", &situation), Some("no"), "it went past the fork");
 }
 
 #[test]
@@ -470,6 +609,17 @@ fn a_repository_is_as_good_as_what_can_be_recovered_from_it() {
     assert_eq!(with(&|repo| repo.backups = known(old.clone())), Some("stale"));
     let idle = WalFacts { last_stored: Some(ago(9_000)), ..WalFacts::default() };
     assert_eq!(with(&|repo| repo.wal = known(idle.clone())), Some("yes"), "nothing waits to be archived");
+    let mut unseen = well();
+    unseen.board.repositories[0].wal = known(idle);
+    unseen.members[0].folder = Some(unknown("no answer"));
+    assert_eq!(exit("repository-usable", &unseen), None, "what waits to be archived is not known");
+    unseen.members[0].folder = Some(failed("the directory is missing"));
+    assert_eq!(exit("repository-usable", &unseen), Some("yes"), "a data directory that is lost has nothing");
+    let mut two = well();
+    let stale = Repository { backups: known(old), ..two.board.repositories[0].clone() };
+    two.board.repositories.push(Repository { backups: unknown("no answer"), ..stale.clone() });
+    two.board.repositories[0] = stale;
+    assert_eq!(exit("repository-usable", &two), None, "the other one may be better");
 }
 
 #[test]
@@ -496,11 +646,49 @@ fn what_is_open_is_not_committed() {
     assert_eq!(exit("committed", &situation), None);
 }
 
+/// Situations in which something is wrong, or nothing.
+fn told() -> Vec<Situation> {
+    let mut situations = vec![well(), dead()];
+    let mut changed = |of: Situation, change: &dyn Fn(&mut Situation)| {
+        let mut situation = of;
+        change(&mut situation);
+        situations.push(situation);
+    };
+    let hung = WriteTest::Hung { waited_ms: 5_000, waits_for: Some("IPC SyncRep".to_owned()), ended: true };
+    changed(well(), &|it| it.members[0].write = Some(known(hung.clone())));
+    let page = LogSign {
+        kind: SignKind::Page,
+        text: "invalid page".to_owned(),
+        line: None,
+        at: Some(ago(9)),
+        last_run: true,
+    };
+    changed(well(), &|it| {
+        it.members[0].log = Some(known(LogTail { signs: vec![page.clone()], ..LogTail::default() }));
+    });
+    let panic = LogSign { kind: SignKind::Panic, text: "stuck".to_owned(), ..page.clone() };
+    changed(dead(), &|it| {
+        it.members[0].log = Some(known(LogTail { signs: vec![panic.clone()], ..LogTail::default() }));
+    });
+    changed(well(), &|it| {
+        it.board.application = Some(known(Application { right: false, ..Application::default() }));
+    });
+    let parted = ServerFacts { timeline: Some(Timeline(2)), streaming: false, ..server(true) };
+    changed(well(), &|it| it.board.members[1].server = known(parted.clone()));
+    let queue = ArchiveQueue { ready: 70, oldest: Some(("x".to_owned(), ago(900))) };
+    changed(well(), &|it| {
+        it.members[0].folder = Some(known(FolderFacts { queue: queue.clone(), ..folder(true) }));
+        let wal = WalFacts { last_stored: Some(ago(900)), ..WalFacts::default() };
+        it.board.repositories[0].wal = known(wal);
+    });
+    situations
+}
+
 proptest! {
     /// Whatever is blotted out, a known answer never turns into its opposite: it stays, or is unknown.
     #[test]
-    fn less_known_is_never_another_truth(of_dead in any::<bool>(), holes in proptest::collection::vec(any::<bool>(), 12)) {
-        let whole = if of_dead { dead() } else { well() };
+    fn less_known_is_never_another_truth(which in 0..8usize, holes in proptest::collection::vec(any::<bool>(), 15)) {
+        let whole = told().swap_remove(which);
         let mut less = whole.clone();
         for at in 0..2 {
             if holes[at * 6] { less.board.members[at].server = unknown("no answer"); }
@@ -508,10 +696,17 @@ proptest! {
             if holes[at * 6 + 2] { less.members[at].health = unknown("no answer"); }
             if holes[at * 6 + 3] { less.members[at].folder = Some(unknown("no answer")); }
             if holes[at * 6 + 4] { less.members[at].log = Some(unknown("no answer")); }
+            if holes[at * 6 + 5] && less.members[at].write.is_some() {
+                less.members[at].write = Some(unknown("no answer"));
+            }
         }
-        for name in ["primary-alive", "does-it-start", "fenced", "committed", "corruption", "what-hinders"] {
+        if holes[12] { less.board.repositories[0].backups = unknown("no answer"); }
+        if holes[13] { less.board.repositories[0].wal = unknown("no answer"); }
+        if holes[14] { less.board.application = Some(unknown("no answer")); }
+        for kind in QUESTIONS {
+            let name = kind.name;
             let (before, after) = (judge(name, &whole, NOW).unwrap().exit, judge(name, &less, NOW).unwrap().exit);
-            prop_assert!(after.is_none() || after == before, "{name}: {before:?} became {after:?}");
+            prop_assert!(after.is_none() || after == before, "{which} {name}: {before:?} became {after:?}");
         }
     }
 }
