@@ -57,8 +57,23 @@ wait_for 'do not agree'
 keys i
 wait_for 'DECLARE'
 keys Enter
+# The runbook opens with its first step: three things to agree on, then questions.
+wait_for 'The first minute'
+wait_for 'Space tick'
+keys Space
+keys Space
+keys Space
+keys Enter
+wait_for 'Proposal: yes, it answers'
+keys y
+wait_for 'Proposal: nothing'
+keys n
+wait_for 'Proposal: logical'
+sleep 1
+shot runbook
+keys Escape
 wait_for 'INCIDENT 20'
-sleep 2
+sleep 1
 shot board
 
 keys t

@@ -73,6 +73,15 @@ fn help_is_had_in_every_way() {
     }
     let option = place.run("help doctor repo1-path");
     assert!(parts(&option).1.contains("PGBACKREST_REPO1_PATH"));
+    let parts_of: Vec<_> =
+        ["help incident role take", "incident role take --help", "incident role take lead -h"]
+            .map(|args| place.run(args))
+            .into();
+    for page in &parts_of {
+        assert_eq!(parts(page), parts(&parts_of[0]));
+        assert!(parts(page).1.contains("--reason"), "{}", parts(page).1);
+    }
+    assert!(parts(&place.run("incident comms --help")).1.contains("flush"));
     assert_eq!(place.run("help doctr").status.code(), Some(2));
     assert_eq!(place.run("help doctor repo1-pth").status.code(), Some(2));
 }

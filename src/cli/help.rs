@@ -1,4 +1,4 @@
-//! `pgmayday help [COMMAND [OPTION]]`, also reached by `--help` and by giving no command.
+//! `pgmayday help [COMMAND [PART…|OPTION]]`, also reached by `--help` and by giving no command.
 
 use super::command::{self, CommandSpec, Run};
 use super::{Call, output, tree};
@@ -27,19 +27,22 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 4 
 
 fn own(command: Command) -> Command {
     let command = command.arg(Arg::new("command").value_name("COMMAND").help("explain this command"));
-    command.arg(Arg::new("option").value_name("OPTION").help("explain this option of the command"))
+    let part = Arg::new("part").value_name("PART|OPTION").num_args(0..);
+    command.arg(part.help("explain this part of the command, or this option of it"))
 }
 
 fn run(call: &Call) -> Result<()> {
     print(&call.positional)
 }
 
-/// Prints the help of the program, of a command or of an option.
+/// Prints the help of the program, of a command, of a part of one (`incident role take`) or of an option.
 pub(super) fn print(words: &[String]) -> Result<()> {
-    match words {
-        [] => output::text(&general()),
-        [name] => output::text(&of_command(command::find(name)?)),
-        [name, option, ..] => output::text(&of_option(command::find(name)?, option)?),
+    let [name, parts @ ..] = words else { return output::text(&general()) };
+    let spec = command::find(name)?;
+    match (of_parts(spec, parts), parts) {
+        (Some(help), _) => output::text(&help),
+        (None, [option, ..]) => output::text(&of_option(spec, option)?),
+        (None, []) => Ok(()),
     }
 }
 
@@ -49,12 +52,18 @@ fn general() -> String {
     format!("{}\n{hint}", root.clone().render_long_help())
 }
 
-fn of_command(spec: &CommandSpec) -> String {
+/// The help of a command, or of a part of it; nothing if a word is no part. Words behind the last part are its arguments.
+fn of_parts(spec: &CommandSpec, parts: &[String]) -> Option<String> {
     let mut root = tree::documented();
     root.build();
-    root.find_subcommand_mut(spec.name)
-        .map(|command| command.render_long_help().to_string())
-        .unwrap_or_default()
+    let mut command = root.find_subcommand_mut(spec.name)?;
+    for (depth, part) in parts.iter().enumerate() {
+        if command.find_subcommand(part).is_none() {
+            return (depth > 0).then(|| command.render_long_help().to_string());
+        }
+        command = command.find_subcommand_mut(part)?;
+    }
+    Some(command.render_long_help().to_string())
 }
 
 fn of_option(spec: &CommandSpec, name: &str) -> Result<String> {

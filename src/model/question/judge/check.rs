@@ -69,7 +69,7 @@ fn accepts(eye: &Eye<'_>) -> Checked {
 fn writes(eye: &Eye<'_>) -> Checked {
     if let Some(one) = eye.primary() {
         match eye.see_some(one.facts.write.as_ref(), SERVER_STALE_S) {
-            Seen::Value(WriteTest::Committed { .. }, _) | Seen::Unknown(_) => {}
+            Seen::Value(WriteTest::Committed { .. } | WriteTest::NotTried { .. }, _) | Seen::Unknown(_) => {}
             Seen::Value(..) => {
                 return said(false, format!("a commit on {} did not go through", one.board.name));
             }
