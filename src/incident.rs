@@ -8,6 +8,7 @@
 //! when the trouble was detected.
 
 mod act;
+mod alone;
 pub mod approval;
 mod begin;
 pub mod checklist;
@@ -27,6 +28,7 @@ mod table;
 pub mod words;
 
 pub use act::{OPEN_MATTERS, Targets, is_day, targets};
+pub use alone::{INCIDENT_OPEN, already_open};
 pub use approval::Approval;
 pub use evidence::Evidence;
 pub use export::{Exported, MANIFEST};

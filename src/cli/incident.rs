@@ -19,7 +19,7 @@ use crate::base::{Report, Result, TargetTime, Timestamp};
 use crate::config::EVERY_COMMAND;
 use crate::config::site::Site;
 use crate::incident::comms::Table;
-use crate::incident::{Declaration, IncidentView, Incidents, OPEN_MATTERS};
+use crate::incident::{Declaration, INCIDENT_OPEN, IncidentView, Incidents, OPEN_MATTERS, already_open};
 use crate::journal::Severity;
 use crate::recovery::hold::StanzaHold;
 use clap::builder::PossibleValuesParser;
@@ -42,9 +42,6 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
     run: Run::Coded(run),
     failure_exit: None,
 };
-
-/// The guard against two open incidents of one stanza.
-const OPEN: &str = "incident-open";
 
 fn own(command: Command) -> Command {
     let option =
@@ -154,20 +151,22 @@ impl Desk<'_> {
     }
 
     fn declare(&self, declaration: &Declaration) -> Result<()> {
-        let accepted = self.call.accepts(OPEN);
+        let accepted = self.call.accepts(INCIDENT_OPEN);
         let open = match self.incidents.open_one(&declaration.stanza) {
-            Ok(Some(open)) => Some(format!("incident {} of {} is still open", open.id, open.stanza)),
+            Ok(Some(open)) if accepted => Some(format!("incident {} is still open", open.id)),
+            Ok(Some(open)) => return Err(already_open(&open.id, &open.stanza)),
             Ok(None) => None,
             Err(report) if accepted => Some(report.headline),
-            Err(report) => return Err(report.hint(format!("--accept={OPEN} declares one all the same"))),
+            Err(report) => {
+                return Err(report.hint(format!("--accept={INCIDENT_OPEN} declares one all the same")));
+            }
         };
-        if let Some(said) = open.as_ref().filter(|_| !accepted) {
-            return Err(Report::refused(OPEN, said)
-                .hint("add to it by `pgmayday incident note`, or end it by `pgmayday incident close`"));
-        }
-        let id = self.incidents.declare(&actor(), declaration)?;
+        let id = match open {
+            Some(_) => self.incidents.declare(&actor(), declaration)?,
+            None => self.incidents.declare_alone(&actor(), declaration)?,
+        };
         if let Some(said) = open {
-            let note = format!("declared although {said}: --accept={OPEN}");
+            let note = format!("declared although {said}: --accept={INCIDENT_OPEN}");
             self.incidents.note(&id, &actor(), &note)?;
         }
         let held_until = keeper(self.call, self.site, &declaration.stanza)

@@ -46,8 +46,6 @@ pub struct App {
     filters: BTreeMap<u8, String>,
     /// The open incident that is followed of itself.
     opened: Option<String>,
-    /// An incident was declared here: its runbook opens as soon as it is there.
-    declared: bool,
     /// The incident whose runbook was opened for that: it is begun as soon as it can be read.
     begins: Option<String>,
     left: bool,
@@ -66,7 +64,6 @@ impl App {
             dismissed: true,
             filters: BTreeMap::new(),
             opened: None,
-            declared: false,
             begins: None,
             left: false,
         }

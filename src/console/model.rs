@@ -55,6 +55,8 @@ pub struct Model {
     pub wal: Loaded<WalView>,
     /// The request the plan is for, and the plan.
     pub plan: Option<(RecoverRequest, Loaded<RecoverPlan>)>,
+    /// An incident is being declared here: its runbook opens as soon as it is there.
+    pub declaring: bool,
     /// A confirmed plan is being started, which is done once.
     pub starting: bool,
     /// The operation being followed.
@@ -135,6 +137,7 @@ impl Model {
             Cmd::Operation => unless(self.any_operation().is_some(), "no operation is known here"),
             Cmd::Cancel => unless(self.live_operation().is_some(), "no operation is running"),
             Cmd::Resume => unless(self.lost_operation().is_some(), "no operation has lost its worker"),
+            Cmd::Incident if self.declaring => Some("an incident is being declared".to_owned()),
             Cmd::Incident => incident.map(|open| format!("incident {} is open already", open.id)),
             Cmd::Runbook => unless(incident.is_some(), "no incident is open; i on the board declares one"),
             Cmd::Approve => unless(self.waiting_approval().is_some(), "nobody waits for an approval"),

@@ -20,10 +20,7 @@ impl Incidents {
         operation: &OpId,
         typed: &str,
     ) -> Result<String> {
-        let incident = match self.open_one(&declaration.stanza)? {
-            Some(open) => open.id,
-            None => self.declare(actor, declaration)?,
-        };
+        let incident = self.open_or_declared(actor, declaration)?;
         let reached = |mark| Fact::Reached { mark, operation: Some(operation.to_string()) };
         let confirmed = Fact::Confirmed {
             digest: plan.digest.clone(),

@@ -98,12 +98,12 @@ impl Incidents {
     }
 }
 
-fn open(path: &Path, access: OFlags) -> io::Result<File> {
+pub(super) fn open(path: &Path, access: OFlags) -> io::Result<File> {
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(0o640))?))
 }
 
-fn locked(lock: impl Fn() -> Result<(), TryLockError>) -> io::Result<bool> {
+pub(super) fn locked(lock: impl Fn() -> Result<(), TryLockError>) -> io::Result<bool> {
     for _ in 0..TRIES {
         match lock() {
             Ok(()) => return Ok(true),

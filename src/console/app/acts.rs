@@ -113,7 +113,7 @@ impl App {
             Effect::Cancel { id, .. } => {
                 self.say(State::Ok, format!("asking {id} to stop at the next safe point"));
             }
-            Effect::Declare { .. } => self.declared = true,
+            Effect::Declare { .. } => self.model.declaring = true,
             Effect::Quit => self.left = true,
             _ => {}
         }

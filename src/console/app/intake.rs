@@ -40,7 +40,10 @@ impl App {
             }
             Input::Settled(incident, result) => self.settled(incident, result, effects),
             Input::Said(Ok(text)) => self.say(State::Ok, text),
-            Input::Said(Err(report)) => self.refuse("NOT DONE", &report),
+            Input::Said(Err(report)) => {
+                self.model.declaring = false;
+                self.refuse("NOT DONE", &report);
+            }
             Input::Key(_) | Input::Paste(_) | Input::Resize(..) | Input::Tick(_) => {}
         }
         self.screens.updated(&self.model);
@@ -77,7 +80,7 @@ impl App {
                 self.perform(Effect::WatchRunbook(id.clone()), effects);
                 self.perform(Effect::WatchTalk(id.clone()), effects);
                 // Somebody who types must not find the keys meaning something else.
-                if std::mem::take(&mut self.declared) && self.windows.is_empty() {
+                if std::mem::take(&mut self.model.declaring) && self.windows.is_empty() {
                     self.begins.clone_from(&open);
                     self.go(ScreenId::Runbook, effects);
                 }

@@ -236,7 +236,7 @@ impl Works {
         let boards = Arc::clone(&self.boards);
         self.say("declare", move |tools| {
             let declaration = start::declaration(tools, reason, detected_at)?;
-            let declared = tools.incidents()?.declare(&tools.setup.actor, &declaration)?;
+            let declared = tools.incidents()?.declare_alone(&tools.setup.actor, &declaration)?;
             boards.refresh_incident();
             let until = tools.hold(&declared);
             let until = until.map_or_else(String::new, |until| format!("; nothing is expired until {until}"));
