@@ -17,7 +17,7 @@ fn secret(name: &str) -> std::result::Result<Secret, String> {
     if name == "TOKEN" { Ok(Secret::new("XYZZY")) } else { Err("it is not set".to_owned()) }
 }
 
-fn means<'a>(given: &'a [String]) -> Means<'a> {
+fn means(given: &[String]) -> Means<'_> {
     Means { program: Path::new("/bin/echo"), given, value: &value, secret: &secret }
 }
 

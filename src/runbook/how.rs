@@ -1,12 +1,11 @@
 //! How an act is done, as words and lines with the values that are known. Starts and sends nothing; secrets stay masked.
 
 use super::vocabulary::{self, Operation};
-use super::{How, template};
+use super::{How, digest, template};
 use crate::base::shell;
-use sha2::{Digest as _, Sha256};
 
-/// How much of a digest a name is made of.
-const DIGEST_BYTES: usize = 8;
+/// How many digits of a digest a name is made of.
+const DIGITS: usize = 16;
 
 impl How {
     /// The arguments of an operation behind the program's name, with the values that are known; nothing for
@@ -87,8 +86,9 @@ impl How {
         if matches!(self, Self::Manual { .. }) || self.templates().into_iter().any(lacks) {
             return None;
         }
-        let sum = Sha256::digest(self.lines(value).join("\n"));
-        Some(sum.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect())
+        let mut name = digest(&self.lines(value).join("\n"));
+        name.truncate(DIGITS);
+        Some(name)
     }
 
     /// Who or what does it, in a few words.

@@ -144,7 +144,7 @@ fn the_runbook_leads_to_a_running_restore_in_few_keys() {
     let Some(place) = Place::hurt() else { return };
     let mut operator = Operator::new(&place);
     assert!(operator.go_on(restores, usize::MAX));
-    println!("{} keys and {} typed words", operator.keys, operator.typed);
+    eprintln!("{} keys and {} typed words", operator.keys, operator.typed);
     assert!(operator.keys <= MOST_KEYS, "{} keys", operator.keys);
     assert_eq!(operator.typed, 1);
     assert!(operator.go_on(is_done, usize::MAX));
@@ -255,7 +255,7 @@ fn number(name: &str, default: usize, long: usize) -> usize {
 /// One incident from the board to service, with one kill at the `at`-th key and a while later.
 fn survives(victim: Victim, at: usize, later: Duration) {
     let Some(place) = Place::hurt() else { return };
-    println!("{victim:?} after {at} keys and {later:?}");
+    eprintln!("{victim:?} after {at} keys and {later:?}");
     let mut operator = Operator::new(&place);
     operator.go_on(is_done, at);
     std::thread::sleep(later);
@@ -292,7 +292,7 @@ fn an_incident_may_be_killed_at_any_point() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % limit
     };
-    println!("PGMAYDAY_SEED={seed}");
+    eprintln!("PGMAYDAY_SEED={seed}");
     for round in 0..number("PGMAYDAY_INCIDENT_KILLS", 2, 30) {
         let victim = [Victim::Machine, Victim::Console, Victim::Worker][round % 3];
         // A worker is there from the last key on only.

@@ -117,9 +117,9 @@ fn configure(place: &Place, port: u16) {
     fs::write(at("hook"), format!("http://127.0.0.1:{port}/services/{HOOK}\n")).unwrap();
     let site = fs::read_to_string(at("pgmayday.toml")).unwrap();
     let more = format!(
-        "\n[[stanza.lab.webhook]]\nname = \"chat\"\nkind = \"slack\"\naudience = \"internal\"\nurl-file = {:?}\n\n[secret-file]\nTOKEN = {:?}\n",
-        at("hook"),
-        at("token")
+        "\n[[stanza.lab.webhook]]\nname = \"chat\"\nkind = \"slack\"\naudience = \"internal\"\nurl-file = \"{}\"\n\n[secret-file]\nTOKEN = \"{}\"\n",
+        at("hook").display(),
+        at("token").display()
     );
     fs::write(at("pgmayday.toml"), site + &more).unwrap();
     let runbooks = at("state/runbooks");

@@ -163,7 +163,7 @@ fn ticks(standing: &mut Standing) {
 /// An open incident with everything in it, seen by `dk`.
 pub(crate) fn busy() -> Model {
     let mut model = in_incident(false);
-    model.actor = "dk".to_owned();
+    "dk".clone_into(&mut model.actor);
     let view = model.incident.as_mut().unwrap();
     people(&mut view.standing);
     messages(&mut view.standing);
@@ -189,7 +189,7 @@ pub(crate) fn models() -> Vec<Model> {
     let mut read_only = busy();
     read_only.board.identity.read_only = true;
     let mut other = busy();
-    other.incident.as_mut().unwrap().id = "2026-09-02-01".to_owned();
+    "2026-09-02-01".clone_into(&mut other.incident.as_mut().unwrap().id);
     let failed = Model { talk: Loaded::Failed("the journal is gone".to_owned(), None), ..busy() };
     let with_plan = Model { plan: Some((plan().request, Loaded::Yes(plan()))), ..busy() };
     vec![busy(), quiet, closed, read_only, other, failed, with_plan]
@@ -201,7 +201,7 @@ fn settled(action: Option<Action>) -> Settle {
             assert_eq!(incident, ID);
             what
         }
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 
@@ -209,7 +209,7 @@ fn settled(action: Option<Action>) -> Settle {
 fn asked(action: Option<Action>) -> (Asked, String) {
     match action {
         Some(Action::Open(Modal::Ask { then, initial, .. })) => (then, initial),
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 

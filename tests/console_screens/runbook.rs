@@ -133,7 +133,7 @@ fn act(line: &str, by_hand: bool) -> GuideView {
 /// An act that can be run from here.
 fn command(line: &str, typed: bool) -> GuideView {
     let mut guide = act(line, false);
-    guide.stanza = "orders".to_owned();
+    "orders".clone_into(&mut guide.stanza);
     guide.node.missing.clear();
     (guide.node.operation, guide.node.typed) = (None, typed);
     guide.node.runs = Some("7f3a".to_owned());

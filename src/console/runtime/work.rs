@@ -7,7 +7,8 @@ use super::{Message, Setup, start, talk, tell};
 use crate::base::state::OpId;
 use crate::base::{Report, Result, Timestamp};
 use crate::config::EVERY_COMMAND;
-use crate::console::input::{Effect, Input};
+use crate::console::input::{ActShown, Effect, Input};
+use crate::console::modal::Typed;
 use crate::incident::{Audience, Incidents, Settle};
 use crate::model::op::{Answer, Cancel};
 use crate::model::plan::RecoverRequest;
@@ -162,13 +163,7 @@ impl Works {
             Effect::Step { incident, runbook, seen, proposal, step } => {
                 self.take_step(Asked { incident, runbook, seen, proposal, step });
             }
-            Effect::RunAct { act, .. } => {
-                let guides = Arc::clone(&self.guides);
-                self.spawn("act", move |tools| match guides.run(&act) {
-                    Ok(id) => tools.tell(Input::Said(Ok(format!("{id} does it; o shows how far it is")))),
-                    Err(report) => tools.tell(Input::Started(Err(report))),
-                });
-            }
+            Effect::RunAct { act, .. } => self.run_act(act),
             Effect::Watch(id) => {
                 let (mine, current) = begin(&self.operation);
                 self.spawn("operation", move |tools| {
@@ -176,14 +171,7 @@ impl Works {
                 });
             }
             Effect::Plan(request) => self.plan(request),
-            Effect::Start { request, digest, typed } => {
-                let detected_at = self.boards.wrong_since();
-                self.spawn("start", move |tools| {
-                    let confirmed =
-                        start::Confirmed { request: &request, digest: &digest, typed: typed.as_str() };
-                    tools.tell(Input::Started(start::recovery(tools, &confirmed, detected_at)));
-                });
-            }
+            Effect::Start { request, digest, typed } => self.start(request, digest, typed),
             Effect::Resume { id, .. } => self.spawn("resume", move |tools| {
                 let resumed = tools.supervisor().and_then(|supervisor| supervisor.resume(&id));
                 tools.tell(Input::Started(resumed.map(|()| id)));
@@ -216,6 +204,24 @@ impl Works {
             // The loop's own.
             Effect::Suspend | Effect::Quit => {}
         }
+    }
+
+    /// Starts what was confirmed.
+    fn start(&self, request: Box<RecoverRequest>, digest: String, typed: Typed) {
+        let detected_at = self.boards.wrong_since();
+        self.spawn("start", move |tools| {
+            let confirmed = start::Confirmed { request: &request, digest: &digest, typed: typed.as_str() };
+            tools.tell(Input::Started(start::recovery(tools, &confirmed, detected_at)));
+        });
+    }
+
+    /// Has an act carried out; where it is done the runbook's screen shows.
+    fn run_act(&self, act: Box<ActShown>) {
+        let guides = Arc::clone(&self.guides);
+        self.spawn("act", move |tools| match guides.run(&act) {
+            Ok(id) => tools.tell(Input::Said(Ok(format!("{id} does it; o shows how far it is")))),
+            Err(report) => tools.tell(Input::Started(Err(report))),
+        });
     }
 
     /// Works a plan out, in the place of the one before.

@@ -70,7 +70,7 @@ impl DoctorScreen {
     }
 
     /// The first line is a title; the first option is what is looked for.
-    fn to_first(&mut self, model: &Model) {
+    fn choose_first(&mut self, model: &Model) {
         self.selected.choose(usize::from(self.count(model) > 1));
     }
 
@@ -100,7 +100,7 @@ impl Screen for DoctorScreen {
                 only,
                 "Hide what is only a default, or show it again.",
             )
-            .unless(unread()),
+            .unless(unread().or_else(|| no_default(model))),
             Binding::new(&[Key::Enter], Cmd::Open, "whole", "The whole value and where it comes from.")
                 .unless(no_setting),
             Binding::new(&[Key::Char('/')], Cmd::Filter, "filter", "Show only options with this text.")
@@ -123,7 +123,7 @@ impl Screen for DoctorScreen {
         match cmd {
             Cmd::Mark => {
                 self.only_set = !self.only_set;
-                self.to_first(model);
+                self.choose_first(model);
                 done()
             }
             Cmd::Open => self.opened(model),
@@ -138,7 +138,7 @@ impl Screen for DoctorScreen {
     fn text(&mut self, model: &Model, asked: Asked, text: &str) -> Option<Action> {
         if asked == Asked::Filter {
             text.trim().clone_into(&mut self.filter);
-            self.to_first(model);
+            self.choose_first(model);
         }
         None
     }
@@ -178,6 +178,12 @@ impl Screen for DoctorScreen {
             }
         }
     }
+}
+
+/// Why there is nothing to hide, if there is nothing.
+fn no_default(model: &Model) -> Option<String> {
+    let mut options = model.configuration.value()?.scopes.iter().flat_map(|scope| &scope.options);
+    (!options.any(|setting| setting.origin == DEFAULT)).then(|| "no option has a default".to_owned())
 }
 
 /// What was odd while reading.

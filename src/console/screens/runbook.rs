@@ -48,6 +48,12 @@ impl Screen for RunbookScreen {
         let back = model.guide.value().and_then(|guide| guide.node.back.as_ref());
         let missing = model.guide.value().is_some_and(|guide| !guide.node.missing.is_empty());
         let none_missing = (!missing).then(|| "every variable here has a value".to_owned());
+        let tree =
+            Binding::new(&[Key::Char('T')], Cmd::Tree, "tree", "The whole runbook as a tree: you are here.");
+        // An act has more keys than the footer has room for.
+        let is_act =
+            model.guide.value().is_some_and(|guide| guide.node.kind == GuideKind::Act && !guide.fresh);
+        let tree = Binding { in_footer: !is_act, ..tree };
         let more = [
             Binding::new(
                 &[Key::Char('e')],
@@ -56,8 +62,7 @@ impl Screen for RunbookScreen {
                 "Everything that was seen, and how to look by hand.",
             )
             .unless(none()),
-            Binding::new(&[Key::Char('T')], Cmd::Tree, "tree", "The whole runbook as a tree: you are here.")
-                .unless(none()),
+            tree.unless(none()),
             Binding::new(
                 &[Key::Char('B')],
                 Cmd::StepBack,
@@ -87,9 +92,8 @@ impl Screen for RunbookScreen {
                 .unless(model.why_not(Cmd::Recover)),
         ];
         // Where the node has few keys in the footer, there is room for the other screens of the incident.
-        let few = model.guide.value().is_some_and(|guide| {
-            matches!(guide.node.kind, GuideKind::Decide | GuideKind::End) && !guide.fresh
-        });
+        let few =
+            model.guide.value().is_some_and(|guide| guide.node.kind == GuideKind::Decide && !guide.fresh);
         let ways = incident::ways(model, self.id());
         let ways = ways.into_iter().map(|way| Binding { in_footer: few, ..way });
         let more = more.into_iter().chain(ways);
