@@ -1,7 +1,6 @@
 //! Ours and pgBackRest's backups alternating in one repository, over compression, cipher, bundles and blocks.
 //!
-//! Four cells of the matrix always, all of them with `PGMAYDAY_ENDURANCE`, of those only the ones with the text `PGMAYDAY_CELL`
-//! in their description. Blocks need a pgBackRest of 2.46 or later: the
+//! Four cells of the matrix always, all of them with `PGMAYDAY_ENDURANCE`. Blocks need a pgBackRest of 2.46 or later: the
 //! one `tests/setup-pgbackrest.sh` fetched; without it those cells are left out by name.
 
 use crate::peer::{Peer, archive_command, restores};
@@ -79,12 +78,15 @@ fn alternates(yard: &Yard, binaries: &Binaries, peer: &Peer) {
     restores(yard, binaries, None, "ours2", SUM, &sum);
 }
 
-#[test]
-fn backups_alternate_in_one_repository() {
-    let Some(binaries) = installed("backups_alternate_in_one_repository") else { return };
+/// The cells of one compression: all of them in an endurance run, else the corners.
+fn backups_alternate(test: &str, compression: &str) {
     let cells = if std::env::var_os("PGMAYDAY_ENDURANCE").is_some() { all() } else { corners() };
-    let only = std::env::var("PGMAYDAY_CELL").unwrap_or_default();
-    for cell in cells.into_iter().filter(|cell| format!("{cell:?}").contains(&only)) {
+    let mut cells = cells.into_iter().filter(|cell| cell.compression == compression).peekable();
+    if cells.peek().is_none() {
+        return;
+    }
+    let Some(binaries) = installed(test) else { return };
+    for cell in cells {
         let peer = if cell.block { Peer::with_blocks() } else { Some(Peer::installed()) };
         let Some(peer) = peer else {
             eprintln!("left out {cell:?}: no pgBackRest that stores blocks is to be had here");
@@ -93,8 +95,8 @@ fn backups_alternate_in_one_repository() {
         eprintln!("{cell:?}");
         let yard = Yard::new(&binaries, &[cell.cipher]);
         let more = format!(
-            "compress-type={}\nprocess-max=2\nrepo1-retention-full=9\n[global:backup]\n\
-             archive-timeout=120\nrepo1-bundle={}\n{}",
+            "compress-type={}\nprocess-max=2\nrepo1-retention-full=9\n[global:backup]\narchive-timeout=120\n\
+             repo1-bundle={}\n{}",
             cell.compression,
             if cell.bundle { "y" } else { "n" },
             if cell.block { "repo1-block=y\n" } else { "" }
@@ -104,4 +106,29 @@ fn backups_alternate_in_one_repository() {
         yard.start("pg");
         alternates(&yard, &binaries, &peer);
     }
+}
+
+#[test]
+fn backups_alternate_uncompressed() {
+    backups_alternate("backups_alternate_uncompressed", "none");
+}
+
+#[test]
+fn backups_alternate_with_gzip() {
+    backups_alternate("backups_alternate_with_gzip", "gz");
+}
+
+#[test]
+fn backups_alternate_with_lz4() {
+    backups_alternate("backups_alternate_with_lz4", "lz4");
+}
+
+#[test]
+fn backups_alternate_with_zstandard() {
+    backups_alternate("backups_alternate_with_zstandard", "zst");
+}
+
+#[test]
+fn backups_alternate_with_bzip2() {
+    backups_alternate("backups_alternate_with_bzip2", "bz2");
 }
