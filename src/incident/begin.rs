@@ -31,9 +31,20 @@ impl Incidents {
             last_commit: plan.last_commit,
             newest: plan.newest,
         };
-        for fact in [reached(Mark::Decided), confirmed, reached(Mark::Confirmed)] {
+        let given = targets(plan);
+        for fact in [reached(Mark::Decided), confirmed, reached(Mark::Confirmed)].into_iter().chain(given) {
             self.append(&incident, actor, &fact)?;
         }
         Ok(incident)
     }
+}
+
+/// What the runbooks call the target, for whoever goes on in one.
+fn targets(plan: &RecoverPlan) -> impl Iterator<Item = Fact> {
+    let target = plan.request.targets.first().cloned();
+    let kind = target.as_ref().map(|_| plan.request.kind.clone());
+    let values = [("target_type", kind), ("target", target)];
+    values
+        .into_iter()
+        .filter_map(|(name, value)| Some(Fact::ValueGiven { name: name.to_owned(), value: value? }))
 }

@@ -295,6 +295,8 @@ fn an_act_of_this_program_leads_to_its_screen_and_nothing_is_started_by_it() {
 
 #[test]
 fn an_act_is_run_by_its_key_and_after_a_typed_word_where_it_wants_one() {
+    // To look at it is not to begin it.
+    assert!(matches!(step(command("x", false), Cmd::Open), Some(Action::Open(Modal::Text { .. }))));
     let Some(Action::Do(Effect::RunAct { act: run, typed: None })) = step(command("x", false), Cmd::Run)
     else {
         panic!()

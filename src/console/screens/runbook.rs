@@ -206,6 +206,13 @@ fn open(guide: &GuideView) -> Option<Action> {
         }
         GuideKind::Act if guide.node.began.is_none() => {
             let what = guide.node.lines.first().cloned().unwrap_or_else(|| guide.node.title.clone());
+            // What can be run from here is begun by being run.
+            if guide.node.runs.is_some() && draw::screen_of(&guide.node).is_none() {
+                return Some(Action::Open(Modal::Text {
+                    title: guide.node.title.clone(),
+                    lines: draw::commands(&guide.node),
+                }));
+            }
             let begun = step(guide, Step::Begun { what });
             // What this console has a screen for is done there; everything else is shown to be typed.
             Some(match draw::screen_of(&guide.node) {
@@ -344,7 +351,8 @@ fn node_bindings(guide: &GuideView) -> Vec<Binding> {
         }
         GuideKind::Act => {
             let ends = node.ways.iter().enumerate().zip(['d', 'f']);
-            let begin = if node.began.is_none() { "begin" } else { "commands" };
+            let runs = node.runs.is_some() && draw::screen_of(node).is_none();
+            let begin = if node.began.is_none() && !runs { "begin" } else { "commands" };
             let run = "Carry it out from here; what it says is kept. A worker does it, whatever becomes of this terminal.";
             let run = Binding::new(&[Key::Char('x')], Cmd::Run, "run", run).unless(why_not_run(node));
             let run = Some(run).filter(|_| !node.by_hand && draw::screen_of(node).is_none());

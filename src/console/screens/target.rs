@@ -190,6 +190,11 @@ impl Screen for TargetScreen {
     }
 
     fn entered(&mut self, model: &Model) -> Vec<Effect> {
+        // A target that was left without its value was passed over, not chosen.
+        let chosen = Row::Choice(self.form.choice);
+        if !self.plan && chosen.has_text() && self.form.error(chosen, model).is_some() {
+            self.touched = false;
+        }
         self.propose(model);
         // A plan that is shown again, or looked at again, is worked out again from what is there now.
         let request = self.request(model).filter(|_| self.plan);

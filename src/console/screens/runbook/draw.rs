@@ -266,6 +266,9 @@ fn act(sheet: &mut Sheet<'_>, guide: &GuideView) {
     for line in commands(&guide.node) {
         y += sheet.wrapped(1, y, &line, Style::new()).max(1);
     }
+    if !guide.node.missing.is_empty() {
+        y += sheet.wrapped(1, y, "s says what they stand for", theme.dim());
+    }
     if let Some((_, by, at)) = &guide.node.began {
         let text = match &guide.node.done_by {
             Some(_) => format!("a worker does it since {} for {by}: o shows how far it is", clock(*at)),
@@ -290,7 +293,7 @@ pub(super) fn commands(node: &GuideNode) -> Vec<String> {
     let mut lines = node.lines.clone();
     if !node.missing.is_empty() {
         lines.push(String::new());
-        lines.push(format!("to be filled in: {} (s)", node.missing.join(", ")));
+        lines.push(format!("to be filled in: {}", node.missing.join(", ")));
     }
     lines
 }

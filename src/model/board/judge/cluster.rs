@@ -67,7 +67,7 @@ pub(super) fn known(member: &Member, now: Timestamp) -> Option<&ServerFacts> {
 
 fn line(board: &Board, member: &Member, now: Timestamp) -> Line {
     if let Some(line) = unseen(&member.server, &member.name, SERVER_STALE_S, now) {
-        return silent(line, member, now);
+        return silent(line, board, member, now);
     }
     let Some(facts) = member.server.value() else {
         return Line::new(State::Unknown, &member.name, "not looked at yet");
@@ -75,8 +75,17 @@ fn line(board: &Board, member: &Member, now: Timestamp) -> Line {
     if facts.in_recovery { standby(board, member, facts, now) } else { primary(board, member, facts, now) }
 }
 
+/// The timeline of a primary that answers, if it is newer than this one.
+fn newer_timeline(board: &Board, than: Timeline, now: Timestamp) -> Option<Timeline> {
+    let answers = board.members.iter().filter_map(|member| known(member, now));
+    answers
+        .filter(|facts| !facts.in_recovery)
+        .filter_map(|facts| facts.timeline)
+        .find(|timeline| *timeline > than)
+}
+
 /// A server that does not answer: its data directory may tell more.
-fn silent(mut line: Line, member: &Member, now: Timestamp) -> Line {
+fn silent(mut line: Line, board: &Board, member: &Member, now: Timestamp) -> Line {
     let data_dir = member.data_dir.as_ref();
     match data_dir.map(|fact| &fact.answer) {
         Some(Answer::Failed { why }) => {
@@ -84,9 +93,14 @@ fn silent(mut line: Line, member: &Member, now: Timestamp) -> Line {
             line.state = State::Failed;
             line.next("its data is lost: promote a standby that is complete, or restore")
         }
-        Some(Answer::Known { value: DataDirFacts { running: Some(false), state, .. } }) => {
+        Some(Answer::Known { value: DataDirFacts { running: Some(false), state, timeline, .. } }) => {
             line.text = format!("{}, stopped ({state})", line.text);
-            line.next("its data directory is there: start it and read its log")
+            line.next(match newer_timeline(board, *timeline, now) {
+                Some(newer) => format!(
+                    "it is on timeline {timeline}, the primary on {newer}: rebuild it, do not start it (runbook standby-rebuild)"
+                ),
+                None => "its data directory is there: start it and read its log".to_owned(),
+            })
         }
         Some(Answer::Known { value: DataDirFacts { running: Some(true), .. } }) => {
             line.text = format!("{}, its process is there", line.text);

@@ -156,6 +156,9 @@ pub(super) fn suggestions(board: &Board, headline: &Line, now: Timestamp) -> Vec
     if broken && board.incident.is_none() {
         add("i", "declare the incident: the clock runs".to_owned());
     }
+    if board.incident.as_ref().is_some_and(|open| open.service_back_at.is_none()) {
+        add("R", "go on with the runbook, where the incident is".to_owned());
+    }
     if let Some(application) = damaged(board, now).filter(|_| !busy) {
         let to =
             last_right(application).map(|right| format!(" to {}", clock(right, now))).unwrap_or_default();

@@ -643,3 +643,19 @@ fn spans_and_clocks_are_as_people_say_them() {
     assert_eq!(clock(ago(656 * S - S / 5), now()), "02:03:11.2");
     assert_eq!(clock(ago(24 * HOUR), now()), "2026-11-20 02:14:07");
 }
+
+#[test]
+fn a_standby_that_a_recovery_left_behind_is_rebuilt_and_not_started() {
+    let left = |timeline: u32| {
+        let mut standby = member("standby", server(true));
+        standby.server = failed("refused", 60 * S);
+        let stopped = DataDirFacts { timeline: Timeline(timeline), ..data_dir(Some(false)) };
+        standby.data_dir = Some(Fact::known(stopped, now()));
+        let primary = ServerFacts { timeline: Some(Timeline(2)), ..server(false) };
+        let board = Board { members: vec![member("pg1", primary), standby], ..Board::default() };
+        let lines = judge(&board, now()).cluster;
+        lines.into_iter().find(|line| line.name == "standby").unwrap().next.unwrap()
+    };
+    assert!(left(1).contains("rebuild it, do not start it"), "{}", left(1));
+    assert!(left(2).contains("start it and read its log"), "{}", left(2));
+}
