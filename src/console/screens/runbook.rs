@@ -335,7 +335,13 @@ fn node_bindings(guide: &GuideView) -> Vec<Binding> {
     match node.kind {
         GuideKind::Decide => {
             let keyed = node.ways.iter().enumerate();
-            keyed.filter_map(|(at, it)| Some(way(at, it.key?, it).quiet())).collect()
+            let keyed = keyed.filter_map(|(at, it)| Some(way(at, it.key?, it).quiet()));
+            // Who presses Enter because there is a proposal is told, not obeyed.
+            let keys: Vec<String> = node.ways.iter().filter_map(|it| it.key.map(String::from)).collect();
+            let why = format!("a question is answered by its own key: {}", keys.join(", "));
+            let enter =
+                Binding::new(&[Key::Enter], Cmd::Open, "answer", "Nothing: an answer has a key of its own.");
+            keyed.chain(std::iter::once(enter.quiet().unless(Some(why)))).collect()
         }
         GuideKind::Checklist => {
             let blocked = (!node.blocked.is_empty()).then(|| format!("open: {}", node.blocked.join("; ")));
