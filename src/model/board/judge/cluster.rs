@@ -97,7 +97,7 @@ fn silent(mut line: Line, board: &Board, member: &Member, now: Timestamp) -> Lin
             line.text = format!("{}, stopped ({state})", line.text);
             line.next(match newer_timeline(board, *timeline, now) {
                 Some(newer) => format!(
-                    "it is on timeline {timeline}, the primary on {newer}: rebuild it, do not start it (runbook standby-rebuild)"
+                    "it is on timeline {timeline}, the primary on {newer}: do not start it as it is; rebuild it (runbook standby-rebuild)"
                 ),
                 None => "its data directory is there: start it and read its log".to_owned(),
             })

@@ -656,6 +656,6 @@ fn a_standby_that_a_recovery_left_behind_is_rebuilt_and_not_started() {
         let lines = judge(&board, now()).cluster;
         lines.into_iter().find(|line| line.name == "standby").unwrap().next.unwrap()
     };
-    assert!(left(1).contains("rebuild it, do not start it"), "{}", left(1));
+    assert!(left(1).contains("do not start it as it is; rebuild it"), "{}", left(1));
     assert!(left(2).contains("start it and read its log"), "{}", left(2));
 }
