@@ -15,6 +15,7 @@ pub mod happening;
 pub mod history;
 mod image;
 pub mod page;
+mod reason;
 pub mod record;
 pub mod scan;
 pub mod segment;
@@ -23,7 +24,7 @@ pub mod stop;
 #[cfg(test)]
 mod testlog;
 
-pub use fork::{ForkProof, prove_history};
+pub use fork::{ForkProof, OpenQuestion, prove_history};
 pub use happening::Happening;
 pub use history::{TimelineHistory, TimelinePath};
 pub use page::SegmentHeader;

@@ -15,7 +15,9 @@ use crate::model::op::Cancel;
 use crate::model::target::{Recovery, Target, TimelineChoice};
 use crate::repo::{Archive, ArchiveId, BackupEntry, BackupInfo};
 use crate::wal::scan::EndReason;
-use crate::wal::{self, Outcome, ScanEnd, ScanRequest, Simulation, StopPoint, TimelinePath, prove_history};
+use crate::wal::{
+    self, OpenQuestion, Outcome, ScanEnd, ScanRequest, Simulation, StopPoint, TimelinePath, prove_history,
+};
 use archived::{ArchivedWal, Listing};
 use std::ops::ControlFlow;
 
@@ -162,7 +164,7 @@ pub fn find<'a>(
         Target::Lsn(lsn) => prover.by_lsn(*lsn),
         Target::Xid(_) | Target::Name(_) => prover.by_record(),
     }?;
-    prover.history_is_true(&found)?;
+    found.warnings.extend(prover.history_is_true(&found)?);
     prover.latest_is_newest(&found)?;
     found.warnings.dedup();
     Ok(found)
@@ -401,14 +403,16 @@ impl<'a> Prover<'_, 'a> {
         Ok(())
     }
 
-    /// History files carry no checksum: every fork on the path is compared with the log itself.
-    fn history_is_true(&self, found: &Found<'a>) -> Result<()> {
-        let Some(placed) = self.placed.iter().find(|p| p.set.label == found.set.label) else { return Ok(()) };
-        let target = placed.path.target();
-        if target > Timeline(1) {
-            prove_history(&self.wal, target, self.wal.size(), self.wal.expected())?;
-        }
-        Ok(())
+    /// History files carry no checksum: every fork on the path is compared with the log itself. Gives what looks like
+    /// damage and decides nothing; that WAL of an old fork is expired is no news.
+    fn history_is_true(&self, found: &Found<'a>) -> Result<Option<String>> {
+        let placed = self.placed.iter().find(|p| p.set.label == found.set.label);
+        let Some(target) = placed.map(|p| p.path.target()).filter(|target| *target > Timeline(1)) else {
+            return Ok(None);
+        };
+        let proof = prove_history(&self.wal, target, self.wal.size(), self.wal.expected())?;
+        let odd = |question: &&OpenQuestion| matches!(question, OpenQuestion::Reason { .. });
+        Ok(proof.open_questions.iter().find(odd).map(ToString::to_string))
     }
 }
 

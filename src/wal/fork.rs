@@ -59,6 +59,14 @@ pub enum OpenQuestion {
         /// The position its history names.
         at: Lsn,
     },
+    /// A reason is none that PostgreSQL gives. It decides nothing, but who wrote the rest of the file?
+    #[error("line {line} of {} gives a reason that PostgreSQL does not give: damaged there?", timeline.history_file())]
+    Reason {
+        /// The timeline whose file it is.
+        timeline: Timeline,
+        /// The line, counted from 1.
+        line: usize,
+    },
     /// The segment of the fork ends before the record that begins the timeline.
     #[error("WAL segment {0} ends before the record that begins its timeline")]
     Unwritten(WalSegment),
@@ -80,11 +88,12 @@ pub fn prove_history(
     };
     let mut proof =
         ForkProof { path: history.path(), history, proven: Vec::new(), open_questions: Vec::new() };
+    proof.open_questions.extend(odd_reason(&proof.history));
     let generations = proof.history.entries.len();
     for generation in 0..=generations {
         let (before, entry) = proof.history.entries.split_at(generation);
         let member = entry.first().map_or(timeline, |entry| entry.timeline);
-        let member_history = TimelineHistory { timeline: member, entries: before.to_vec() };
+        let member_history = TimelineHistory { timeline: member, entries: before.to_vec(), odd_reason: None };
         if member != timeline {
             let question = agrees_with_own_file(source, &member_history, timeline)?;
             proof.open_questions.extend(question);
@@ -111,7 +120,7 @@ fn agrees_with_own_file(
     };
     let own = TimelineHistory::parse(&text, member.timeline)?;
     if own.entries == member.entries {
-        return Ok(None);
+        return Ok(odd_reason(&own));
     }
     let why = format!(
         "it contradicts {} about the ancestors of timeline {}",
@@ -119,6 +128,11 @@ fn agrees_with_own_file(
         own.timeline
     );
     Err(WalError::History { timeline: descendant, why })
+}
+
+fn odd_reason(history: &TimelineHistory) -> Option<OpenQuestion> {
+    let timeline = history.timeline;
+    history.odd_reason.map(|line| OpenQuestion::Reason { timeline, line })
 }
 
 type Answer = Result<ProvenFork, OpenQuestion>;

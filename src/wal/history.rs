@@ -1,9 +1,11 @@
 //! Timeline history files, and the path of timelines that leads to one.
 //!
 //! Format: `timeline.c`. A history file has no checksum, so the parser takes only what PostgreSQL itself writes; that
-//! what it says is true is proven against the log in [`super::fork`].
+//! what it says is true is proven against the log in [`super::fork`]. Reasons decide nothing and are taken as they are;
+//! one that PostgreSQL never gives is a sign of damage, and remembered.
 
 use super::WalError;
+use super::reason;
 use crate::base::{Lsn, Timeline};
 
 /// One line of a history file: `timeline` was left at `switch_lsn`.
@@ -23,6 +25,8 @@ pub struct TimelineHistory {
     /// The timelines it descends from, oldest first. Their switch positions need not rise: recovering to a moment
     /// before the last fork makes PostgreSQL write a smaller position behind a greater one.
     pub entries: Vec<HistoryEntry>,
+    /// The first line, counted from 1, whose reason is none that PostgreSQL gives.
+    pub odd_reason: Option<usize>,
 }
 
 const MAX_BYTES: usize = 1 << 20;
@@ -30,7 +34,7 @@ const MAX_BYTES: usize = 1 << 20;
 impl TimelineHistory {
     /// The history of a timeline that descends from none.
     pub fn root(timeline: Timeline) -> Self {
-        Self { timeline, entries: Vec::new() }
+        Self { timeline, entries: Vec::new(), odd_reason: None }
     }
 
     /// Reads the content of `timeline`'s history file; refuses everything PostgreSQL would not have written.
@@ -48,6 +52,7 @@ impl TimelineHistory {
         }
         let body = text.strip_suffix(b"\n").ok_or_else(|| bad(0, "does not end with a line feed"))?;
         let mut entries: Vec<HistoryEntry> = Vec::new();
+        let mut odd_reason = None;
         // Empty lines that must and may still come before the next entry.
         let (mut must, mut may) = (0, 0);
         for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
@@ -58,8 +63,9 @@ impl TimelineHistory {
             if must > 0 {
                 return Err(bad(index + 1, "should be empty"));
             }
-            let (entry, spaced) =
+            let (entry, reason) =
                 Self::entry(line).ok_or_else(|| bad(index + 1, "is not 'timeline TAB LSN TAB reason'"))?;
+            odd_reason = odd_reason.or((!reason::is_known(reason)).then_some(index + 1));
             if entries.last().is_some_and(|before| before.timeline >= entry.timeline) {
                 return Err(bad(index + 1, "names a timeline that is not above the one before"));
             }
@@ -67,16 +73,16 @@ impl TimelineHistory {
                 return Err(bad(index + 1, "names a timeline that is not below the file's own"));
             }
             entries.push(entry);
-            (must, may) = (1, if spaced { 2 } else { 1 });
+            (must, may) = (1, if reason::brings_a_line_feed(reason) { 2 } else { 1 });
         }
         if may == 0 {
             return Err(bad(0, "ends with an empty line too many"));
         }
-        Ok(Self { timeline, entries })
+        Ok(Self { timeline, entries, odd_reason })
     }
 
-    /// One entry, and whether its reason brings a line feed of its own.
-    fn entry(line: &[u8]) -> Option<(HistoryEntry, bool)> {
+    /// One entry, and its reason.
+    fn entry(line: &[u8]) -> Option<(HistoryEntry, &[u8])> {
         let mut fields = line.splitn(3, |byte| *byte == b'\t');
         let (id, lsn, reason) = (fields.next()?, fields.next()?, fields.next()?);
         let (id, lsn) = (std::str::from_utf8(id).ok()?, std::str::from_utf8(lsn).ok()?);
@@ -85,9 +91,7 @@ impl TimelineHistory {
         // Only the one spelling PostgreSQL has: no sign, no leading zeros, upper case.
         let exact = timeline.to_string() == id && switch_lsn.to_string() == lsn && switch_lsn > Lsn::ZERO;
         let plain = !reason.is_empty() && reason.iter().all(|byte| *byte >= b' ' && *byte != 0x7F);
-        let stop = reason.strip_prefix(b"before ").or_else(|| reason.strip_prefix(b"after "));
-        let spaced = stop.is_some_and(|at| !at.starts_with(b"transaction "));
-        (exact && plain).then_some((HistoryEntry { timeline, switch_lsn }, spaced))
+        (exact && plain).then_some((HistoryEntry { timeline, switch_lsn }, reason))
     }
 
     /// The timeline this one was forked from by name; where replay really came from is [`TimelinePath::before`].
@@ -258,7 +262,9 @@ mod tests {
                 text[at] ^= 1 << bit;
                 let Ok(read) = TimelineHistory::parse(&text, Timeline(3)) else { continue };
                 let in_reason = THREE[..at].rsplit('\n').next().unwrap().matches('\t').count() >= 2;
-                assert_eq!(read == good, in_reason, "byte {at} bit {bit}");
+                assert_eq!(read.entries == good.entries, in_reason, "byte {at} bit {bit}");
+                let in_words = at >= 12 && at < THREE.find('\n').unwrap();
+                assert!(!in_words || read.odd_reason == Some(1), "byte {at} bit {bit}");
             }
         }
     }
