@@ -15,6 +15,7 @@ pub mod state;
 pub mod units;
 mod wire;
 
+pub use amount::Millis;
 pub use clock::{TargetTime, Timestamp};
 pub use error::{Context, Kind, Report, Result};
 pub use postgres::PgVersion;

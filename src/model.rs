@@ -5,6 +5,7 @@ pub mod board;
 pub mod catalog;
 pub mod effective;
 pub mod fact;
+pub mod forecast;
 pub mod guide;
 pub mod hold;
 pub mod op;

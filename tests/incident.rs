@@ -7,6 +7,7 @@
 
 use pgmayday::base::Timestamp;
 use pgmayday::journal::{Fact, Journal, RECIPE, Severity, Stamp, TickResult};
+use pgmayday::model::forecast::{Forecast, Span};
 use pgmayday::model::op::Mark;
 use serde_json::Value;
 use std::fs;
@@ -379,14 +380,34 @@ fn written(desk: &Desk) -> PathBuf {
             operation: operation.clone(),
             last_commit: Some(commit),
             newest: Some(Timestamp::from_unix_s(1_795_225_447)),
+            forecast: Some(forecast()),
         },
     );
     for (s, mark) in [(130, Mark::RestoreStarted), (1900, Mark::RestoreFinished), (3000, Mark::ServiceBack)] {
         at(s, "worker", Fact::Reached { mark, operation: Some(operation.clone()) });
     }
+    for (step, took_s) in [("stop", 4), ("restore copy", 1_770), ("replay", 1_100), ("first backup", 90)] {
+        let (operation, detail) = (operation.clone(), String::new());
+        at(3050, "worker", Fact::Step { operation, step: own(step), took_ms: took_s * 1000, detail });
+    }
     at(3100, "worker", Fact::OperationEnded { operation, done: true, lines: vec![own("done")] });
     at(3200, "dk", Fact::FollowUpAdded { text: own("why <i>"), owner: own("am"), due: own("2026-12-01") });
     folder
+}
+
+/// From six recoveries: copying was to take 20 to 30 minutes, replay 10 to 15.
+fn forecast() -> Forecast {
+    let span = |p50_s: u64, p90_s: u64| Span { p50_ms: p50_s * 1000, p90_ms: p90_s * 1000 };
+    Forecast {
+        runs: 6,
+        newest: Timestamp::from_unix_s(1_795_000_000),
+        copied_bytes: (380_000_000_000, 412_000_000_000),
+        far: false,
+        copy: span(1_200, 1_800),
+        replay: span(600, 900),
+        rest: span(3, 5),
+        total: span(1_803, 2_705),
+    }
 }
 
 #[test]
@@ -401,8 +422,13 @@ fn the_report_tells_everything_and_nothing_in_it_is_markup() {
         "\"primary-alive\" of postgres-dr: no (as proposed)",
         "  - ✔ no process of that directory \\<b>",
         "power is off",
+        "## Forecast against actual",
+        "recoveries of 353.9 GB to 383.7 GB;",
+        "| copy            | 20m00 |       30m00 |  29m30 | within |",
+        "| replay          | 10m00 |       15m00 |  18m20 | longer |",
+        "| all together    | 30m03 |       45m05 |  47m54 | longer |",
         "| disk-space ",
-        "- #10 why \\<i> (am, by 2026-12-01): open",
+        "- #14 why \\<i> (am, by 2026-12-01): open",
     ] {
         assert!(markdown.contains(part), "{part}: {markdown}");
     }
@@ -416,6 +442,7 @@ fn the_report_tells_everything_and_nothing_in_it_is_markup() {
         "1m30, target 5m00",
         "<li>✖ db1:5432 refused, 12 s</li>",
         "copy: 29m30",
+        "<td>all together</td><td>30m03</td><td>45m05</td><td>47m54</td><td>longer</td>",
         "not looked at",
     ] {
         assert!(html.contains(part), "{part}: {html}");
@@ -430,6 +457,8 @@ fn the_report_tells_everything_and_nothing_in_it_is_markup() {
         (&json["rpo"]["actual"]["lost_ms"], &json["rpo"]["met"]),
         (&90_000.into(), &Value::from(true))
     );
+    let scored = &json["forecasts"][0];
+    assert_eq!((&scored["scores"][3]["actual_ms"], &scored["attempts"]), (&2_874_000.into(), &1.into()));
     assert_eq!(json["decisions"][0]["findings"].as_array().unwrap().len(), 2);
     assert_eq!(json["standing"]["attempts"][0]["number"], 1);
 }
@@ -484,7 +513,7 @@ fn a_signature_is_verified_by_openssl_alone_and_covers_every_entry_before_it() {
     };
     assert!(by_hand(), "{recipe}");
     assert_eq!(
-        fs::read_to_string(folder.join("signatures/10.pub")).unwrap(),
+        fs::read_to_string(folder.join("signatures/14.pub")).unwrap(),
         fs::read_to_string(path("public.pem")).unwrap()
     );
     let verify = |code: i32, key: &str| desk.says(code, "dk", &["verify", "--public-key", &path(key)]);
@@ -494,15 +523,15 @@ fn a_signature_is_verified_by_openssl_alone_and_covers_every_entry_before_it() {
     desk.says(0, "dk", &["note", "an afterthought", "--incident", "2026-11-21-01"]);
     assert!(verify(0, "public.pem").contains("good") && by_hand());
     desk.says(2, "dk", &["sign", "--key", &path("public.pem")]);
-    let head = folder.join("signatures/10.head");
+    let head = folder.join("signatures/14.head");
     let text = fs::read_to_string(&head).unwrap();
-    fs::write(&head, text.replace("10:", "9:")).unwrap();
+    fs::write(&head, text.replace("14:", "9:")).unwrap();
     assert!(!by_hand() && verify(4, "public.pem").contains("BAD"));
     fs::write(&head, text).unwrap();
     fs::remove_file(folder.join("journal.jsonl")).unwrap();
     fs::remove_file(folder.join("head")).unwrap();
     let forged = Journal::create(&folder).unwrap();
-    for number in 1..=10 {
+    for number in 1..=14 {
         forged.append("dk", &Fact::Note { text: format!("another story {number}") }).unwrap();
     }
     assert!(verify(4, "public.pem").contains("BAD"));

@@ -617,6 +617,7 @@ fn rehearsed(dir: &Path) -> Evidence {
         operation: operation.clone(),
         last_commit: None,
         newest: None,
+        forecast: None,
     };
     let right = Fact::Answered {
         operation: operation.clone(),

@@ -1,4 +1,24 @@
-//! Times and sizes as configurations write them: a number and its unit. Guesses no unit that is not there.
+//! Times and sizes as configurations write them, a number and its unit, and durations as people read them. Guesses no
+//! unit that is not there.
+
+use std::fmt;
+
+/// A duration in milliseconds, shown as `0.4 s`, `12 s`, `4m38`, `1h05`, `3d02h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub u64);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = self.0 / 1000;
+        match s {
+            0..10 if self.0 != s * 1000 => write!(out, "{s}.{} s", self.0 % 1000 / 100),
+            0..60 => write!(out, "{s} s"),
+            60..3600 => write!(out, "{}m{:02}", s / 60, s % 60),
+            3600..172_800 => write!(out, "{}h{:02}", s / 3600, s / 60 % 60),
+            _ => write!(out, "{}d{:02}h", s / 86400, s / 3600 % 24),
+        }
+    }
+}
 
 /// A number and its unit's letters in lower case.
 pub fn number_and_unit(text: &str) -> Option<(u64, String)> {

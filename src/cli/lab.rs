@@ -381,7 +381,7 @@ impl Steps {
 impl Sink for Steps {
     fn event(&self, event: Event) {
         match event {
-            Event::StepStarted { .. } | Event::Reached { .. } => {}
+            Event::StepStarted { .. } | Event::Amount { .. } | Event::Reached { .. } => {}
             Event::StepDone { step, took_ms, detail } => {
                 let (s, ms) = (took_ms / 1000, took_ms % 1000);
                 self.line(format!("{s:>4}.{ms:03} s  {step:<20} {detail}").trim_end());

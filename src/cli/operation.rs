@@ -48,6 +48,7 @@ pub(super) fn spec(call: &Call, summary: String, without: &[&str]) -> Result<Spe
         plan: None,
         incident: None,
         asks: false,
+        forecast: None,
     })
 }
 

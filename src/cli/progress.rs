@@ -87,7 +87,7 @@ impl Sink for Lines {
             Event::StepStarted { step } => self.console.info(&step),
             Event::StepDone { step, took_ms, detail } => self.console.info(&done(&step, took_ms, &detail)),
             Event::Warning { text } => self.console.warn(&text),
-            Event::Reached { .. } => {}
+            Event::Amount { .. } | Event::Reached { .. } => {}
         }
     }
 

@@ -30,6 +30,7 @@ impl Incidents {
             operation: operation.to_string(),
             last_commit: plan.last_commit,
             newest: plan.newest,
+            forecast: plan.forecast.clone(),
         };
         let given = targets(plan);
         for fact in [reached(Mark::Decided), confirmed, reached(Mark::Confirmed)].into_iter().chain(given) {

@@ -6,6 +6,7 @@ use super::course::{Course, Moment};
 use super::{IncidentView, fold, words};
 use crate::base::Timestamp;
 use crate::journal::{Contents, Entry, Fact, Verification};
+use crate::model::forecast::Forecast;
 use crate::model::op::Answer;
 use serde::Serialize;
 
@@ -74,6 +75,8 @@ pub struct Confirmation {
     pub digest: String,
     /// The word that was typed.
     pub typed: String,
+    /// How long it was to take.
+    pub forecast: Option<Forecast>,
 }
 
 /// An operation.
@@ -179,7 +182,7 @@ impl Evidence {
             Fact::Note { text } => self.notes.push(said(None, text)),
             Fact::Warning { operation, text } => self.warnings.push(said(operation.as_ref(), text)),
             Fact::Closed { text } => self.closing = Some(said(None, text)),
-            Fact::Confirmed { digest, summary, command, typed, operation, .. } => {
+            Fact::Confirmed { digest, summary, command, typed, operation, forecast, .. } => {
                 self.confirmed.push(Confirmation {
                     at,
                     by,
@@ -188,6 +191,7 @@ impl Evidence {
                     command: command.clone(),
                     digest: digest.clone(),
                     typed: typed.clone(),
+                    forecast: forecast.clone(),
                 });
             }
             Fact::NodeAnswered { runbook, node, exit, proposed, reason, findings } => {

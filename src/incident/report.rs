@@ -10,11 +10,13 @@ use crate::journal::{JOURNAL_FILE, RECIPE};
 use crate::model::op::Mark;
 use serde::Serialize;
 
+mod forecast;
 mod html;
 mod json;
 mod people;
 mod svg;
 
+pub use forecast::{Scored, scored};
 pub use html::html;
 pub use json::Document;
 
@@ -60,6 +62,7 @@ pub fn markdown(evidence: &Evidence) -> String {
         head(evidence),
         clocks(evidence),
         phases(&evidence.view),
+        forecast::section(evidence),
         people::roles(standing),
         people::decisions(&evidence.decisions),
         people::checklists(standing),

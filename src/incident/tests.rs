@@ -122,6 +122,7 @@ fn a_confirmation_told_twice_is_one() {
         operation: text(),
         last_commit: None,
         newest: None,
+        forecast: None,
     };
     desk.at(1090, 90, &confirmed);
     desk.reached(1095, 95, Mark::Confirmed);

@@ -5,6 +5,7 @@
 //! as one of [`super::Entry`], beside which it stands in a line. Holds no secret.
 
 use crate::base::Timestamp;
+use crate::model::forecast::Forecast;
 use crate::model::op::{Answer, Mark};
 use serde::{Deserialize, Serialize};
 
@@ -253,6 +254,9 @@ pub enum Fact {
         /// The newest moment known; what lies between is given up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         newest: Option<Timestamp>,
+        /// How long it was to take.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        forecast: Option<Forecast>,
     },
     /// A worker took an operation up.
     OperationStarted {

@@ -31,6 +31,13 @@ pub enum Event {
         /// What came out, in a few words; may be empty.
         detail: String,
     },
+    /// How much a step has to move: what its time is measured by. Told while it runs.
+    Amount {
+        /// The step's name as it was started.
+        step: String,
+        /// Bytes it copies, or of log it replays.
+        bytes: u64,
+    },
     /// A moment that counts for the recovery time was reached.
     Reached {
         /// Which.

@@ -1,5 +1,6 @@
 //! A recovery as it is proposed: the request a person makes and the plan shown for a yes. Plain values.
 
+use super::forecast::Forecast;
 use crate::base::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -85,6 +86,8 @@ pub struct RecoverPlan {
     pub first_lost_commit: Option<Timestamp>,
     /// Everything after this moment up to the newest WAL is given up; the newest moment known.
     pub newest: Option<Timestamp>,
+    /// How long it will take, from what recoveries of this cluster on this host took; nothing if none was measured.
+    pub forecast: Option<Forecast>,
     /// The checks, all of them.
     pub checks: Vec<Check>,
     /// The steps, in their order.

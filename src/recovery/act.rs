@@ -67,6 +67,7 @@ impl ShownAct {
             plan: Some(self.digest.clone()),
             incident: None,
             asks: false,
+            forecast: None,
         })
     }
 }

@@ -20,6 +20,7 @@ use super::source::Source;
 use crate::base::{Kind, Report, Timeline};
 use crate::cluster::binaries::Binaries;
 use crate::cluster::owner::Account;
+use crate::model::forecast::{COPY, REPLAY};
 use crate::model::op::{Cancel, Sink};
 use crate::model::target;
 pub use first_backup::FirstBackup;
@@ -140,8 +141,8 @@ pub fn steps(asks: bool, backs_up: bool) -> Vec<&'static str> {
         "save WAL",
         "prove target",
         "stop",
-        "restore copy",
-        "replay",
+        COPY,
+        REPLAY,
         "verify",
     ];
     let after = [

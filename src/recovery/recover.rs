@@ -13,6 +13,7 @@ use super::in_place::{self, Durable, FirstBackup, Recovered, Spec, Target};
 use super::kept::{FILE_NAME, Facts, Kept};
 use super::service::{Around, ConfiguredService};
 use super::source::{Source, Wish};
+use super::supervisor::Supervisor;
 use crate::base::state::{self, OpId, StateDir};
 use crate::base::{Kind, PgVersion, Report, Result, Timeline, Timestamp};
 use crate::cluster::owner::{Account, Users};
@@ -21,6 +22,7 @@ use crate::config::site::StanzaSite;
 use crate::config::{CliOption, Origin, Settings};
 use crate::engine::restore::{Plan, ProofDepth};
 use crate::engine::stanza::lock_folder;
+use crate::model::forecast::Measured;
 use crate::model::op::{Answer, Cancel, Question, Sink};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::model::target::{self, TimelineChoice};
@@ -176,6 +178,12 @@ impl Recover {
             in_place::recover_durably(&spec, &targets, &self.source, &service, durable, sink, cancel)?;
         drop(lock);
         Ok((spec, recovered))
+    }
+
+    /// What recoveries before this one measured on this host.
+    fn measured(&self) -> Vec<Measured> {
+        // Reads only: no worker is started by it.
+        Supervisor::new(self.state.clone(), PathBuf::new()).measured(&self.request.stanza)
     }
 
     /// One recovery per data directory at a time, whichever operation it belongs to.

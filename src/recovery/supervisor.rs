@@ -11,6 +11,7 @@ use super::worker::environment;
 use super::worker::records::Records;
 use crate::base::state::{OpId, StateDir, make_folder};
 use crate::base::{Kind, Report, Result, files};
+use crate::model::forecast::Measured;
 use crate::model::op::{Answer, Life, OpState, Outcome, RecordKind, Snapshot, Spec};
 use folder::{Folder, Hold, Holder, Reply, Sample, StartRequest, failed};
 use reader::Reader;
@@ -153,6 +154,14 @@ impl Supervisor {
             }
         }
         Ok((found, damaged))
+    }
+
+    /// What the finished recoveries of a stanza on this host measured. What cannot be read is left out: a forecast is
+    /// made from what there is.
+    pub fn measured(&self, stanza: &str) -> Vec<Measured> {
+        let (operations, _) = self.list().unwrap_or_default();
+        let of_stanza = operations.iter().filter(|operation| operation.spec.stanza == stanza);
+        of_stanza.filter_map(|operation| Measured::of(&operation.state)).collect()
     }
 
     /// Follows one operation.

@@ -154,6 +154,13 @@ fn the_runbook_leads_to_a_running_restore_in_few_keys() {
         assert!(incident.contains(&format!("\"{asked}\"")), "{asked} is not in the record");
     }
     assert_eq!(place.json(&["incident", "verify"])["ok"], true);
+    // What this one took is what the next is expected to take.
+    let plan = place.json(&["recover", "--type=default", "--dry-run"]);
+    let forecast = &plan["forecast"];
+    assert_eq!(forecast["runs"], 1, "{plan}");
+    for part in ["copy", "replay", "rest", "total"] {
+        assert!(forecast[part]["p50_ms"].as_u64().is_some_and(|ms| ms > 0), "{part}: {plan}");
+    }
 }
 
 /// What is killed.

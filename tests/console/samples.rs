@@ -252,6 +252,7 @@ pub(crate) fn snapshot(life: Life, asks: bool) -> Snapshot {
             plan: Some("7f3a".to_owned()),
             incident: None,
             asks: true,
+            forecast: None,
         },
         life,
         state: OpState {
@@ -312,6 +313,7 @@ pub(crate) fn plan_for(request: RecoverRequest, state: CheckState) -> RecoverPla
         last_commit: Some(ago(658)),
         first_lost_commit: Some(ago(656)),
         newest: Some(ago(41)),
+        forecast: None,
         checks: vec![Check { state, text: "the set ends before the target".to_owned() }],
         steps: ["stop the writers", "copy", "replay"].map(str::to_owned).to_vec(),
         command: "pgmayday recover --stanza=orders --type=time --target='2026-11-21 02:03:10+00'".to_owned(),

@@ -6,6 +6,7 @@ use pgmayday::incident::{IncidentView, JournalLine, PhaseTime, Standing};
 use pgmayday::model::board::{Application, Board, Identity};
 use pgmayday::model::catalog::{BackupRow, CatalogView, Pinned, Verified};
 use pgmayday::model::fact::Fact;
+use pgmayday::model::forecast::{Forecast, Span};
 use pgmayday::model::op::{
     Life, Mark, OpState, Outcome, Progress, Question, Replay, Snapshot, Spec, Step, StepStatus,
 };
@@ -189,6 +190,21 @@ pub(crate) const STEPS: [&str; 12] = [
     "open",
 ];
 
+/// From six recoveries of about this size.
+fn forecast() -> Forecast {
+    let span = |p50_s: u64, p90_s: u64| Span { p50_ms: p50_s * 1000, p90_ms: p90_s * 1000 };
+    Forecast {
+        runs: 6,
+        newest: Timestamp::from_unix_s(at("02:03:11").unix_s() - 12 * 86_400),
+        copied_bytes: (380 << 30, 412 << 30),
+        far: false,
+        copy: span(740, 1_100),
+        replay: span(260, 320),
+        rest: span(24, 31),
+        total: span(1_024, 1_441),
+    }
+}
+
 /// A plan for [`request`].
 pub(crate) fn plan() -> RecoverPlan {
     let check = |state, text: &str| Check { state, text: text.into() };
@@ -209,6 +225,7 @@ pub(crate) fn plan() -> RecoverPlan {
         last_commit: Some(at("02:03:11.113")),
         first_lost_commit: Some(at("02:03:11.512")),
         newest: Some(at("02:13:26")),
+        forecast: Some(forecast()),
         checks: vec![
             check(CheckState::Ok, "the set ends before the target, by 2h01"),
             check(CheckState::Ok, "1 841 segments are present, without a gap"),
@@ -238,6 +255,7 @@ pub(crate) fn plan() -> RecoverPlan {
 pub(crate) fn failing_plan() -> RecoverPlan {
     let mut plan = plan();
     plan.space[0].2 = 300 << 30;
+    plan.forecast = None;
     let text =
         "441 GB are needed on /data and 300 GB are free: make room, or name another place with --beside";
     plan.checks.insert(3, Check { state: CheckState::Fail, text: text.into() });
@@ -270,6 +288,7 @@ fn spec() -> Spec {
         plan: Some("7f3a9c01d2e4".into()),
         incident: Some("2026-11-21-01".into()),
         asks: true,
+        forecast: Some(forecast()),
     }
 }
 

@@ -113,6 +113,7 @@ impl Home {
             plan: None,
             incident: None,
             asks: false,
+            forecast: None,
         }
     }
 

@@ -50,6 +50,7 @@ impl Place {
             plan: None,
             incident: incident.map(str::to_owned),
             asks: true,
+            forecast: None,
         };
         let place = Self { home, id };
         fs::create_dir_all(place.folder()).unwrap();

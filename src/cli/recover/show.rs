@@ -26,6 +26,7 @@ pub(super) fn plan(plan: &RecoverPlan) -> String {
     for (path, needed, free) in &plan.space {
         line("needs", &format!("{} of {} at {}", Bytes(*needed), Bytes(*free), path.display()));
     }
+    line("forecast", &forecast(plan));
     for (name, at) in [("keeps to", plan.last_commit), ("loses from", plan.first_lost_commit)] {
         if let Some(at) = at {
             line(name, &at.to_string());
@@ -49,6 +50,15 @@ pub(super) fn plan(plan: &RecoverPlan) -> String {
 fn to(plan: &RecoverPlan) -> String {
     let timeline = plan.timeline.map_or_else(String::new, |number| format!(", timeline {number}"));
     format!("{}{timeline}", plan.target)
+}
+
+fn forecast(plan: &RecoverPlan) -> String {
+    match &plan.forecast {
+        Some(forecast) => {
+            format!("{}, {}, the newest on {}", forecast.total, forecast.basis(), forecast.newest)
+        }
+        None => "none: no recovery was measured here yet".to_owned(),
+    }
 }
 
 /// How much time is given up, up to the newest WAL that is known.

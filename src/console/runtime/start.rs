@@ -142,6 +142,7 @@ mod tests {
             last_commit: None,
             first_lost_commit: None,
             newest: None,
+            forecast: None,
             checks: vec![Check { state, text: String::new() }],
             steps: Vec::new(),
             command: String::new(),

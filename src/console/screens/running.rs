@@ -8,12 +8,13 @@ mod steps;
 
 use super::paint::{Sheet, counted, hours};
 use super::{Action, Confirmed, Modal, Screen, ScreenId};
+use crate::base::Millis;
 use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::{Model, READ_ONLY};
 use crate::console::theme::{State, Theme};
 use crate::console::widgets::{clock, elapsed, lines, width};
-use crate::model::op::{Answer, Life, Outcome, Question, Snapshot};
+use crate::model::op::{Answer, Life, Mark, Outcome, Question, Snapshot};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -177,7 +178,12 @@ fn draw_log(sheet: &mut Sheet<'_>, operation: &Snapshot) {
 fn draw_title(sheet: &mut Sheet<'_>, operation: &Snapshot, model: &Model) {
     let state = &operation.state;
     let until = state.ended.as_ref().map_or(model.now, |(at, _)| *at);
-    let total = state.started_at.map(|since| hours(elapsed(since, until))).unwrap_or_default();
+    let gone = state.started_at.map(|since| hours(elapsed(since, until))).unwrap_or_default();
+    // The forecast is of the way to the service, and nothing more.
+    let ahead = !state.marks.contains_key(&Mark::ServiceBack) && state.ended.is_none();
+    let forecast = operation.spec.forecast.as_ref().filter(|_| ahead);
+    let of = forecast.map_or_else(String::new, |forecast| format!(" of ~{}", Millis(forecast.total.p50_ms)));
+    let total = format!("{gone}{of}");
     let step = state.current().map(|(at, name)| format!("step {} of {}, {name}", at + 1, state.steps.len()));
     let attempt = (state.attempt > 1).then(|| format!("worker {}", state.attempt));
     let place: Vec<String> = [step, attempt].into_iter().flatten().collect();

@@ -1,6 +1,6 @@
 //! Numbers as people say them: durations, ages, sizes, rates, times, bars. Never guesses a zone.
 
-use crate::base::{Bytes, Timestamp};
+use crate::base::{Bytes, Millis, Timestamp};
 use chrono::{FixedOffset, Local, Offset as _, TimeZone as _};
 use std::fmt;
 
@@ -66,14 +66,7 @@ pub fn beside(at: Timestamp, zone: Zone) -> String {
 
 /// A duration: `0.4 s`, `12 s`, `4m38`, `1h05`, `3d02h`.
 pub fn duration(ms: u64) -> String {
-    let s = ms / 1000;
-    match s {
-        0..10 if ms != s * 1000 => format!("{s}.{} s", ms % 1000 / 100),
-        0..60 => format!("{s} s"),
-        60..3600 => format!("{}m{:02}", s / 60, s % 60),
-        3600..172_800 => format!("{}h{:02}", s / 3600, s / 60 % 60),
-        _ => format!("{}d{:02}h", s / 86400, s / 3600 % 24),
-    }
+    Millis(ms).to_string()
 }
 
 /// From one moment to another, milliseconds; 0 if the clock went back.

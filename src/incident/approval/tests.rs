@@ -31,6 +31,7 @@ fn plan(digest: &str) -> RecoverPlan {
         last_commit: None,
         first_lost_commit: None,
         newest: None,
+        forecast: None,
         checks: Vec::new(),
         steps: Vec::new(),
         command: "pgmayday recover".to_owned(),

@@ -3,8 +3,8 @@
 //! Everything a person or a program wrote is escaped; nothing in it is markup. The pictures are drawn by [`super::svg`].
 
 use super::super::words;
-use super::people;
 use super::{Rto, svg, utc};
+use super::{forecast, people};
 use crate::incident::Evidence;
 use crate::journal::{JOURNAL_FILE, RECIPE, Role};
 
@@ -102,6 +102,11 @@ pub fn html(evidence: &Evidence) -> String {
             vec![phase.name.clone(), words::exact(phase.took_ms), words::moment(phase.to).to_owned(), at]
         });
         page.table(&["phase", "took", "until", "UTC"], &rows.collect::<Vec<_>>());
+    }
+    for one in forecast::scored(evidence) {
+        page.line("h2", "Forecast against actual");
+        page.line("p", &forecast::lead(&one));
+        page.table(&forecast::COLUMNS.map(|(title, _)| title), &forecast::rows(&one));
     }
     with_people(&mut page, evidence);
     work(&mut page, evidence);

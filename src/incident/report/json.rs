@@ -2,7 +2,7 @@
 //!
 //! Names and forms here are a contract; members are added, never changed.
 
-use super::Rto;
+use super::{Rto, Scored, scored};
 use crate::base::Timestamp;
 use crate::incident::evidence::{Answered, Confirmation, Decision, Operation, Said};
 use crate::incident::standing::{Loss, Standing};
@@ -31,6 +31,7 @@ pub struct Document<'a> {
     phases: &'a [PhaseTime],
     confirmed: &'a [Confirmation],
     operations: &'a [Operation],
+    forecasts: Vec<Scored>,
     answers: &'a [Answered],
     warnings: &'a [Said],
     notes: &'a [Said],
@@ -83,6 +84,7 @@ impl<'a> Document<'a> {
             phases: &view.phases,
             confirmed: &evidence.confirmed,
             operations: &evidence.operations,
+            forecasts: scored(evidence),
             answers: &evidence.answers,
             warnings: &evidence.warnings,
             notes: &evidence.notes,

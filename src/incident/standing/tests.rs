@@ -126,6 +126,7 @@ fn attempts_are_numbered_and_the_loss_is_that_of_the_last_plan() {
         operation: text(operation),
         last_commit: last.map(Timestamp::from_unix_s),
         newest: newest.map(Timestamp::from_unix_s),
+        forecast: None,
     };
     told.by("dk", confirmed("a", Some(800), None));
     let loss = told.standing.loss.unwrap();

@@ -51,6 +51,9 @@ pub struct OpState {
     pub steps: Vec<Step>,
     /// The moments reached, the last time each was.
     pub marks: std::collections::BTreeMap<Mark, Timestamp>,
+    /// Bytes the steps that tell it have moved, by the step's name.
+    #[serde(default)]
+    pub amounts: std::collections::BTreeMap<String, u64>,
     /// Warnings, oldest first.
     pub warnings: Vec<(Timestamp, String)>,
     /// What a person is asked now.
@@ -110,6 +113,9 @@ impl OpState {
             Event::StepStarted { step } => self.set(step, StepStatus::Running { since: at }),
             Event::StepDone { step, took_ms, detail } => {
                 self.set(step, StepStatus::Done { took_ms: *took_ms, detail: detail.clone() });
+            }
+            Event::Amount { step, bytes } => {
+                self.amounts.insert(step.clone(), *bytes);
             }
             Event::Reached { mark } => {
                 self.marks.insert(*mark, at);

@@ -6,6 +6,7 @@
 use super::Event;
 use crate::base::state::OpId;
 use crate::base::{Kind, Report, Timestamp};
+use crate::model::forecast::Forecast;
 use serde::{Deserialize, Serialize};
 
 /// What an operation is to do: a command of this program, as a person could type it, and who confirmed what.
@@ -36,6 +37,9 @@ pub struct Spec {
     pub incident: Option<String>,
     /// True if a person is asked at the pause before promotion.
     pub asks: bool,
+    /// How long the plan said it would take; what it took is measured against this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
 }
 
 impl Spec {

@@ -14,6 +14,7 @@ use crate::cluster::server::{
 };
 use crate::engine::proof::Proof;
 use crate::engine::restore;
+use crate::model::forecast::{COPY, REPLAY};
 use crate::model::op::{Answer, Event, Mark, Progress, Question, Sink};
 use crate::model::target;
 use crate::recovery::closed::Limits;
@@ -162,10 +163,10 @@ impl Run<'_> {
                 if self.plan.is_none() {
                     self.step("prove target", |run| run.prove(target))?;
                 }
-                self.step("restore copy", Self::restore)?;
+                self.step(COPY, Self::restore)?;
             }
             let restored = self.restored.clone();
-            self.step("replay", |run| run.start_paused(&restored, target, true))?;
+            self.step(REPLAY, |run| run.start_paused(&restored, target, true))?;
             match self.judged(target)? {
                 Finding::Right(_) => {
                     self.mark(Mark::Validated);
@@ -270,6 +271,8 @@ impl Run<'_> {
 
     fn restore(&mut self) -> Result<String, RecoveryError> {
         let plan = self.plan.take().ok_or_else(|| Report::failed("there is no plan to carry out"))?;
+        self.amount(COPY, plan.bytes_total);
+        self.amount(REPLAY, plan.proof.as_ref().map_or(0, Proof::wal_bytes));
         self.mark(Mark::RestoreStarted);
         let outcome = restore::execute(plan, &Inner(self.sink), self.cancel)?;
         self.mark(Mark::RestoreFinished);

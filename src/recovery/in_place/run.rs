@@ -204,6 +204,11 @@ impl<'a> Run<'a> {
         Ok(value)
     }
 
+    /// Tells what a step's time is measured by.
+    pub(super) fn amount(&self, step: &str, bytes: u64) {
+        self.sink.event(Event::Amount { step: step.to_owned(), bytes });
+    }
+
     pub(super) fn mark(&self, mark: Mark) {
         self.sink.event(Event::Reached { mark });
     }

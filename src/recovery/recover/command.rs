@@ -81,6 +81,7 @@ pub fn spec(
         plan: Some(plan.digest.clone()),
         incident: None,
         asks: request.asks,
+        forecast: plan.forecast.clone(),
     })
 }
 

@@ -10,6 +10,7 @@ use crate::cluster::owner::Users;
 use crate::cluster::running::Running;
 use crate::cluster::sql::{Address, Sql};
 use crate::engine::restore::{Plan, ProofDepth};
+use crate::model::forecast::Forecast;
 use crate::model::op::Cancel;
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::model::target::Target;
@@ -280,6 +281,9 @@ fn shown(
         last_commit: proof.and_then(|proof| moment(&proof.last_commit.as_ref()?.time)),
         first_lost_commit: proof.and_then(|proof| moment(&proof.first_lost_commit.as_ref()?.time)),
         newest: proven.newest,
+        forecast: proof
+            .zip(plan)
+            .and_then(|(proof, plan)| Forecast::of(plan.bytes_total, proof.wal_bytes, &recover.measured())),
         checks: checks.0,
         steps: recover.steps(),
         command: command::shown(&command::arguments(&recover.given, &request)?),

@@ -60,7 +60,7 @@ impl Scribe {
     pub(super) fn event(&self, spec: &Spec, event: &Event) {
         let operation = spec.id.to_string();
         match event.clone() {
-            Event::StepStarted { .. } => {}
+            Event::StepStarted { .. } | Event::Amount { .. } => {}
             Event::StepDone { step, took_ms, detail } => {
                 self.tell(Fact::Step { operation, step, took_ms, detail });
             }

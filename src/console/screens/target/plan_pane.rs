@@ -144,6 +144,7 @@ fn numbers(plan: &RecoverPlan, now: Timestamp) -> Vec<(&'static str, String, Sta
             state,
         ));
     }
+    lines.push(("forecast", forecast(plan, now), ok));
     if let Some(at) = plan.last_commit {
         lines.push(("keeps", format!("everything up to the commit of {}", exactly(at)), ok));
     }
@@ -156,6 +157,16 @@ fn numbers(plan: &RecoverPlan, now: Timestamp) -> Vec<(&'static str, String, Sta
     };
     lines.push(("loses", lost.unwrap_or_else(nothing), state));
     lines
+}
+
+/// How long it will take, and from what that is known.
+fn forecast(plan: &RecoverPlan, now: Timestamp) -> String {
+    match &plan.forecast {
+        Some(forecast) => {
+            format!("{}, {}, newest {} ago", forecast.total, forecast.basis(), age(forecast.newest, now))
+        }
+        None => "none: no recovery was measured here yet".to_owned(),
+    }
 }
 
 /// The checks, the worst first; the first failing one already stands above the plan.
