@@ -27,6 +27,7 @@ mod lab;
 mod man;
 mod operation;
 pub mod output;
+mod plan;
 pub mod progress;
 mod recover;
 mod repo_get;

@@ -9,6 +9,7 @@ pub mod forecast;
 pub mod guide;
 pub mod hold;
 pub mod op;
+pub mod options;
 pub mod plan;
 pub mod question;
 pub mod situation;

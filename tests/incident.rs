@@ -406,6 +406,7 @@ fn forecast() -> Forecast {
         copy: span(1_200, 1_800),
         replay: span(600, 900),
         rest: span(3, 5),
+        beside: span(1_000, 1_420),
         total: span(1_803, 2_705),
     }
 }

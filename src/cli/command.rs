@@ -16,6 +16,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     super::snapshot::SPEC,
     super::attach::SPEC,
     super::recover::SPEC,
+    super::plan::SPEC,
     super::archive_get::SPEC,
     super::stanza::create::SPEC,
     super::stanza::upgrade::SPEC,

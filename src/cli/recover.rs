@@ -3,7 +3,7 @@
 //! Shows the plan and refuses what does not hold; then a worker of its own does the work, whatever becomes of this
 //! terminal. Never prompts: the console does.
 
-mod show;
+pub(super) mod show;
 
 use super::command::{CommandSpec, Run};
 use super::follow::follow;
@@ -53,10 +53,16 @@ const DECIDED: [&str; 11] = [
     "target-action",
 ];
 
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
 fn own(command: Command) -> Command {
-    let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
+    asking(command).arg(flag("detach", "print the operation's name and return; `pgmayday attach` follows it"))
+}
+
+/// Takes what a request is made of besides pgBackRest's options.
+pub(super) fn asking(command: Command) -> Command {
     command
         .arg(
             Arg::new("or-target")
@@ -67,7 +73,6 @@ fn own(command: Command) -> Command {
         )
         .arg(flag("ask", "ask a person at the pause before anything is promoted"))
         .arg(flag("no-first-backup", "make no full backup of the recovered cluster at the end"))
-        .arg(flag("detach", "print the operation's name and return; `pgmayday attach` follows it"))
 }
 
 fn run(call: &Call) -> Result<u8> {
@@ -128,7 +133,7 @@ fn in_journal(call: &Call, state: &StateDir, plan: &RecoverPlan, id: &OpId) -> O
 }
 
 /// Why the plan cannot be started, if it cannot.
-fn refused(plan: &RecoverPlan) -> Option<Report> {
+pub(super) fn refused(plan: &RecoverPlan) -> Option<Report> {
     let failed: Vec<_> = plan.checks.iter().filter(|check| check.state == CheckState::Fail).collect();
     let first = failed.first()?;
     // Without a set nothing was found to be restored to that target.
@@ -147,6 +152,16 @@ pub(super) fn recover_of(
     state: &StateDir,
 ) -> Result<(Recover, RecoverRequest)> {
     let request = request(call)?;
+    Ok((recover_to(call, &request, operation, state)?, request))
+}
+
+/// What is to be recovered to satisfy a request, with everything else as the call says it.
+pub(super) fn recover_to(
+    call: &Call,
+    request: &RecoverRequest,
+    operation: &OpId,
+    state: &StateDir,
+) -> Result<Recover> {
     passphrase_survives(call)?;
     let site = site::site(call)?.of(&request.stanza);
     let fetch = fetch_command(call, &request.stanza)?;
@@ -157,11 +172,10 @@ pub(super) fn recover_of(
         Ok(settings) => recover.with_server(&settings),
         Err(_) => recover,
     };
-    let recover = match call.config.settings_beside("archive-push", Some(&request.stanza)) {
+    Ok(match call.config.settings_beside("archive-push", Some(&request.stanza)) {
         Ok(settings) => recover.with_archives(&settings),
         Err(_) => recover,
-    };
-    Ok((recover, request))
+    })
 }
 
 /// What an operation of this call is to do, as a plan of it was shown.
@@ -171,7 +185,7 @@ fn spec(call: &Call, id: OpId, plan: &RecoverPlan) -> Result<Spec> {
     command::spec(id, plan, &call.given, &working_dir, operation::environment(call), &site::actor())
 }
 
-fn request(call: &Call) -> Result<RecoverRequest> {
+pub(super) fn request(call: &Call) -> Result<RecoverRequest> {
     let settings = &call.settings;
     let given = call.given.iter().filter_map(|option| options::find(&option.name, true).ok());
     if let Some(found) = given.into_iter().find(|found| DECIDED.contains(&found.def.name)) {

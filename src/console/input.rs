@@ -11,6 +11,7 @@ use crate::model::catalog::CatalogView;
 use crate::model::effective::ConfigView;
 use crate::model::guide::GuideView;
 use crate::model::op::Snapshot;
+use crate::model::options::Options;
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::model::question::judge::Proposal;
 use crate::model::wal_view::WalView;
@@ -97,6 +98,8 @@ pub enum Input {
     Wal(Result<WalView, Report>),
     /// A plan was worked out; the request says for what.
     Plan(Box<RecoverRequest>, Result<Box<RecoverPlan>, Report>),
+    /// The ways out were weighed; the request says for what.
+    Compared(Box<RecoverRequest>, Box<Options>),
     /// An operation was started, or not.
     Started(Result<OpId, Report>),
     /// An operation as it stands.
@@ -205,6 +208,8 @@ pub enum Effect {
     },
     /// Work out a plan. Writes nothing.
     Plan(Box<RecoverRequest>),
+    /// Weigh the ways out for this target. Writes nothing.
+    Compare(Box<RecoverRequest>),
     /// Start what was planned, shown and confirmed by the typed word. The only effect that can destroy anything.
     Start {
         /// What was asked for.

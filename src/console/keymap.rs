@@ -54,6 +54,8 @@ pub enum Cmd {
     Wal,
     /// To the target picker.
     Recover,
+    /// To the ways out beside each other.
+    Options,
     /// To the running or last operation.
     Operation,
     /// To the runbook of the open incident.

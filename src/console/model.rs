@@ -11,6 +11,7 @@ use crate::model::catalog::CatalogView;
 use crate::model::effective::ConfigView;
 use crate::model::guide::GuideView;
 use crate::model::op::{Life, Snapshot};
+use crate::model::options::Options;
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::model::wal_view::WalView;
 
@@ -55,6 +56,8 @@ pub struct Model {
     pub wal: Loaded<WalView>,
     /// The request the plan is for, and the plan.
     pub plan: Option<(RecoverRequest, Loaded<RecoverPlan>)>,
+    /// The request the ways out were weighed for, and what came of it.
+    pub options: Option<(RecoverRequest, Loaded<Options>)>,
     /// An incident is being declared here: its runbook opens as soon as it is there.
     pub declaring: bool,
     /// A confirmed plan is being started, which is done once.

@@ -4,6 +4,7 @@
 //! done on threads of its own, and what they find comes back over one channel. Leaving ends the screen, never an
 //! operation: those are processes of their own.
 
+mod compare;
 mod follow;
 mod guide;
 mod panic;

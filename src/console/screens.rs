@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod history;
 mod incident;
 pub mod journal;
+pub mod options;
 mod paint;
 pub mod people;
 pub mod runbook;
@@ -33,6 +34,8 @@ pub enum ScreenId {
     Wal,
     /// Target and plan.
     Target,
+    /// The ways out beside each other.
+    Options,
     /// The running operation.
     Running,
     /// The runbook of the incident.

@@ -126,6 +126,8 @@ pub struct Forecast {
     pub replay: Span,
     /// Everything else.
     pub rest: Span,
+    /// Until a copy beside can be read: copying and replaying.
+    pub beside: Span,
     /// All of it.
     pub total: Span,
 }
@@ -140,7 +142,7 @@ impl Forecast {
         let all = |part: &dyn Fn(&Measured) -> u64| runs.iter().map(part).collect::<Vec<u64>>();
         let copy = |run: &Measured| scaled(run.copy, copy_bytes);
         let replay = |run: &Measured| scaled(run.replay, replay_bytes);
-        let total = |run: &Measured| copy(run).saturating_add(replay(run)).saturating_add(run.rest_ms);
+        let beside = |run: &Measured| copy(run).saturating_add(replay(run));
         let copied = all(&|run| run.copy.1);
         let (least, most) = (copied.iter().copied().min()?, copied.iter().copied().max()?);
         Some(Self {
@@ -151,7 +153,8 @@ impl Forecast {
             copy: Span::of(all(&copy)),
             replay: Span::of(all(&replay)),
             rest: Span::of(all(&|run| run.rest_ms)),
-            total: Span::of(all(&total)),
+            beside: Span::of(all(&beside)),
+            total: Span::of(all(&|run| beside(run).saturating_add(run.rest_ms))),
         })
     }
 

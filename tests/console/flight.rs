@@ -23,6 +23,22 @@ fn start(screen: &mut Screen) {
     screen.send("lab\r");
 }
 
+/// What else could be done, weighed for the proposed target; back to the board.
+fn the_ways_out(screen: &mut Screen) {
+    screen.send("t");
+    screen.wait("RECOVER TO");
+    screen.wait("(•) last right");
+    screen.send("o");
+    for way in
+        ["recover to the target", "recover to the latest", "promote a standby", "take rows from a copy"]
+    {
+        screen.wait_long(way);
+    }
+    screen.send("\x1b");
+    screen.wait("(•) last right");
+    screen.send("\x1b");
+}
+
 /// From the question before promotion to service.
 fn answer(screen: &mut Screen) {
     screen.wait_long("YOUR ANSWER IS NEEDED");
@@ -47,6 +63,7 @@ fn the_demonstration_is_recovered_by_keys_alone() {
     // The runbook opens with its first step.
     screen.wait("The first minute");
     screen.send("\x1b");
+    the_ways_out(&mut screen);
     start(&mut screen);
     answer(&mut screen);
     screen.send("q");

@@ -12,6 +12,7 @@ use pgmayday::console::screens::{Action, Asked, Confirmed, Modal, Part};
 use pgmayday::console::theme::Theme;
 use pgmayday::incident::IncidentView;
 use pgmayday::model::catalog::{CatalogView, Pinned, Verified};
+use pgmayday::model::forecast::Span;
 use pgmayday::model::op::{Life, Mark, Snapshot, StepStatus};
 use pgmayday::model::plan::{CheckState, RecoverPlan};
 use pgmayday::model::wal_view::WalView;
@@ -261,6 +262,13 @@ impl Dice {
         let (catalog, wal, plan) = (self.catalog(), self.wal(), self.plan());
         (model.catalog, model.wal) = (self.loaded(catalog), self.loaded(wal));
         model.plan = (!self.one_in(4)).then(|| (request(), self.loaded(plan)));
+        let mut options = crate::options::compared();
+        for weighed in &mut options.ways {
+            (weighed.title, weighed.why, weighed.damage) = (self.text(), self.text(), self.text());
+            weighed.time = self.one_in(2).then(|| Span { p50_ms: self.number(), p90_ms: self.number() });
+        }
+        options.ways.truncate(self.below(6));
+        model.options = (!self.one_in(4)).then(|| (request(), self.loaded(options)));
         model.operation = (!self.one_in(5)).then(|| self.operation());
         model.incident = (!self.one_in(5)).then(|| self.incident());
         let talk = crate::people::busy().talk.value().cloned().unwrap_or_default();

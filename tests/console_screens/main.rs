@@ -7,6 +7,7 @@ mod chaos;
 mod doctor;
 mod keys;
 mod models;
+mod options;
 mod people;
 mod pictures;
 mod runbook;
@@ -22,6 +23,7 @@ use pgmayday::console::screens::checklist::ChecklistScreen;
 use pgmayday::console::screens::doctor::DoctorScreen;
 use pgmayday::console::screens::history::HistoryScreen;
 use pgmayday::console::screens::journal::JournalScreen;
+use pgmayday::console::screens::options::OptionsScreen;
 use pgmayday::console::screens::people::PeopleScreen;
 use pgmayday::console::screens::runbook::RunbookScreen;
 use pgmayday::console::screens::running::RunningScreen;
@@ -38,6 +40,7 @@ fn screens() -> Vec<Box<dyn Screen>> {
         Box::new(CatalogScreen::default()),
         Box::new(WalScreen::default()),
         Box::new(TargetScreen::default()),
+        Box::new(OptionsScreen::default()),
         Box::new(RunningScreen::default()),
         Box::new(RunbookScreen::default()),
         Box::new(JournalScreen::default()),
@@ -74,7 +77,7 @@ fn picture(screen: &dyn Screen, model: &Model, theme: Theme, (width, height): (u
 }
 
 /// Every command there is.
-const COMMANDS: [Cmd; 61] = [
+const COMMANDS: [Cmd; 62] = [
     Cmd::Up,
     Cmd::Down,
     Cmd::Left,
@@ -98,6 +101,7 @@ const COMMANDS: [Cmd; 61] = [
     Cmd::Backups,
     Cmd::Wal,
     Cmd::Recover,
+    Cmd::Options,
     Cmd::Operation,
     Cmd::Journal,
     Cmd::History,

@@ -201,6 +201,7 @@ fn forecast() -> Forecast {
         copy: span(740, 1_100),
         replay: span(260, 320),
         rest: span(24, 31),
+        beside: span(1_000, 1_420),
         total: span(1_024, 1_441),
     }
 }

@@ -1,6 +1,6 @@
 //! The plan of a recovery as text, 80 columns wide: what, from where, what is lost, what was checked, what is done.
 
-use crate::base::{Bytes, Timestamp};
+use crate::base::Bytes;
 use crate::model::plan::{CheckState, RecoverPlan};
 
 /// The narrowest terminal it must fit.
@@ -9,7 +9,7 @@ const COLUMNS: usize = 80;
 const INDENT: usize = 12;
 
 /// The plan, top to bottom in the order an operator decides.
-pub(super) fn plan(plan: &RecoverPlan) -> String {
+pub(in crate::cli) fn plan(plan: &RecoverPlan) -> String {
     let mut out = Vec::new();
     let mut line = |name: &str, text: &str| out.extend(row(name, text));
     line("recover", &format!("{} in {}", plan.request.stanza, plan.data_dir.display()));
@@ -27,14 +27,10 @@ pub(super) fn plan(plan: &RecoverPlan) -> String {
         line("needs", &format!("{} of {} at {}", Bytes(*needed), Bytes(*free), path.display()));
     }
     line("forecast", &forecast(plan));
-    for (name, at) in [("keeps to", plan.last_commit), ("loses from", plan.first_lost_commit)] {
-        if let Some(at) = at {
-            line(name, &at.to_string());
-        }
+    if let Some(at) = plan.last_commit {
+        line("keeps to", &at.to_string());
     }
-    if let Some(text) = given_up(plan) {
-        line("", &text);
-    }
+    line("loses", &plan.loss().to_string());
     out.push(String::new());
     for check in &plan.checks {
         out.extend(wrapped(&format!("  {} ", sign(check.state)), &check.text, 10));
@@ -61,13 +57,6 @@ fn forecast(plan: &RecoverPlan) -> String {
     }
 }
 
-/// How much time is given up, up to the newest WAL that is known.
-fn given_up(plan: &RecoverPlan) -> Option<String> {
-    let (Timestamp(from), Timestamp(to)) = (plan.last_commit?, plan.newest?);
-    let seconds = (to - from).max(0) / 1_000_000;
-    (seconds > 0).then(|| format!("{seconds} s up to the newest archived commit are given up"))
-}
-
 fn sign(state: CheckState) -> &'static str {
     match state {
         CheckState::Ok => "ok    ",
@@ -82,7 +71,7 @@ fn row(name: &str, text: &str) -> Vec<String> {
 }
 
 /// Text behind a head, going on below itself where it is too long for the line.
-fn wrapped(head: &str, text: &str, indent: usize) -> Vec<String> {
+pub(in crate::cli) fn wrapped(head: &str, text: &str, indent: usize) -> Vec<String> {
     let mut lines = vec![head.to_owned()];
     let mut bare = true;
     for word in text.split_whitespace() {

@@ -1,6 +1,7 @@
 //! Commands that hold on every screen, and the last gate before an effect leaves the app.
 
 use super::App;
+use crate::base::Timestamp;
 use crate::base::state::OpId;
 use crate::console::input::Effect;
 use crate::console::keymap::Cmd;
@@ -8,6 +9,7 @@ use crate::console::model::{Loaded, READ_ONLY};
 use crate::console::screens::{Asked, Confirmed, Modal, ScreenId};
 use crate::console::theme::State;
 use crate::console::widgets::moment;
+use crate::model::plan::RecoverRequest;
 
 impl App {
     /// Does what a key or a name in the palette means.
@@ -32,6 +34,7 @@ impl App {
             Cmd::Backups => self.go(ScreenId::Catalog, effects),
             Cmd::Wal => self.go(ScreenId::Wal, effects),
             Cmd::Recover => self.go(ScreenId::Target, effects),
+            Cmd::Options => self.go(ScreenId::Options, effects),
             Cmd::Operation => self.go(ScreenId::Running, effects),
             Cmd::Runbook => self.go(ScreenId::Runbook, effects),
             Cmd::Journal => self.go(ScreenId::Journal, effects),
@@ -97,14 +100,8 @@ impl App {
             Effect::LoadCatalog => self.model.catalog.begin(now),
             Effect::LoadWal => self.model.wal.begin(now),
             Effect::LoadConfiguration => self.model.configuration.begin(now),
-            Effect::Plan(request) => {
-                let mut loaded = match self.model.plan.take() {
-                    Some((before, loaded)) if before == **request => loaded,
-                    _ => Loaded::No,
-                };
-                loaded.begin(now);
-                self.model.plan = Some(((**request).clone(), loaded));
-            }
+            Effect::Plan(request) => asking(&mut self.model.plan, request, now),
+            Effect::Compare(request) => asking(&mut self.model.options, request, now),
             Effect::Start { .. } => {
                 self.model.starting = true;
                 self.say(State::Ok, "starting: the plan is worked out once more and compared");
@@ -237,6 +234,16 @@ impl App {
         }
         Modal::Text { title: "MESSAGES".to_owned(), lines }
     }
+}
+
+/// What is asked for now: the answer before it stays shown if it was to the same.
+fn asking<T>(asked: &mut Option<(RecoverRequest, Loaded<T>)>, request: &RecoverRequest, now: Timestamp) {
+    let mut loaded = match asked.take() {
+        Some((before, loaded)) if before == *request => loaded,
+        _ => Loaded::No,
+    };
+    loaded.begin(now);
+    *asked = Some((request.clone(), loaded));
 }
 
 fn asked(title: &str, text: &str, then: Asked) -> Modal {

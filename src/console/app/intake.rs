@@ -11,6 +11,7 @@ use crate::console::theme::State;
 use crate::incident::guide::Step;
 use crate::model::board::Board;
 use crate::model::op::Life;
+use crate::model::plan::RecoverRequest;
 
 impl App {
     pub(super) fn take_in(&mut self, input: Input, effects: &mut Vec<Effect>) {
@@ -18,12 +19,8 @@ impl App {
             Input::Board(board) => self.board(*board, effects),
             Input::Catalog(result) => self.model.catalog.end(result.map_err(|report| said(&report))),
             Input::Wal(result) => self.model.wal.end(result.map_err(|report| said(&report))),
-            Input::Plan(request, result) => {
-                // The answer to a request nobody looks at any more is dropped.
-                if let Some((_, loaded)) = self.model.plan.as_mut().filter(|(asked, _)| *asked == *request) {
-                    loaded.end(result.map(|plan| *plan).map_err(|report| said(&report)));
-                }
-            }
+            Input::Plan(request, result) => answered(&mut self.model.plan, &request, result),
+            Input::Compared(request, options) => answered(&mut self.model.options, &request, Ok(options)),
             Input::Started(result) => self.started(result, effects),
             Input::Operation(snapshot) => self.model.operation = Some(*snapshot),
             Input::Incident(view) => self.model.incident = Some(*view),
@@ -130,6 +127,17 @@ impl App {
             let lines = report.to_string().lines().map(str::to_owned).collect();
             self.open(Modal::Text { title: title.to_owned(), lines });
         }
+    }
+}
+
+/// Takes the answer to a request; to one nobody looks at any more it is dropped.
+fn answered<T>(
+    asked: &mut Option<(RecoverRequest, Loaded<T>)>,
+    request: &RecoverRequest,
+    result: Result<Box<T>, Report>,
+) {
+    if let Some((_, loaded)) = asked.as_mut().filter(|(asked, _)| asked == request) {
+        loaded.end(result.map(|value| *value).map_err(|report| said(&report)));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::console::model::Model;
 use crate::console::screens::{
-    Screen, ScreenId, board, catalog, checklist, doctor, history, journal, people, runbook, running, talk,
-    target, wal,
+    Screen, ScreenId, board, catalog, checklist, doctor, history, journal, options, people, runbook, running,
+    talk, target, wal,
 };
 
 /// All screens, and those that are open, the shown one last.
@@ -19,6 +19,7 @@ impl Default for Stack {
             Box::new(catalog::CatalogScreen::default()),
             Box::new(wal::WalScreen::default()),
             Box::new(target::TargetScreen::default()),
+            Box::new(options::OptionsScreen::default()),
             Box::new(running::RunningScreen::default()),
             Box::new(runbook::RunbookScreen::default()),
             Box::new(journal::JournalScreen::default()),

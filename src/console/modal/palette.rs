@@ -14,6 +14,7 @@ const ENTRIES: &[Entry] = &[
     (Cmd::Backups, &["backups", "catalog", "info"], "the backups of all repositories"),
     (Cmd::Wal, &["wal", "archive"], "the archived WAL and its gaps"),
     (Cmd::Recover, &["recover", "restore", "target", "pitr"], "choose a target and see the plan"),
+    (Cmd::Options, &["options", "compare", "ways"], "the ways out beside each other"),
     (Cmd::Operation, &["operation", "attach", "running"], "the operation that runs or ran last"),
     (Cmd::Runbook, &["runbook", "guide", "question"], "where the open incident stands in its runbook"),
     (Cmd::Journal, &["journal"], "the journal of the open incident"),

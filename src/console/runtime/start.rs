@@ -115,39 +115,7 @@ mod tests {
     use crate::model::plan::{Check, CheckState};
 
     fn plan(state: CheckState) -> RecoverPlan {
-        let request = RecoverRequest {
-            stanza: "orders".to_owned(),
-            kind: "time".to_owned(),
-            targets: vec!["2026-11-21 02:03:00+00".to_owned()],
-            exclusive: false,
-            timeline: None,
-            set: None,
-            asks: false,
-            no_first_backup: false,
-        };
-        RecoverPlan {
-            request,
-            target: "2026-11-21 02:03:00+00".to_owned(),
-            target_at: None,
-            data_dir: "/srv/pg".into(),
-            repo: None,
-            set: None,
-            set_stop: None,
-            copy_bytes: 0,
-            copy_files: 0,
-            replay_bytes: 0,
-            replay_segments: 0,
-            timeline: None,
-            space: Vec::new(),
-            last_commit: None,
-            first_lost_commit: None,
-            newest: None,
-            forecast: None,
-            checks: vec![Check { state, text: String::new() }],
-            steps: Vec::new(),
-            command: String::new(),
-            digest: "7f3a".to_owned(),
-        }
+        RecoverPlan { checks: vec![Check { state, text: String::new() }], ..RecoverPlan::sample() }
     }
 
     #[test]

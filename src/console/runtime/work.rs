@@ -3,7 +3,7 @@
 
 use super::follow::{self, Boards};
 use super::guide::{Asked, Guides};
-use super::{Message, Setup, start, talk, tell};
+use super::{Message, Setup, compare, start, talk, tell};
 use crate::base::state::OpId;
 use crate::base::{Report, Result, Timestamp};
 use crate::config::EVERY_COMMAND;
@@ -171,6 +171,7 @@ impl Works {
                 });
             }
             Effect::Plan(request) => self.plan(request),
+            Effect::Compare(request) => self.compare(request),
             Effect::Start { request, digest, typed } => self.start(request, digest, typed),
             Effect::Resume { id, .. } => self.spawn("resume", move |tools| {
                 let resumed = tools.supervisor().and_then(|supervisor| supervisor.resume(&id));
@@ -235,6 +236,15 @@ impl Works {
             if !cancel.requested() {
                 tools.tell(Input::Plan(request, plan));
             }
+        });
+    }
+
+    /// Weighs the ways out; of two comparisons asked for at once the app takes the one it still wants.
+    fn compare(&self, request: Box<RecoverRequest>) {
+        let survey = self.survey.clone();
+        self.spawn("compare", move |tools| {
+            let options = Box::new(compare::ways(tools, &survey, &request));
+            tools.tell(Input::Compared(request, options));
         });
     }
 

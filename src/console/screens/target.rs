@@ -130,6 +130,11 @@ impl TargetScreen {
         }))
     }
 
+    fn compare(&self, model: &Model) -> Option<Action> {
+        let compare = Effect::Compare(Box::new(self.request(model)?));
+        Some(Action::All(vec![Action::Do(compare), Action::Go(ScreenId::Options)]))
+    }
+
     /// Why Enter does nothing now.
     fn stuck(&self, model: &Model) -> Option<String> {
         if !self.plan {
@@ -180,6 +185,13 @@ impl Screen for TargetScreen {
             Binding::new(&[Key::Char(' ')], Cmd::Mark, "change", "Fill in the line, or switch it on or off.")
                 .unless(nothing),
             Binding::new(
+                &[Key::Char('o')],
+                Cmd::Options,
+                "options",
+                "Compare this recovery with the other ways out.",
+            )
+            .unless(self.form.request(model).err()),
+            Binding::new(
                 &[Key::Char('v')],
                 Cmd::Commands,
                 "command",
@@ -220,6 +232,7 @@ impl Screen for TargetScreen {
             (Cmd::Open, false) => return self.open(model),
             (Cmd::Mark, false) => return self.change(),
             (Cmd::Commands, _) => return self.commands(model),
+            (Cmd::Options, _) => return self.compare(model),
             (Cmd::Back, true) => self.plan = false,
             _ => return None,
         }

@@ -1,42 +1,9 @@
 use super::*;
 use crate::base::state::StateDir;
 use crate::incident::Declaration;
-use crate::model::plan::RecoverRequest;
 
 fn plan(digest: &str) -> RecoverPlan {
-    let request = RecoverRequest {
-        stanza: "orders".to_owned(),
-        kind: "time".to_owned(),
-        targets: vec!["2026-11-21 02:03:00+00".to_owned()],
-        exclusive: false,
-        timeline: None,
-        set: None,
-        asks: false,
-        no_first_backup: false,
-    };
-    RecoverPlan {
-        request,
-        target: "2026-11-21 02:03:00+00".to_owned(),
-        target_at: None,
-        data_dir: "/srv/pg".into(),
-        repo: None,
-        set: None,
-        set_stop: None,
-        copy_bytes: 0,
-        copy_files: 0,
-        replay_bytes: 0,
-        replay_segments: 0,
-        timeline: None,
-        space: Vec::new(),
-        last_commit: None,
-        first_lost_commit: None,
-        newest: None,
-        forecast: None,
-        checks: Vec::new(),
-        steps: Vec::new(),
-        command: "pgmayday recover".to_owned(),
-        digest: digest.to_owned(),
-    }
+    RecoverPlan { digest: digest.to_owned(), ..RecoverPlan::sample() }
 }
 
 fn desk() -> (tempfile::TempDir, Incidents, String) {

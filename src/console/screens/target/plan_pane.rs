@@ -6,7 +6,7 @@ use crate::console::model::Model;
 use crate::console::screens::paint::{Sheet, count, counted, exactly, flow, since};
 use crate::console::theme::State;
 use crate::console::widgets::{age, duration, elapsed, lines as wrapped, size};
-use crate::model::plan::{Check, CheckState, RecoverPlan};
+use crate::model::plan::{Check, CheckState, Loss, RecoverPlan};
 use ratatui::style::Style;
 
 /// Draws where planning stands; `scroll` lines of the checks are left out at the top.
@@ -55,25 +55,9 @@ pub(super) fn in_short(sheet: &mut Sheet<'_>, plan: &RecoverPlan) {
     sheet.said(1, sign, &format!("{words}: Enter shows it"), Style::new());
 }
 
-/// What is lost by this plan: how bad that is, and in words; nothing if it is not known to lose anything.
-pub(super) fn loses(plan: &RecoverPlan) -> (State, Option<String>) {
-    let newest = plan.newest.filter(|newest| Some(*newest) > plan.last_commit);
-    let since = plan.first_lost_commit.or(plan.last_commit);
-    match (since, newest) {
-        (Some(since), Some(newest)) => {
-            let span = duration(elapsed(since, newest));
-            let from = if plan.first_lost_commit.is_some() { "from" } else { "after" };
-            (State::Late, Some(format!("{span} of work {from} {}", exactly(since))))
-        }
-        (_, None) if plan.first_lost_commit.is_some() => {
-            let since = plan.first_lost_commit.map(exactly).unwrap_or_default();
-            (State::Late, Some(format!("every commit from {since} on")))
-        }
-        (None, Some(newest)) => {
-            (State::Late, Some(format!("work up to {}; how much is not known", exactly(newest))))
-        }
-        _ => (State::Ok, None),
-    }
+/// True if something is known to be given up.
+pub(super) fn gives_up(loss: &Loss) -> bool {
+    !matches!(loss, Loss::Nothing | Loss::Unknown)
 }
 
 fn draw_plan(sheet: &mut Sheet<'_>, plan: &RecoverPlan, now: Timestamp, scroll: usize) {
@@ -148,14 +132,9 @@ fn numbers(plan: &RecoverPlan, now: Timestamp) -> Vec<(&'static str, String, Sta
     if let Some(at) = plan.last_commit {
         lines.push(("keeps", format!("everything up to the commit of {}", exactly(at)), ok));
     }
-    let (state, lost) = loses(plan);
-    let nothing = || {
-        let known = plan.last_commit.is_some();
-        let text =
-            if known { "no commit that is known" } else { "not known: no commit near the target was read" };
-        text.to_owned()
-    };
-    lines.push(("loses", lost.unwrap_or_else(nothing), state));
+    let loss = plan.loss();
+    let state = if gives_up(&loss) { State::Late } else { ok };
+    lines.push(("loses", loss.to_string(), state));
     lines
 }
 

@@ -91,8 +91,9 @@ pub(super) fn confirm(plan: &RecoverPlan, request: RecoverRequest) -> Modal {
     } else {
         "You are not asked before promotion: the application's check decides.".to_owned()
     });
-    if let Some(lost) = super::plan_pane::loses(plan).1 {
-        text.push(format!("Given up: {lost}."));
+    let loss = plan.loss();
+    if super::plan_pane::gives_up(&loss) {
+        text.push(format!("Given up: {loss}."));
     }
     Modal::Confirm {
         title: format!("START PLAN {}", plan.digest.chars().take(8).collect::<String>()),

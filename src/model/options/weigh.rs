@@ -1,0 +1,224 @@
+//! Each way weighed by itself. Pure.
+
+use super::{GivesUp, Ground, Way, Weighed};
+use crate::model::forecast::Forecast;
+use crate::model::plan::{CheckState, RecoverPlan};
+use crate::model::question::judge::{Proposal, Sign, judge};
+
+/// What kind of damage the facts show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Damage {
+    /// A statement did it: it is in the log, and in everything that follows the log.
+    Logical,
+    /// Pages: they are in this data directory alone.
+    Physical,
+    /// None is seen.
+    None,
+    /// Not known.
+    Unknown,
+}
+
+/// What the facts say to the questions that decide which ways are open.
+struct Seen {
+    damage: Damage,
+    alive: Option<bool>,
+    starts: Option<Proposal>,
+    replica: Option<Proposal>,
+}
+
+impl Seen {
+    fn of(ground: &Ground<'_>) -> Self {
+        let asked = |name: &str| judge(name, ground.situation, ground.now);
+        let exit = |name: &str| asked(name).and_then(|proposal| proposal.exit);
+        Self {
+            damage: match exit("corruption") {
+                Some("logical") => Damage::Logical,
+                Some("physical" | "index") => Damage::Physical,
+                Some("none") => Damage::None,
+                _ => Damage::Unknown,
+            },
+            alive: exit("primary-alive").map(|exit| exit == "yes"),
+            starts: asked("does-it-start"),
+            replica: asked("replica-healthy"),
+        }
+    }
+}
+
+/// Every way there is: what is open comes first, and among equals what changes least.
+pub(super) fn all(ground: &Ground<'_>) -> Vec<Weighed> {
+    ordered(&Seen::of(ground), ground.plan, ground.latest)
+}
+
+/// A plan, or why there is none.
+type Planned<'a> = Result<&'a RecoverPlan, &'a str>;
+
+fn ordered(seen: &Seen, plan: Planned<'_>, latest: Option<Planned<'_>>) -> Vec<Weighed> {
+    let recover = planned(Way::Recover, "recover to the target", plan, target_damage(seen.damage));
+    let latest = latest
+        .map(|plan| planned(Way::RecoverLatest, "recover to the latest", plan, latest_damage(seen.damage)));
+    // These go where the log went: what a statement did is there, too.
+    let after_the_log = [start_old(seen), promote(seen), latest].into_iter().flatten().map(|weighed| {
+        let keeps = seen.damage == Damage::Logical && weighed.sign == Sign::Ok;
+        if keeps { Weighed { sign: Sign::Late, ..weighed } } else { weighed }
+    });
+    let mut ways: Vec<Weighed> = after_the_log.chain([beside(plan), recover]).collect();
+    let openness = |sign| match sign {
+        Sign::Ok => 0,
+        Sign::Late => 1,
+        Sign::Unknown => 2,
+        Sign::Failed => 3,
+    };
+    ways.sort_by_key(|weighed| (openness(weighed.sign), weighed.way));
+    ways
+}
+
+/// The old server, if there is anything to start.
+fn start_old(seen: &Seen) -> Option<Weighed> {
+    if seen.alive == Some(true) {
+        return None;
+    }
+    let starts = seen.starts.as_ref()?;
+    Some(Weighed {
+        way: Way::StartOld,
+        title: "start the old server".to_owned(),
+        sign: match starts.exit {
+            Some("yes") => Sign::Ok,
+            Some("no") => Sign::Failed,
+            _ => Sign::Unknown,
+        },
+        why: starts.reason.clone(),
+        time: None,
+        gives_up: GivesUp::Nothing,
+        damage: match seen.damage {
+            Damage::None => "none is seen",
+            Damage::Logical | Damage::Physical => "stays",
+            Damage::Unknown => "stays, if there is any",
+        }
+        .to_owned(),
+        how: lines(&[
+            "copy pg_wal aside, repair what stopped it, start it closed, look, then open it",
+            "runbook postgres-dr, from \"Does the old data directory simply start?\"",
+        ]),
+    })
+}
+
+/// The best standby.
+fn promote(seen: &Seen) -> Option<Weighed> {
+    let replica = seen.replica.as_ref()?;
+    let sign = match (replica.exit, seen.alive) {
+        (Some("no"), _) => Sign::Failed,
+        // Two primaries are worse than none: what answers is stopped and fenced first.
+        (Some("yes"), Some(false)) => Sign::Ok,
+        (Some("yes" | "lagging"), _) => Sign::Late,
+        _ => Sign::Unknown,
+    };
+    let fence = match seen.alive {
+        Some(true) => "; the primary answers: stop and fence it first",
+        Some(false) => "; fence the old primary first",
+        None => "; whether the primary is gone is not known: fence it first",
+    };
+    let fence = if sign == Sign::Failed { "" } else { fence };
+    let complete = replica.exit == Some("yes");
+    Some(Weighed {
+        way: Way::Promote,
+        title: "promote a standby".to_owned(),
+        sign,
+        why: format!("{}{fence}", replica.reason),
+        time: None,
+        gives_up: match (complete, seen.alive) {
+            (true, Some(false)) => GivesUp::Nothing,
+            (true, _) => GivesUp::Unknown { why: "what commits until the fence".to_owned() },
+            (false, _) => GivesUp::Unknown { why: "what it has not received".to_owned() },
+        },
+        damage: match (seen.damage, replica.exit) {
+            (Damage::Logical, Some("lagging")) => "perhaps not replayed there yet: pause it and look",
+            (Damage::Logical, _) => "stays: it was replayed there, too",
+            (Damage::Physical, _) => "undone: the standby has pages of its own",
+            (Damage::None, _) => "none is seen",
+            (Damage::Unknown, _) => "stays, if a statement did it",
+        }
+        .to_owned(),
+        how: lines(&[
+            "runbook postgres-dr, from \"Is a replica healthy?\": fence, promote, repoint the application",
+        ]),
+    })
+}
+
+/// A copy at the target, from which rows are taken by hand.
+fn beside(plan: Planned<'_>) -> Weighed {
+    let (sign, why) = openness(plan);
+    Weighed {
+        way: Way::Beside,
+        title: "take rows from a copy".to_owned(),
+        // Bringing rows over is a person's work, whatever the plan says of the copy.
+        sign: if sign == Sign::Ok { Sign::Late } else { sign },
+        why: format!("{why}; then by hand: dump from the copy, compare, load"),
+        time: forecast(plan).map(|forecast| forecast.beside),
+        gives_up: GivesUp::Nothing,
+        damage: "undone row by row, while the cluster serves".to_owned(),
+        how: lines(&["runbook table-recovery"]),
+    }
+}
+
+fn planned(way: Way, title: &str, plan: Planned<'_>, damage: &str) -> Weighed {
+    let (sign, why) = openness(plan);
+    Weighed {
+        way,
+        title: title.to_owned(),
+        sign,
+        why,
+        time: forecast(plan).map(|forecast| forecast.total),
+        gives_up: match plan {
+            Ok(plan) => GivesUp::Planned(plan.loss()),
+            Err(_) => GivesUp::Unknown { why: "there is no plan".to_owned() },
+        },
+        damage: damage.to_owned(),
+        how: plan.iter().map(|plan| plan.command.clone()).collect(),
+    }
+}
+
+/// Whether a plan can start, and why.
+fn openness(plan: Planned<'_>) -> (Sign, String) {
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(why) => return (Sign::Failed, why.lines().next().unwrap_or_default().to_owned()),
+    };
+    let first = |state| plan.checks.iter().find(|check| check.state == state);
+    if let Some(failed) = first(CheckState::Fail) {
+        return (Sign::Failed, failed.text.clone());
+    }
+    if let Some(unknown) = first(CheckState::Unknown) {
+        return (Sign::Unknown, unknown.text.clone());
+    }
+    let set = plan.set.as_deref().unwrap_or("no backup set");
+    (Sign::Ok, format!("from {set}; {} checks hold or are told", plan.checks.len()))
+}
+
+fn forecast(plan: Planned<'_>) -> Option<&Forecast> {
+    plan.ok().and_then(|plan| plan.forecast.as_ref())
+}
+
+fn target_damage(damage: Damage) -> &'static str {
+    match damage {
+        Damage::Logical => "undone, if the target lies before it",
+        Damage::Physical => "undone, if the backup's pages are sound",
+        Damage::None => "none is seen",
+        Damage::Unknown => "undone, if it came after the target",
+    }
+}
+
+fn latest_damage(damage: Damage) -> &'static str {
+    match damage {
+        Damage::Logical => "stays: it is in the log",
+        Damage::Physical => "undone, if the backup's pages are sound",
+        Damage::None => "none is seen",
+        Damage::Unknown => "stays, if a statement did it",
+    }
+}
+
+fn lines(text: &[&str]) -> Vec<String> {
+    text.iter().map(|&line| line.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests;
