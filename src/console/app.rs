@@ -48,6 +48,8 @@ pub struct App {
     opened: Option<String>,
     /// The incident whose runbook was opened for that: it is begun as soon as it can be read.
     begins: Option<String>,
+    /// What was to be said at the end of this incident, until it is closed.
+    farewell: Option<(String, String)>,
     left: bool,
 }
 
@@ -65,6 +67,7 @@ impl App {
             filters: BTreeMap::new(),
             opened: None,
             begins: None,
+            farewell: None,
             left: false,
         }
     }

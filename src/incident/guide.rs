@@ -3,9 +3,11 @@
 //! The journal is the position: nothing else is kept. A step is refused where it is not possible or where somebody
 //! else has gone on meanwhile. Does nothing of what a runbook says.
 
+mod left;
 mod show;
 mod values;
 
+pub(super) use left::left;
 pub use show::Look;
 pub use values::{Values, meaning};
 
@@ -76,6 +78,7 @@ impl Incidents {
         let walk = Walk::fold(book, &happened(&entries));
         let mut view = show::view(id, &walk, look);
         view.troubles.extend(trouble);
+        view.left = left(&entries, library);
         Ok(view)
     }
 

@@ -30,6 +30,8 @@ pub struct GuideView {
     pub node: GuideNode,
     /// What the facts propose; nothing where the node asks nothing of them.
     pub proposal: Option<Proposal>,
+    /// What would stay open if the incident were closed now, each in a sentence: this runbook, standbys to be rebuilt.
+    pub left: Vec<String>,
     /// The whole runbook drawn as a tree, 80 columns, with the way here marked.
     pub tree: Vec<String>,
 }

@@ -8,6 +8,7 @@ use pgmayday::console::input::{Effect, Input, Key};
 use pgmayday::console::screens::ScreenId;
 use pgmayday::console::theme::Theme;
 use pgmayday::model::board::Board;
+use pgmayday::model::guide::GuideView;
 use pgmayday::model::op::Life;
 
 const THEME: Theme = Theme { colour: true, ascii: false };
@@ -230,4 +231,29 @@ fn a_disabled_key_says_why() {
     assert!(shown(&app).contains("operation: no operation is known here"));
     press(&mut app, &[Key::Char('?')]);
     assert!(shown(&app).contains("not now: no operation is known here"));
+}
+
+#[test]
+fn closing_tells_what_is_left_and_keeps_the_sentence_for_who_goes_back() {
+    let mut app = on(samples::recovering());
+    app.update(Input::Incident(Box::new(samples::incident_view())));
+    let guide = GuideView {
+        incident: "2026-11-21-01".to_owned(),
+        left: vec!["the standby in /srv/b was left stopped".to_owned()],
+        ..GuideView::default()
+    };
+    app.update(Input::Guide(Ok(Box::new(guide.clone()))));
+    enter(&mut app, ":close incident");
+    assert!(shown(&app).contains("/srv/b"), "{}", shown(&app));
+    assert!(enter(&mut app, "back, without a second node").is_empty());
+    assert!(shown(&app).contains("CLOSE OVER OPEN MATTERS") && shown(&app).contains("/srv/b"));
+    press(&mut app, &[Key::Esc]);
+    enter(&mut app, ":close incident");
+    assert!(shown(&app).contains("> back, without a second node"), "{}", shown(&app));
+    // Once nothing is left, Enter takes it as it stands.
+    press(&mut app, &[Key::Esc]);
+    app.update(Input::Guide(Ok(Box::new(GuideView { left: Vec::new(), ..guide }))));
+    enter(&mut app, ":close incident");
+    let effects = press(&mut app, &[Key::Enter]);
+    assert_eq!(effects, [Effect::CloseIncident("back, without a second node".to_owned())]);
 }

@@ -151,7 +151,10 @@ impl App {
     fn open_matters(&self) -> Vec<String> {
         let open = self.model.board.incident.as_ref().map(|open| &open.id);
         let followed = self.model.incident.as_ref().filter(|followed| Some(&followed.id) == open);
-        followed.map_or_else(Vec::new, crate::incident::IncidentView::open_matters)
+        let mut matters = followed.map_or_else(Vec::new, crate::incident::IncidentView::open_matters);
+        let guide = self.model.guide.value().filter(|guide| Some(&guide.incident) == open);
+        matters.extend(guide.into_iter().flat_map(|guide| guide.left.iter().cloned()));
+        matters
     }
 
     fn ask_for_the_end(&mut self) {
@@ -163,11 +166,20 @@ impl App {
             text.extend(open);
         }
         let title = "CLOSE THE INCIDENT".to_owned();
-        self.open(Modal::Ask { title, text, initial: String::new(), then: Asked::CloseIncident });
+        self.open(Modal::Ask { title, text, initial: self.farewell(), then: Asked::CloseIncident });
+    }
+
+    /// What was already typed to be said at the end of the open incident.
+    fn farewell(&self) -> String {
+        let open = self.model.board.incident.as_ref();
+        let kept = self.farewell.as_ref().filter(|(id, _)| open.is_some_and(|open| open.id == *id));
+        kept.map(|(_, text)| text.clone()).unwrap_or_default()
     }
 
     /// Closes the incident with this sentence; over what is open only after a typed word.
     pub(super) fn close_incident(&mut self, text: String, effects: &mut Vec<Effect>) {
+        // Whoever goes back from the typed word, or is refused, finds the sentence again.
+        self.farewell = self.model.board.incident.as_ref().map(|open| (open.id.clone(), text.clone()));
         let open = self.open_matters();
         if open.is_empty() {
             return self.perform(Effect::CloseIncident(text), effects);

@@ -46,6 +46,7 @@ pub(super) fn view(incident: &str, walk: &Walk<'_>, look: &Look<'_>) -> GuideVie
         path: walk.trail().filter_map(step).collect(),
         node: now.map(|now| node(walk, &now, look)).unwrap_or_default(),
         proposal,
+        left: Vec::new(),
         tree: tree(book, Style { ascii: look.ascii, columns: COLUMNS }, Some(walk)),
     }
 }
