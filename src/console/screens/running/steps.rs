@@ -155,13 +155,14 @@ fn draw_bar(sheet: &mut Sheet<'_>, y: u16, operation: &Snapshot, now: Timestamp)
     let text = bar(width.into(), done, total);
     let x = sheet.text(7, y, &text, sheet.theme.focus());
     let stopped = if is_at_work(operation) { Style::new() } else { sheet.theme.dim() };
-    if total > 0 {
+    let x = if total > 0 {
         sheet.right(x, y, 6, &format!("{} %", percent(done, total)), sheet.theme.strong());
+        x + 6
     } else {
         let since = operation.sampled_at.map(|at| format!(" {} ago", age(at, now))).unwrap_or_default();
-        sheet.text(x, y, &since, sheet.theme.dim());
-    }
-    sheet.text(x + 8, y, &after, stopped);
+        sheet.text(x, y, &since, sheet.theme.dim())
+    };
+    sheet.text(x + 2, y, &after, stopped);
     String::new()
 }
 
