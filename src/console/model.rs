@@ -125,6 +125,14 @@ impl Model {
         incident.approvals.iter().rev().find(|asked| asked.approved.is_none())
     }
 
+    /// What is told before a recovery is started: what is open in the checklist of the open incident.
+    pub fn unready(&self) -> Option<String> {
+        let open = self.board.incident.as_ref()?;
+        let incident = self.incident.as_ref().filter(|incident| incident.id == open.id)?;
+        let said = crate::incident::checklist::open_before(&incident.standing)?;
+        Some(format!("{said} (K). It can be started all the same; the journal keeps that."))
+    }
+
     /// Why a command that holds on every screen cannot be used now; nothing if it can.
     pub fn why_not(&self, cmd: Cmd) -> Option<String> {
         let unless = |there: bool, why: &str| (!there).then(|| why.to_owned());

@@ -4,14 +4,17 @@
 //! else has gone on meanwhile. Does nothing of what a runbook says.
 
 mod left;
+mod roles;
 mod show;
 mod values;
 
+pub use crate::runbook::walk::ItemState;
 pub(super) use left::left;
 pub use show::Look;
 pub use values::{Values, meaning};
 
-use super::Incidents;
+use super::settle::reasoned;
+use super::{Incidents, Standing};
 use crate::base::{Kind, Report, Result};
 use crate::journal::{Entry, Fact, TickResult};
 use crate::model::guide::GuideView;
@@ -41,9 +44,9 @@ pub enum Step {
     Tick {
         /// Which.
         item: String,
-        /// It is so.
-        done: bool,
-        /// What was seen.
+        /// That.
+        state: ItemState,
+        /// What was seen; why, where it does not apply.
         note: Option<String>,
     },
     /// Has the list or the message behind.
@@ -76,7 +79,7 @@ impl Incidents {
         let name = current(&entries);
         let (book, trouble) = library.book_or_shipped(&name)?;
         let walk = Walk::fold(book, &happened(&entries));
-        let mut view = show::view(id, &walk, look);
+        let mut view = show::view(id, &walk, look, &standing(&entries));
         view.troubles.extend(trouble);
         view.left = left(&entries, library);
         Ok(view)
@@ -111,7 +114,14 @@ impl Incidents {
             Step::Begin if walk.is_fresh() || walk.is_over() => begin(book),
             Step::Begin => return Err(Report::usage(format!("the runbook {} was begun already", book.name))),
             Step::Answer { exit, reason } => walk.answer(exit, proposed, reason.as_deref())?,
-            Step::Tick { item, done, note } => walk.set_tick(item, *done, false, note.as_deref())?,
+            Step::Tick { item, state, note } => {
+                let hint = "`pgmayday incident runbook tick ITEM --result=n/a --note=TEXT` gives it";
+                reasoned(item, result_of(*state), note.as_deref().unwrap_or_default(), hint)?;
+                if *state == ItemState::Holds && roles::are_asked_for(&walk, item) {
+                    self.take_open_roles(id, actor, &standing(&entries))?;
+                }
+                walk.set_tick(item, *state, false, note.as_deref())?
+            }
             Step::Pass { note, .. } => walk.pass(note.as_deref())?,
             Step::Begun { what } => walk.begun(what)?,
             Step::Ended { done, outcome } => walk.ended(*done, outcome)?,
@@ -126,6 +136,11 @@ impl Incidents {
 }
 
 impl Incidents {
+    /// Whoever says that the roles are named takes those that nobody holds: so they are.
+    fn take_open_roles(&self, id: &str, actor: &str, standing: &Standing) -> Result<()> {
+        roles::open(standing).try_for_each(|role| self.take_role(id, actor, role, None))
+    }
+
     /// Writes down which items the facts showed to be so; the walk as it stands then.
     fn seen_to<'b>(
         &self,
@@ -139,7 +154,7 @@ impl Incidents {
         }
         let book = walk.book();
         for (item, text) in seen {
-            for event in walk.set_tick(item, true, true, Some(text))? {
+            for event in walk.set_tick(item, ItemState::Holds, true, Some(text))? {
                 self.append(id, actor, &fact(book, event, &[]))?;
             }
         }
@@ -201,7 +216,11 @@ pub fn happened(entries: &[Entry]) -> Vec<Happened> {
                 let event = Event::Ticked {
                     node: node.to_owned(),
                     item: item.clone(),
-                    done: matches!(result, TickResult::Ok | TickResult::NotApplicable),
+                    state: match result {
+                        TickResult::Ok => ItemState::Holds,
+                        TickResult::NotApplicable => ItemState::NotApplicable,
+                        TickResult::Failed | TickResult::Unknown => ItemState::Open,
+                    },
                     automatic: *automatic,
                     note: Some(detail.clone()).filter(|detail| !detail.is_empty()),
                 };
@@ -220,6 +239,22 @@ pub fn happened(entries: &[Entry]) -> Vec<Happened> {
     steps
 }
 
+/// How an item stands, as the journal says it.
+fn result_of(state: ItemState) -> TickResult {
+    match state {
+        ItemState::Holds => TickResult::Ok,
+        ItemState::Open => TickResult::Failed,
+        ItemState::NotApplicable => TickResult::NotApplicable,
+    }
+}
+
+/// How the incident stands between people.
+fn standing(entries: &[Entry]) -> Standing {
+    let mut standing = Standing::default();
+    entries.iter().for_each(|entry| standing.apply(entry));
+    standing
+}
+
 /// A step as it is written down.
 fn fact(book: &Runbook, event: Event, findings: &[String]) -> Fact {
     let runbook = book.name.clone();
@@ -228,11 +263,11 @@ fn fact(book: &Runbook, event: Event, findings: &[String]) -> Fact {
         Event::Answered { node, exit, proposed, reason } => {
             Fact::NodeAnswered { runbook, node, exit, proposed, reason, findings: findings.to_vec() }
         }
-        Event::Ticked { node, item, done, automatic, note } => Fact::Ticked {
+        Event::Ticked { node, item, state, automatic, note } => Fact::Ticked {
             list: list_of(&runbook, &node),
             item,
             automatic,
-            result: if done { TickResult::Ok } else { TickResult::Failed },
+            result: result_of(state),
             detail: note.unwrap_or_default(),
         },
         Event::Passed { node, note } => Fact::NodePassed { runbook, node, note },

@@ -132,6 +132,8 @@ pub struct GuideItem {
     pub blocking: bool,
     /// How it stands: true = so, false = not; nothing if nobody has looked.
     pub done: Option<bool>,
+    /// It does not apply here, as a person said: one goes on without it.
+    pub not_applicable: bool,
     /// Who or what said so and when.
     pub by: Option<(String, Timestamp)>,
     /// What was seen.

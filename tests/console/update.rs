@@ -10,6 +10,7 @@ use pgmayday::console::theme::Theme;
 use pgmayday::model::board::Board;
 use pgmayday::model::guide::GuideView;
 use pgmayday::model::op::Life;
+use pgmayday::model::plan::{CheckState, RecoverPlan};
 
 const THEME: Theme = Theme { colour: true, ascii: false };
 const SIZE: (u16, u16) = (80, 24);
@@ -256,4 +257,27 @@ fn closing_tells_what_is_left_and_keeps_the_sentence_for_who_goes_back() {
     enter(&mut app, ":close incident");
     let effects = press(&mut app, &[Key::Enter]);
     assert_eq!(effects, [Effect::CloseIncident("back, without a second node".to_owned())]);
+}
+
+#[test]
+fn what_is_open_in_the_checklist_is_told_before_the_typed_word() {
+    let ask = |followed: bool| {
+        let mut app = on(Board { incident: Some(samples::incident()), ..samples::broken() });
+        if followed {
+            app.update(Input::Incident(Box::new(samples::incident_view())));
+        }
+        press(&mut app, &[Key::Char('t')]);
+        for _ in 0..3 {
+            for effect in press(&mut app, &[Key::Enter]) {
+                if let Effect::Plan(request) = effect {
+                    let plan = RecoverPlan { request: (*request).clone(), ..samples::plan(CheckState::Ok) };
+                    app.update(Input::Plan(request, Ok(Box::new(plan))));
+                }
+            }
+        }
+        shown(&app)
+    };
+    let told = ask(true);
+    assert!(told.contains("Type orders") && told.contains("open in the pre-restore list: reason"), "{told}");
+    assert!(!ask(false).contains("pre-restore"), "an incident that is not read says nothing");
 }

@@ -81,7 +81,9 @@ impl Screen for ChecklistScreen {
         if let Some(last) = bindings.last_mut() {
             last.disabled = last.disabled.take().or_else(untouched);
         }
-        bindings.extend(incident::ways(model, self.id()));
+        // The items are about who does what: who is who is one key away.
+        let ways = incident::ways(model, self.id());
+        bindings.extend(ways.into_iter().map(|way| Binding { in_footer: way.cmd == Cmd::People, ..way }));
         bindings
     }
 

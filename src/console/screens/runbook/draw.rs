@@ -219,6 +219,7 @@ fn checklist(sheet: &mut Sheet<'_>, guide: &GuideView, chosen: usize) {
     let mut y = 1;
     for (at, item) in guide.node.items.iter().enumerate() {
         let (mark, style) = match item.done {
+            Some(true) if item.not_applicable => ("[-]", theme.state(State::Ok)),
             Some(true) => ("[x]", theme.state(State::Ok)),
             Some(false) => ("[!]", theme.state(State::Failed)),
             None if item.holds_by_itself() => ("[ ]", theme.state(State::Ok)),
@@ -247,8 +248,9 @@ fn checklist(sheet: &mut Sheet<'_>, guide: &GuideView, chosen: usize) {
                 y += sheet.part(4, y, u16::MAX, u16::MAX).said(0, mark, &seen.text, Style::new());
             }
             if let Some((by, when)) = &item.by {
-                sheet.text(4, y, &format!("{by}, {}", clock(*when)), theme.dim());
-                y += 1;
+                let note = item.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+                let said = format!("{by}, {}{note}", clock(*when));
+                y += sheet.part(4, y, u16::MAX, u16::MAX).wrapped(0, 0, &said, theme.dim());
             }
         } else {
             y += shown;
