@@ -7,11 +7,13 @@ mod left;
 mod roles;
 mod show;
 mod values;
+mod walked;
 
 pub use crate::runbook::walk::ItemState;
 pub(super) use left::left;
 pub use show::Look;
 pub use values::{Values, meaning};
+use walked::{Walked, walked};
 
 use super::settle::reasoned;
 use super::{Incidents, Standing};
@@ -19,7 +21,7 @@ use crate::base::{Kind, Report, Result};
 use crate::journal::{Entry, Fact, TickResult};
 use crate::model::guide::GuideView;
 use crate::model::question::judge::Proposal;
-use crate::runbook::walk::{Event, Happened, Walk, begin};
+use crate::runbook::walk::{Event, Walk, begin};
 use crate::runbook::{Library, Runbook};
 
 /// The runbook an incident begins with.
@@ -78,9 +80,12 @@ impl Incidents {
         let entries = self.entries(id)?;
         let name = current(&entries);
         let (book, trouble) = library.book_or_shipped(&name)?;
-        let walk = Walk::fold(book, &happened(&entries));
+        let Walked { walk, beside } = walked(book, &entries);
         let mut view = show::view(id, &walk, look, &standing(&entries));
         view.troubles.extend(trouble);
+        view.troubles.extend(beside.filter(|_| !walk.is_over()).map(|at| {
+            format!("a recovery ended well at {at}, which no step here had asked for: go on from here by what is so now")
+        }));
         view.left = left(&entries, library);
         Ok(view)
     }
@@ -98,7 +103,7 @@ impl Incidents {
         step: &Step,
     ) -> Result<()> {
         let entries = self.entries(id)?;
-        let walk = Walk::fold(book, &happened(&entries));
+        let walk = walked(book, &entries).walk;
         let node = walk.node().map(|node| node.id.as_str()).unwrap_or_default();
         if *step != Step::Begin && node != seen {
             let headline = format!("the incident stands at '{node}' by now, not at '{seen}'");
@@ -158,7 +163,7 @@ impl Incidents {
                 self.append(id, actor, &fact(book, event, &[]))?;
             }
         }
-        Ok(Walk::fold(book, &happened(&self.entries(id)?)))
+        Ok(walked(book, &self.entries(id)?).walk)
     }
 }
 
@@ -180,63 +185,6 @@ fn words_of(proposal: &Proposal) -> Vec<String> {
 /// Of which list of the journal the items of a node are.
 fn list_of(runbook: &str, node: &str) -> String {
     format!("{runbook}/{node}")
-}
-
-/// The journal's entries that are steps in runbooks.
-pub fn happened(entries: &[Entry]) -> Vec<Happened> {
-    let mut digest = String::new();
-    let mut steps = Vec::new();
-    for entry in entries {
-        let (runbook, event) = match &entry.fact {
-            Fact::NodeEntered { runbook, digest: version, node } => {
-                digest.clone_from(version);
-                (runbook.clone(), Event::Entered { node: node.clone() })
-            }
-            Fact::NodeAnswered { runbook, node, exit, proposed, reason, .. } => {
-                let (node, exit) = (node.clone(), exit.clone());
-                (
-                    runbook.clone(),
-                    Event::Answered { node, exit, proposed: proposed.clone(), reason: reason.clone() },
-                )
-            }
-            Fact::NodePassed { runbook, node, note } => {
-                (runbook.clone(), Event::Passed { node: node.clone(), note: note.clone() })
-            }
-            Fact::WentBack { runbook, from, to } => {
-                (runbook.clone(), Event::WentBack { from: from.clone(), to: to.clone() })
-            }
-            Fact::ActStarted { runbook, node, what } => {
-                (runbook.clone(), Event::Began { node: node.clone(), what: what.clone() })
-            }
-            Fact::ActEnded { runbook, node, done, outcome, .. } => {
-                (runbook.clone(), Event::Ended { node: node.clone(), done: *done, what: outcome.clone() })
-            }
-            Fact::Ticked { list, item, automatic, result, detail } => {
-                let Some((runbook, node)) = list.split_once('/') else { continue };
-                let event = Event::Ticked {
-                    node: node.to_owned(),
-                    item: item.clone(),
-                    state: match result {
-                        TickResult::Ok => ItemState::Holds,
-                        TickResult::NotApplicable => ItemState::NotApplicable,
-                        TickResult::Failed | TickResult::Unknown => ItemState::Open,
-                    },
-                    automatic: *automatic,
-                    note: Some(detail.clone()).filter(|detail| !detail.is_empty()),
-                };
-                (runbook.to_owned(), event)
-            }
-            _ => continue,
-        };
-        steps.push(Happened {
-            at: entry.at,
-            actor: entry.actor.clone(),
-            runbook,
-            digest: digest.clone(),
-            event,
-        });
-    }
-    steps
 }
 
 /// How an item stands, as the journal says it.

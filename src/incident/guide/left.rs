@@ -1,9 +1,8 @@
 //! What would stay open if the incident were closed now: a runbook that has come to no end, standbys that a recovery left
 //! stopped. Read from the journal and the runbooks; judges no server and changes nothing.
 
-use super::{current, happened};
+use super::{current, walked};
 use crate::journal::{Entry, Fact, left_standby};
-use crate::runbook::walk::Walk;
 use crate::runbook::{Library, NodeKind, Outcome};
 
 /// The runbook after whose good end a standby is one again.
@@ -29,7 +28,7 @@ fn unfinished(entries: &[Entry], library: &Library) -> Option<String> {
             "the runbook {name} was begun and cannot be read: whether it has ended is unknown"
         ));
     };
-    let walk = Walk::fold(book, &happened(entries));
+    let walk = walked(book, entries).walk;
     let node = walk.node()?;
     match &node.kind {
         NodeKind::End(end) => end

@@ -144,7 +144,7 @@ fn every_way_of_every_shipped_runbook_can_be_walked_through_the_journal() {
         let book = volume.book().unwrap();
         let desk = Desk::new();
         let walk = |entries: &[Entry]| {
-            let walk = Walk::fold(book, &happened(entries));
+            let walk = walked(book, entries).walk;
             (
                 walk.node().unwrap().id.clone(),
                 walk.now().unwrap().ways.iter().map(|way| way.id.to_owned()).collect::<Vec<_>>(),
