@@ -125,6 +125,15 @@ impl Model {
         incident.approvals.iter().rev().find(|asked| asked.approved.is_none())
     }
 
+    /// What is still open in the incident that is followed, each in a sentence.
+    pub fn open_matters(&self) -> Vec<String> {
+        let Some(view) = &self.incident else { return Vec::new() };
+        let mut matters = view.open_matters();
+        let guide = self.guide.value().filter(|guide| guide.incident == view.id && view.closed_at.is_none());
+        matters.extend(guide.into_iter().flat_map(|guide| guide.left.iter().cloned()));
+        matters
+    }
+
     /// What is told before a recovery is started: what is open in the checklist of the open incident.
     pub fn unready(&self) -> Option<String> {
         let open = self.board.incident.as_ref()?;

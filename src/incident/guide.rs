@@ -3,6 +3,7 @@
 //! The journal is the position: nothing else is kept. A step is refused where it is not possible or where somebody
 //! else has gone on meanwhile. Does nothing of what a runbook says.
 
+mod heard;
 mod left;
 mod roles;
 mod show;
@@ -87,6 +88,7 @@ impl Incidents {
             format!("a recovery ended well at {at}, which no step here had asked for: go on from here by what is so now")
         }));
         view.left = left(&entries, library);
+        view.node.heard = walk.node().and_then(|node| heard::heard(book, node, &entries, library, look.now));
         Ok(view)
     }
 

@@ -111,12 +111,23 @@ pub struct GuideNode {
     pub back: Option<String>,
     /// When it was entered.
     pub entered_at: Option<Timestamp>,
+    /// How the same was answered or done a short while ago elsewhere in this incident.
+    pub heard: Option<Heard>,
     /// After how long to ask for help, seconds.
     pub within_s: Option<u64>,
     /// How it ended, at an end.
     pub outcome: Option<String>,
     /// The runbook that goes on from an end.
     pub next_runbook: Option<String>,
+}
+
+/// What was answered or done already, elsewhere in the incident.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Heard {
+    /// The answer that was given; nothing for what was done.
+    pub exit: Option<String>,
+    /// What, when and by whom: "answered at 02:17 by dk: yes, it answers".
+    pub text: String,
 }
 
 /// An item of a list.

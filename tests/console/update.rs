@@ -281,3 +281,17 @@ fn what_is_open_in_the_checklist_is_told_before_the_typed_word() {
     assert!(told.contains("Type orders") && told.contains("open in the pre-restore list: reason"), "{told}");
     assert!(!ask(false).contains("pre-restore"), "an incident that is not read says nothing");
 }
+
+#[test]
+fn a_message_longer_than_its_line_is_read_to_its_end() {
+    let mut app = on(samples::broken());
+    let text =
+        "incident 2026-11-28-01 is declared; the clock runs; nothing is expired until the day after tomorrow";
+    app.update(Input::Said(Ok(text.to_owned())));
+    let seen = shown(&app);
+    let tail: Vec<&str> = seen.lines().rev().skip(1).take(2).map(str::trim).collect();
+    assert_eq!(format!("{} {}", tail[1], tail[0]), format!("✔ {text}"), "{seen}");
+    app.update(Input::Said(Ok("word ".repeat(100))));
+    let seen = shown(&app);
+    assert!(seen.lines().rev().nth(1).unwrap().trim().ends_with(" …"), "{seen}");
+}

@@ -1,17 +1,19 @@
 //! The runbook's screen: what it shows at each kind of node, and what its keys ask for.
 
-use crate::entered;
 use crate::models::{at, in_incident, now};
 use crate::pictures::check;
+use crate::{entered, picture};
 use pgmayday::console::input::Effect;
 use pgmayday::console::keymap::Cmd;
 use pgmayday::console::model::{Loaded, Model};
 use pgmayday::console::screens::runbook::RunbookScreen;
 use pgmayday::console::screens::{Action, Asked, Modal, Screen as _, ScreenId};
-use pgmayday::console::theme::State;
+use pgmayday::console::theme::{State, Theme};
 use pgmayday::incident::guide::{ItemState, Step};
-use pgmayday::model::guide::{GuideItem, GuideKind, GuideNode, GuideStep, GuideView, GuideWay};
+use pgmayday::model::guide::{GuideItem, GuideKind, GuideNode, GuideStep, GuideView, GuideWay, Heard};
 use pgmayday::model::question::judge::{Finding, Proposal};
+
+const THEME: Theme = Theme { colour: true, ascii: false };
 
 fn way(id: &str, key: Option<char>, label: &str, to: &str) -> GuideWay {
     GuideWay { id: id.to_owned(), key, label: label.to_owned(), to: to.to_owned() }
@@ -265,6 +267,20 @@ fn a_list_is_ticked_and_passed_only_when_nothing_blocks() {
     let mut free = checklist();
     free.node.blocked.clear();
     assert_eq!(go_on(&self::model(free)), None);
+}
+
+#[test]
+fn what_was_answered_or_done_elsewhere_is_proposed() {
+    let mut asked = question();
+    asked.proposal = None;
+    let text = "answered at 02:13 by am: no: the cluster is lost".to_owned();
+    asked.node.heard = Some(Heard { exit: Some("no".to_owned()), text });
+    let model = model(asked.clone());
+    check("runbook-heard", &entered::<RunbookScreen>(&model), &model);
+    // Where the facts propose something, that counts.
+    let model = self::model(GuideView { proposal: question().proposal, ..asked });
+    let shown = picture(&entered::<RunbookScreen>(&model), &model, THEME, (80, 21));
+    assert!(shown.contains("Proposal: yes") && !shown.contains("answered at"), "{shown}");
 }
 
 #[test]

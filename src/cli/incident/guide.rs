@@ -209,6 +209,9 @@ fn text(view: &GuideView) -> String {
     if let Some(proposal) = &view.proposal {
         proposed(&mut out, proposal);
     }
+    if let Some(heard) = &view.node.heard {
+        wrapped(&mut out, "   ", &heard.text);
+    }
     lines(&mut out, view);
     out.join("\n")
 }

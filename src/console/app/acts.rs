@@ -150,11 +150,8 @@ impl App {
     /// What is still open in the incident, each in a sentence.
     fn open_matters(&self) -> Vec<String> {
         let open = self.model.board.incident.as_ref().map(|open| &open.id);
-        let followed = self.model.incident.as_ref().filter(|followed| Some(&followed.id) == open);
-        let mut matters = followed.map_or_else(Vec::new, crate::incident::IncidentView::open_matters);
-        let guide = self.model.guide.value().filter(|guide| Some(&guide.incident) == open);
-        matters.extend(guide.into_iter().flat_map(|guide| guide.left.iter().cloned()));
-        matters
+        let is_followed = self.model.incident.as_ref().is_some_and(|followed| Some(&followed.id) == open);
+        if is_followed { self.model.open_matters() } else { Vec::new() }
     }
 
     fn ask_for_the_end(&mut self) {

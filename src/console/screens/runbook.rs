@@ -182,6 +182,7 @@ impl Screen for RunbookScreen {
             Asked::Part(Part::Why) => {
                 let item = self.asking.take()?;
                 let tick = Step::Tick { item, state: ItemState::NotApplicable, note: Some(reason?) };
+                self.choose_next_open(guide);
                 Some(step(guide, tick))
             }
             Asked::Outcome(well) => {
@@ -200,19 +201,26 @@ impl Screen for RunbookScreen {
 impl RunbookScreen {
     /// Ticks the chosen item or opens it again; after a tick the next one that is open is chosen.
     fn tick(&mut self, guide: &GuideView) -> Option<Action> {
-        let (at, items) = (self.item.at(), &guide.node.items);
-        let item = items.get(at)?;
+        let item = guide.node.items.get(self.item.at())?;
         let done = item.done != Some(true);
         let state = if done { ItemState::Holds } else { ItemState::Open };
-        let is_open = |other: &usize| items.get(*other).is_some_and(|item| item.done != Some(true));
-        if let Some(next) = (at + 1..items.len()).find(is_open).filter(|_| done) {
-            self.item.choose(next);
+        if done {
+            self.choose_next_open(guide);
         }
         Some(step(guide, Step::Tick { item: item.id.clone(), state, note: None }))
     }
 }
 
 impl RunbookScreen {
+    /// After an item was seen to, the next one that is open.
+    fn choose_next_open(&mut self, guide: &GuideView) {
+        let items = &guide.node.items;
+        let is_open = |other: &usize| items.get(*other).is_some_and(|item| item.done != Some(true));
+        if let Some(next) = (self.item.at() + 1..items.len()).find(is_open) {
+            self.item.choose(next);
+        }
+    }
+
     /// Asks why the chosen item does not apply.
     fn waive(&mut self, guide: &GuideView) -> Option<Action> {
         let item = guide.node.items.get(self.item.at())?;

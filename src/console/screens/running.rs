@@ -253,7 +253,13 @@ impl Screen for RunningScreen {
             "Start a new worker that goes on where the last one stopped.",
         );
         let resumable = model.operation.as_ref().is_some_and(resumable);
-        bindings.push(foot(resume.unless(no_resumption(model)), resumable));
+        // Where nothing can be resumed, the key is the one it is on the board.
+        if model.board.incident.is_some() && !resumable {
+            let text = "Back to the runbook of the incident: a recovery that it asked for leads it on.";
+            bindings.push(Binding::new(&[Key::Char('R')], Cmd::Runbook, "runbook", text));
+        } else {
+            bindings.push(foot(resume.unless(no_resumption(model)), resumable));
+        }
         bindings.push(
             Binding::new(
                 &[Key::Char('L')],

@@ -6,12 +6,15 @@ use crate::console::model::Model;
 use crate::console::screens::incident;
 use crate::console::screens::paint::{Sheet, counted, since};
 use crate::console::theme::{State, Theme};
-use crate::console::widgets::{Selection, age, left, time};
+use crate::console::widgets::{Selection, age, left, lines, time};
 use crate::incident::standing::{FollowUp, Standing, Task};
 use crate::incident::{IncidentView, Role};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+
+/// Columns of a sentence that fits every terminal.
+const NARROW: usize = 76;
 
 /// A line of the screen.
 enum Item {
@@ -56,7 +59,7 @@ fn draw(sheet: &mut Sheet<'_>, y: u16, item: &Item) {
 
 fn items(view: &IncidentView, model: &Model, theme: Theme) -> Vec<Item> {
     let standing = &view.standing;
-    let matters = view.open_matters();
+    let matters = model.open_matters();
     let stops = match matters.len() {
         0 => "nothing stops a close".to_owned(),
         number => format!("{} a close", counted(number as u64, "matter stops", "matters stop")),
@@ -91,8 +94,11 @@ fn items(view: &IncidentView, model: &Model, theme: Theme) -> Vec<Item> {
     );
     if !matters.is_empty() && view.closed_at.is_none() {
         items.push(Item::Rule("STOPS A CLOSE", "each is ended, or the close says that it is not".to_owned()));
-        let line = |text| Item::Line { row: None, sign: Some(State::Late), text, style: Style::new() };
-        items.extend(matters.into_iter().map(line));
+        for matter in matters {
+            let signs = std::iter::once(Some(State::Late)).chain(std::iter::repeat(None));
+            let line = |(text, sign)| Item::Line { row: None, sign, text, style: Style::new() };
+            items.extend(lines(&matter, NARROW).into_iter().zip(signs).map(line));
+        }
     }
     items
 }
