@@ -295,3 +295,19 @@ fn a_message_longer_than_its_line_is_read_to_its_end() {
     let seen = shown(&app);
     assert!(seen.lines().rev().nth(1).unwrap().trim().ends_with(" …"), "{seen}");
 }
+
+#[test]
+fn an_operation_leads_back_to_the_runbook_of_its_incident() {
+    let mut app = on(samples::recovering());
+    press(&mut app, &[Key::Char('o')]);
+    app.update(Input::Operation(Box::new(samples::snapshot(Life::Running { pid: 1 }, false))));
+    assert!(shown(&app).contains("R runbook"), "{}", shown(&app));
+    press(&mut app, &[Key::Char('R')]);
+    assert_eq!(app.screen(), ScreenId::Runbook);
+    // One that has lost its worker is taken up by the same key.
+    let mut lost = on(Board { incident: Some(samples::incident()), ..lost() });
+    press(&mut lost, &[Key::Char('o')]);
+    lost.update(Input::Operation(Box::new(samples::snapshot(Life::Lost, false))));
+    press(&mut lost, &[Key::Char('R')]);
+    assert!(shown(&lost).contains("RESUME THE OPERATION"), "{}", shown(&lost));
+}

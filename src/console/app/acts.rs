@@ -160,7 +160,7 @@ impl App {
         if !open.is_empty() {
             text.push(String::new());
             text.push("Still open; it is closed over that only after a typed word:".to_owned());
-            text.extend(open);
+            text.extend(open.into_iter().map(|matter| format!("- {matter}")));
         }
         let title = "CLOSE THE INCIDENT".to_owned();
         self.open(Modal::Ask { title, text, initial: self.farewell(), then: Asked::CloseIncident });
@@ -182,7 +182,7 @@ impl App {
             return self.perform(Effect::CloseIncident(text), effects);
         }
         let mut lines = vec!["These stay open, and the journal keeps that they were:".to_owned()];
-        lines.extend(open);
+        lines.extend(open.into_iter().map(|matter| format!("- {matter}")));
         self.confirm("CLOSE OVER OPEN MATTERS", lines, Confirmed::CloseOver(text));
     }
 

@@ -292,6 +292,7 @@ impl Screen for RunningScreen {
             Cmd::AnswerRight => self.answer(model, Answer::Right),
             Cmd::AnswerDamaged => self.answer(model, Answer::Damaged),
             Cmd::Resume => Self::resume(model),
+            Cmd::Runbook if model.why_not(cmd).is_none() => Some(Action::Go(ScreenId::Runbook)),
             Cmd::Log => model.operation.as_ref().map(Self::log),
             Cmd::Commands => {
                 let lines = command(model.operation.as_ref()?);
