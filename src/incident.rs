@@ -45,6 +45,7 @@ use crate::config::site::StanzaSite;
 use crate::journal::{self, Entry, Fact, Journal, JournalError, Severity, Verification, Witness};
 use crate::model::board::Limits;
 use crate::model::op::Mark;
+use crate::runbook::Library;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -237,7 +238,10 @@ impl Incidents {
             return Err(Report::usage(format!("incident {id} was closed at {at}"))
                 .hint("`pgmayday incident note` still adds to it"));
         }
-        let open = view.open_matters().join("; ");
+        let library = Library::of_host(Some(self.state.root()));
+        let mut open = view.open_matters();
+        open.extend(guide::left(&self.entries(id)?, &library));
+        let open = open.join("; ");
         if !open.is_empty() && !knowingly {
             return Err(Report::refused(OPEN_MATTERS, format!("incident {id} has open matters: {open}"))
                 .hint("end them, or write them down by `pgmayday incident follow-up add`"));

@@ -35,6 +35,7 @@ mod error;
 mod fact;
 mod file;
 mod head;
+mod left;
 mod stamp;
 mod verify;
 
@@ -43,6 +44,7 @@ pub use error::JournalError;
 pub use fact::{Audience, Fact, Role, Scenario, Severity, TickResult};
 pub use file::{JOURNAL_FILE, Journal, adopt};
 pub use head::{HEAD_FILE, Witness};
+pub use left::{left_standby, standby_left};
 pub use stamp::Stamp;
 pub use verify::{Finding, Proof, Verification, read_verified, verify};
 

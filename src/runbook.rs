@@ -134,6 +134,9 @@ pub struct Node {
     /// After how long to ask for help.
     #[serde(rename = "within_s", serialize_with = "seconds")]
     pub within: Option<Duration>,
+    /// The node of another runbook that asks the same or does the same, as `RUNBOOK/NODE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same: Option<String>,
     /// Where it stands in the file.
     #[serde(skip)]
     pub place: Place,

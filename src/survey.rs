@@ -237,8 +237,21 @@ impl Survey {
     }
 
     /// The same for a whole situation.
-    pub fn blank_situation(&self) -> Situation {
+    fn blank_situation(&self) -> Situation {
         self.inner.blank.clone()
+    }
+
+    /// The same with where the sockets of servers on this host are, for which their lock files are read; asks no server.
+    pub fn places(&self) -> Situation {
+        let mut situation = self.blank_situation();
+        for probe in &self.inner.probes {
+            if let (Place::Health(at), Look::Health(server)) = (probe.place, &probe.look)
+                && let Some(member) = situation.members.get_mut(at)
+            {
+                member.socket = server.socket();
+            }
+        }
+        situation
     }
 
     /// Looks at everything on the board again and again on threads of its own until `go_on` says no, and hands each new

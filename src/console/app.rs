@@ -10,7 +10,7 @@ use super::input::{Effect, Input, Key};
 use super::keymap::{Binding, Cmd, everywhere};
 use super::modal::{Outcome, Window};
 use super::model::{Model, READ_ONLY};
-use super::screens::{Action, Asked, Modal, ScreenId};
+use super::screens::{Action, Asked, Confirmed, Modal, ScreenId};
 use super::theme::{State, Theme};
 use super::widgets::Zone;
 use crate::base::Timestamp;
@@ -48,6 +48,8 @@ pub struct App {
     opened: Option<String>,
     /// The incident whose runbook was opened for that: it is begun as soon as it can be read.
     begins: Option<String>,
+    /// What was to be said at the end of this incident, until it is closed.
+    farewell: Option<(String, String)>,
     left: bool,
 }
 
@@ -65,6 +67,7 @@ impl App {
             filters: BTreeMap::new(),
             opened: None,
             begins: None,
+            farewell: None,
             left: false,
         }
     }
@@ -238,7 +241,10 @@ impl App {
     }
 
     /// Opens a window, unless what it leads to is refused.
-    fn open(&mut self, modal: Modal) {
+    fn open(&mut self, mut modal: Modal) {
+        if let Modal::Confirm { then: Confirmed::Start { .. }, text, .. } = &mut modal {
+            text.extend(self.model.unready());
+        }
         let leads_to_writing = match &modal {
             Modal::Confirm { .. } => true,
             Modal::Ask { then, .. } => {

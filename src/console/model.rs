@@ -128,6 +128,23 @@ impl Model {
         incident.approvals.iter().rev().find(|asked| asked.approved.is_none())
     }
 
+    /// What is still open in the incident that is followed, each in a sentence.
+    pub fn open_matters(&self) -> Vec<String> {
+        let Some(view) = &self.incident else { return Vec::new() };
+        let mut matters = view.open_matters();
+        let guide = self.guide.value().filter(|guide| guide.incident == view.id && view.closed_at.is_none());
+        matters.extend(guide.into_iter().flat_map(|guide| guide.left.iter().cloned()));
+        matters
+    }
+
+    /// What is told before a recovery is started: what is open in the checklist of the open incident.
+    pub fn unready(&self) -> Option<String> {
+        let open = self.board.incident.as_ref()?;
+        let incident = self.incident.as_ref().filter(|incident| incident.id == open.id)?;
+        let said = crate::incident::checklist::open_before(&incident.standing)?;
+        Some(format!("{said} (K). It can be started all the same; the journal keeps that."))
+    }
+
     /// Why a command that holds on every screen cannot be used now; nothing if it can.
     pub fn why_not(&self, cmd: Cmd) -> Option<String> {
         let unless = |there: bool, why: &str| (!there).then(|| why.to_owned());

@@ -12,4 +12,4 @@ mod text;
 pub use numbers::{Zone, age, bar, beside, clock, duration, elapsed, moment, rate, size, time};
 pub use rule::{Joint, joint, rule, split_rule, upright};
 pub use table::{Column, Selection, table};
-pub use text::{cut, cut_left, left, lines, put, right, width};
+pub use text::{cut, cut_at_word, cut_left, left, lines, put, right, width, with_more};

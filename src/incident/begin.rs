@@ -1,6 +1,6 @@
 //! The beginning of a recovery in the journal: what was planned, who confirmed it, which operation was made of it.
 
-use super::{Declaration, Incidents};
+use super::{Declaration, Incidents, checklist};
 use crate::base::Result;
 use crate::base::state::OpId;
 use crate::journal::Fact;
@@ -20,6 +20,7 @@ impl Incidents {
         operation: &OpId,
         typed: &str,
     ) -> Result<String> {
+        let unready = self.unready(&declaration.stanza);
         let incident = self.open_or_declared(actor, declaration)?;
         let reached = |mark| Fact::Reached { mark, operation: Some(operation.to_string()) };
         let confirmed = Fact::Confirmed {
@@ -36,7 +37,18 @@ impl Incidents {
         for fact in [reached(Mark::Decided), confirmed, reached(Mark::Confirmed)].into_iter().chain(given) {
             self.append(&incident, actor, &fact)?;
         }
+        if let Ok(Some(open)) = unready {
+            let (operation, text) =
+                (Some(operation.to_string()), format!("the recovery was started all the same: {open}"));
+            self.append(&incident, actor, &Fact::Warning { operation, text })?;
+        }
         Ok(incident)
+    }
+
+    /// What is to be told before a recovery of the stanza is started: the blocking items of its open incident's checklist
+    /// that are open. Nothing without such an incident: none of them was to be looked at.
+    pub fn unready(&self, stanza: &str) -> Result<Option<String>> {
+        Ok(self.open_one(stanza)?.and_then(|view| checklist::open_before(&view.standing)))
     }
 }
 
@@ -48,4 +60,89 @@ fn targets(plan: &RecoverPlan) -> impl Iterator<Item = Fact> {
     values
         .into_iter()
         .filter_map(|(name, value)| Some(Fact::ValueGiven { name: name.to_owned(), value: value? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::Timestamp;
+    use crate::base::state::{OpId, StateDir};
+    use crate::incident::checklist::{self, PRE_RESTORE};
+    use crate::incident::{Declaration, Incidents, Settle, TickResult};
+    use crate::model::plan::{RecoverPlan, RecoverRequest};
+
+    fn plan() -> RecoverPlan {
+        let request = RecoverRequest {
+            stanza: "orders".to_owned(),
+            kind: "time".to_owned(),
+            targets: Vec::new(),
+            exclusive: false,
+            timeline: None,
+            set: None,
+            asks: false,
+            no_first_backup: false,
+        };
+        RecoverPlan {
+            request,
+            target: String::new(),
+            target_at: None,
+            data_dir: "/srv/pg".into(),
+            repo: None,
+            set: None,
+            set_stop: None,
+            copy_bytes: 0,
+            copy_files: 0,
+            replay_bytes: 0,
+            replay_segments: 0,
+            timeline: None,
+            space: Vec::new(),
+            last_commit: None,
+            first_lost_commit: None,
+            newest: None,
+            checks: Vec::new(),
+            steps: Vec::new(),
+            command: String::new(),
+            digest: "7f3a".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_open_before_a_recovery_is_told_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let incidents = Incidents::new(StateDir::at(dir.path()));
+        let declaration = Declaration {
+            stanza: "orders".to_owned(),
+            label: None,
+            reason: "why".to_owned(),
+            detected_at: None,
+            rto_s: 60,
+            rpo_s: 60,
+            severity: None,
+        };
+        let op = || OpId::new("recover", Timestamp::now()).unwrap();
+        let begun = || incidents.begin("dk", &declaration, &plan(), &op(), "").unwrap();
+        let told = |id: &str| {
+            let lines = incidents.view(id).unwrap().lines.into_iter();
+            lines
+                .filter(|line| line.text.contains("started all the same"))
+                .map(|line| line.text)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(incidents.unready("orders").unwrap(), None, "no incident asked for anything");
+        let id = begun();
+        assert_eq!(told(&id), [""; 0]);
+        let items = checklist::items(PRE_RESTORE).filter(|item| item.blocking && item.id != "fenced");
+        for item in items {
+            let (result, detail) = (TickResult::Ok, String::new());
+            incidents.settle(&id, "dk", &Settle::Tick { item, result, detail }).unwrap();
+        }
+        let said = "open in the pre-restore list: fenced";
+        assert_eq!(incidents.unready("orders").unwrap().as_deref(), Some(said));
+        begun();
+        assert!(matches!(&told(&id)[..], [line] if line.contains(said)), "{:?}", told(&id));
+        let item = checklist::item(PRE_RESTORE, "fenced").unwrap();
+        let (result, detail) = (TickResult::NotApplicable, "the host is gone".to_owned());
+        incidents.settle(&id, "dk", &Settle::Tick { item, result, detail }).unwrap();
+        begun();
+        assert_eq!((told(&id).len(), incidents.unready("orders").unwrap()), (1, None));
+    }
 }

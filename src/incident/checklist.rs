@@ -204,6 +204,14 @@ pub fn stops(standing: &Standing, item: &Item) -> bool {
     item.blocking && !matches!(result, Some(TickResult::Ok | TickResult::NotApplicable))
 }
 
+/// What is said of a recovery that is started while blocking items of the checklist before it are open; nothing if none
+/// is.
+pub fn open_before(standing: &Standing) -> Option<String> {
+    let open: Vec<&str> =
+        items(PRE_RESTORE).filter(|item| stops(standing, item)).map(|item| item.id).collect();
+    (!open.is_empty()).then(|| format!("open in the {PRE_RESTORE} list: {}", open.join(", ")))
+}
+
 /// The blocking items of the checklist after a restore that are not answered well, once it was begun; each in a
 /// sentence.
 pub(super) fn open_blocking(standing: &Standing) -> Vec<String> {

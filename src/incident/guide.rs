@@ -3,18 +3,26 @@
 //! The journal is the position: nothing else is kept. A step is refused where it is not possible or where somebody
 //! else has gone on meanwhile. Does nothing of what a runbook says.
 
+mod heard;
+mod left;
+mod roles;
 mod show;
 mod values;
+mod walked;
 
+pub use crate::runbook::walk::ItemState;
+pub(super) use left::left;
 pub use show::Look;
 pub use values::{Values, meaning};
+use walked::{Walked, walked};
 
-use super::Incidents;
+use super::settle::reasoned;
+use super::{Incidents, Standing};
 use crate::base::{Kind, Report, Result};
 use crate::journal::{Entry, Fact, TickResult};
 use crate::model::guide::GuideView;
 use crate::model::question::judge::Proposal;
-use crate::runbook::walk::{Event, Happened, Walk, begin};
+use crate::runbook::walk::{Event, Walk, begin};
 use crate::runbook::{Library, Runbook};
 
 /// The runbook an incident begins with.
@@ -39,9 +47,9 @@ pub enum Step {
     Tick {
         /// Which.
         item: String,
-        /// It is so.
-        done: bool,
-        /// What was seen.
+        /// That.
+        state: ItemState,
+        /// What was seen; why, where it does not apply.
         note: Option<String>,
     },
     /// Has the list or the message behind.
@@ -73,9 +81,14 @@ impl Incidents {
         let entries = self.entries(id)?;
         let name = current(&entries);
         let (book, trouble) = library.book_or_shipped(&name)?;
-        let walk = Walk::fold(book, &happened(&entries));
-        let mut view = show::view(id, &walk, look);
+        let Walked { walk, beside } = walked(book, &entries);
+        let mut view = show::view(id, &walk, look, &standing(&entries));
         view.troubles.extend(trouble);
+        view.troubles.extend(beside.filter(|_| !walk.is_over()).map(|at| {
+            format!("a recovery ended well at {at}, which no step here had asked for: go on from here by what is so now")
+        }));
+        view.left = left(&entries, library);
+        view.node.heard = walk.node().and_then(|node| heard::heard(book, node, &entries, library, look.now));
         Ok(view)
     }
 
@@ -92,7 +105,7 @@ impl Incidents {
         step: &Step,
     ) -> Result<()> {
         let entries = self.entries(id)?;
-        let walk = Walk::fold(book, &happened(&entries));
+        let walk = walked(book, &entries).walk;
         let node = walk.node().map(|node| node.id.as_str()).unwrap_or_default();
         if *step != Step::Begin && node != seen {
             let headline = format!("the incident stands at '{node}' by now, not at '{seen}'");
@@ -108,7 +121,14 @@ impl Incidents {
             Step::Begin if walk.is_fresh() || walk.is_over() => begin(book),
             Step::Begin => return Err(Report::usage(format!("the runbook {} was begun already", book.name))),
             Step::Answer { exit, reason } => walk.answer(exit, proposed, reason.as_deref())?,
-            Step::Tick { item, done, note } => walk.set_tick(item, *done, false, note.as_deref())?,
+            Step::Tick { item, state, note } => {
+                let hint = "`pgmayday incident runbook tick ITEM --result=n/a --note=TEXT` gives it";
+                reasoned(item, result_of(*state), note.as_deref().unwrap_or_default(), hint)?;
+                if *state == ItemState::Holds && roles::are_asked_for(&walk, item) {
+                    self.take_open_roles(id, actor, &standing(&entries))?;
+                }
+                walk.set_tick(item, *state, false, note.as_deref())?
+            }
             Step::Pass { note, .. } => walk.pass(note.as_deref())?,
             Step::Begun { what } => walk.begun(what)?,
             Step::Ended { done, outcome } => walk.ended(*done, outcome)?,
@@ -123,6 +143,11 @@ impl Incidents {
 }
 
 impl Incidents {
+    /// Whoever says that the roles are named takes those that nobody holds: so they are.
+    fn take_open_roles(&self, id: &str, actor: &str, standing: &Standing) -> Result<()> {
+        roles::open(standing).try_for_each(|role| self.take_role(id, actor, role, None))
+    }
+
     /// Writes down which items the facts showed to be so; the walk as it stands then.
     fn seen_to<'b>(
         &self,
@@ -136,11 +161,11 @@ impl Incidents {
         }
         let book = walk.book();
         for (item, text) in seen {
-            for event in walk.set_tick(item, true, true, Some(text))? {
+            for event in walk.set_tick(item, ItemState::Holds, true, Some(text))? {
                 self.append(id, actor, &fact(book, event, &[]))?;
             }
         }
-        Ok(Walk::fold(book, &happened(&self.entries(id)?)))
+        Ok(walked(book, &self.entries(id)?).walk)
     }
 }
 
@@ -164,57 +189,20 @@ fn list_of(runbook: &str, node: &str) -> String {
     format!("{runbook}/{node}")
 }
 
-/// The journal's entries that are steps in runbooks.
-pub fn happened(entries: &[Entry]) -> Vec<Happened> {
-    let mut digest = String::new();
-    let mut steps = Vec::new();
-    for entry in entries {
-        let (runbook, event) = match &entry.fact {
-            Fact::NodeEntered { runbook, digest: version, node } => {
-                digest.clone_from(version);
-                (runbook.clone(), Event::Entered { node: node.clone() })
-            }
-            Fact::NodeAnswered { runbook, node, exit, proposed, reason, .. } => {
-                let (node, exit) = (node.clone(), exit.clone());
-                (
-                    runbook.clone(),
-                    Event::Answered { node, exit, proposed: proposed.clone(), reason: reason.clone() },
-                )
-            }
-            Fact::NodePassed { runbook, node, note } => {
-                (runbook.clone(), Event::Passed { node: node.clone(), note: note.clone() })
-            }
-            Fact::WentBack { runbook, from, to } => {
-                (runbook.clone(), Event::WentBack { from: from.clone(), to: to.clone() })
-            }
-            Fact::ActStarted { runbook, node, what } => {
-                (runbook.clone(), Event::Began { node: node.clone(), what: what.clone() })
-            }
-            Fact::ActEnded { runbook, node, done, outcome, .. } => {
-                (runbook.clone(), Event::Ended { node: node.clone(), done: *done, what: outcome.clone() })
-            }
-            Fact::Ticked { list, item, automatic, result, detail } => {
-                let Some((runbook, node)) = list.split_once('/') else { continue };
-                let event = Event::Ticked {
-                    node: node.to_owned(),
-                    item: item.clone(),
-                    done: matches!(result, TickResult::Ok | TickResult::NotApplicable),
-                    automatic: *automatic,
-                    note: Some(detail.clone()).filter(|detail| !detail.is_empty()),
-                };
-                (runbook.to_owned(), event)
-            }
-            _ => continue,
-        };
-        steps.push(Happened {
-            at: entry.at,
-            actor: entry.actor.clone(),
-            runbook,
-            digest: digest.clone(),
-            event,
-        });
+/// How an item stands, as the journal says it.
+fn result_of(state: ItemState) -> TickResult {
+    match state {
+        ItemState::Holds => TickResult::Ok,
+        ItemState::Open => TickResult::Failed,
+        ItemState::NotApplicable => TickResult::NotApplicable,
     }
-    steps
+}
+
+/// How the incident stands between people.
+fn standing(entries: &[Entry]) -> Standing {
+    let mut standing = Standing::default();
+    entries.iter().for_each(|entry| standing.apply(entry));
+    standing
 }
 
 /// A step as it is written down.
@@ -225,11 +213,11 @@ fn fact(book: &Runbook, event: Event, findings: &[String]) -> Fact {
         Event::Answered { node, exit, proposed, reason } => {
             Fact::NodeAnswered { runbook, node, exit, proposed, reason, findings: findings.to_vec() }
         }
-        Event::Ticked { node, item, done, automatic, note } => Fact::Ticked {
+        Event::Ticked { node, item, state, automatic, note } => Fact::Ticked {
             list: list_of(&runbook, &node),
             item,
             automatic,
-            result: if done { TickResult::Ok } else { TickResult::Failed },
+            result: result_of(state),
             detail: note.unwrap_or_default(),
         },
         Event::Passed { node, note } => Fact::NodePassed { runbook, node, note },

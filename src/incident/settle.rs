@@ -151,7 +151,8 @@ impl Incidents {
                 Settled::numbered(*follow_up, format!("follow-up #{follow_up} is done"))
             }
             Settle::Tick { item, result, detail } => {
-                reasoned(item, *result, detail)?;
+                let hint = "`pgmayday incident tick … --result=n/a --detail=TEXT` gives it";
+                reasoned(item.id, *result, detail, hint)?;
                 self.tick(id, actor, item, false, *result, detail)?;
                 Settled::plain(format!("{}: {} is {}", item.list, item.id, result.said()))
             }
@@ -168,10 +169,9 @@ impl Incidents {
 }
 
 /// That something does not apply is said with its reason only.
-fn reasoned(item: &Item, result: TickResult, detail: &str) -> Result<()> {
+pub(super) fn reasoned(item: &str, result: TickResult, detail: &str, hint: &str) -> Result<()> {
     if result == TickResult::NotApplicable && detail.trim().is_empty() {
-        return Err(Report::usage(format!("{}: not applicable asks for the reason why", item.id))
-            .hint("`pgmayday incident tick … --result=n/a --detail=TEXT` gives it"));
+        return Err(Report::usage(format!("{item}: not applicable asks for the reason why")).hint(hint));
     }
     Ok(())
 }

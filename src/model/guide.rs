@@ -30,6 +30,8 @@ pub struct GuideView {
     pub node: GuideNode,
     /// What the facts propose; nothing where the node asks nothing of them.
     pub proposal: Option<Proposal>,
+    /// What would stay open if the incident were closed now, each in a sentence: this runbook, standbys to be rebuilt.
+    pub left: Vec<String>,
     /// The whole runbook drawn as a tree, 80 columns, with the way here marked.
     pub tree: Vec<String>,
 }
@@ -109,12 +111,23 @@ pub struct GuideNode {
     pub back: Option<String>,
     /// When it was entered.
     pub entered_at: Option<Timestamp>,
+    /// How the same was answered or done a short while ago elsewhere in this incident.
+    pub heard: Option<Heard>,
     /// After how long to ask for help, seconds.
     pub within_s: Option<u64>,
     /// How it ended, at an end.
     pub outcome: Option<String>,
     /// The runbook that goes on from an end.
     pub next_runbook: Option<String>,
+}
+
+/// What was answered or done already, elsewhere in the incident.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Heard {
+    /// The answer that was given; nothing for what was done.
+    pub exit: Option<String>,
+    /// What, when and by whom: "answered at 02:17 by dk: yes, it answers".
+    pub text: String,
 }
 
 /// An item of a list.
@@ -130,6 +143,8 @@ pub struct GuideItem {
     pub blocking: bool,
     /// How it stands: true = so, false = not; nothing if nobody has looked.
     pub done: Option<bool>,
+    /// It does not apply here, as a person said: one goes on without it.
+    pub not_applicable: bool,
     /// Who or what said so and when.
     pub by: Option<(String, Timestamp)>,
     /// What was seen.

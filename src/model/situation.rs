@@ -20,6 +20,7 @@ pub use server::{
 use super::board::Board;
 use super::fact::Fact;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Everything the runbook's questions are judged by.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -39,6 +40,8 @@ pub struct MemberFacts {
     pub host: Option<String>,
     /// Its port.
     pub port: u16,
+    /// The folder of its socket, where it is spoken to through one.
+    pub socket: Option<PathBuf>,
     /// How a session with it came to be, or did not.
     pub contact: Fact<Contact>,
     /// What hinders it, as it says itself.

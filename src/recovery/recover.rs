@@ -370,9 +370,7 @@ fn lines(spec: &Spec, recovered: &Recovered) -> Vec<String> {
         lines.push(format!("the old data directory is kept in {}", recovered.quarantine.display()));
     }
     lines.push(format!("logs and saved WAL are in {}", spec.work_dir.display()));
-    lines.extend(recovered.to_rebuild.iter().map(|standby| {
-        format!("the standby in {} is stopped and must be rebuilt before it is started", standby.display())
-    }));
+    lines.extend(recovered.to_rebuild.iter().map(|standby| crate::journal::standby_left(standby)));
     lines.extend(recovered.to_do.iter().map(|next| format!("next: {next}")));
     lines
 }

@@ -121,11 +121,22 @@ fn read_node(reader: &mut Reader<'_>, fields: &Fields<'_, '_>, id: &str) -> Opti
         }
     };
     let within = duration(reader, fields, "within");
-    Some(Node { section: 0, id: id.to_owned(), kind: read?, within, place: reader.place(fields.at) })
+    let same = same(reader, fields);
+    Some(Node { section: 0, id: id.to_owned(), kind: read?, within, same, place: reader.place(fields.at) })
+}
+
+/// The node of another runbook that asks or does the same.
+fn same(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<String> {
+    let same = fields.optional_text(reader, "same")?;
+    if !same.text.split_once('/').is_some_and(|(runbook, node)| is_name(runbook) && is_name(node)) {
+        let what = format!("{}: '{}' names no node of another runbook", fields.what, same.text);
+        reader.found(same.at, what, "write same = \"RUNBOOK/NODE\"");
+    }
+    Some(same.text)
 }
 
 fn decide(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<Decide> {
-    fields.only(reader, &["kind", "question", "why", "ask", "look", "exit", "within"]);
+    fields.only(reader, &["kind", "question", "why", "ask", "look", "exit", "within", "same"]);
     let question = plain(reader, fields, "question");
     let why = plain(reader, fields, "why");
     let look = lines(reader, fields, "look");

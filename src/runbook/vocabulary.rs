@@ -36,6 +36,14 @@ pub const VARIABLES: &[Variable] = &[
     variable("replica", "the host of the replica concerned"),
     variable("replica_data_dir", "the data directory of the replica concerned"),
     variable("replica_port", "the port of the replica concerned"),
+    variable(
+        "replica_server",
+        "where the replica's server is reached: its host, or the folder of its socket on this host",
+    ),
+    variable(
+        "server",
+        "where the primary's server is reached: its host, or the folder of its socket on this host",
+    ),
     variable("service", "the systemd unit of the server"),
     variable("side_dir", "the data directory of the side instance"),
     variable("side_port", "the port of the side instance"),
@@ -75,6 +83,7 @@ pub const CHECKS: &[Check] = &[
     check("no-stop-file", "no stop file keeps backups and archiving away"),
     check("replicas-on-timeline", "every replica streams on the new timeline"),
     check("repository-readable", "the repository opens with the configured passphrase"),
+    check("roles-named", "somebody is named who leads, and somebody who types"),
     check("settings-clean", "no recovery setting is left in postgresql.auto.conf"),
     check("wal-continuous", "no segment is missing between the last good backup and now"),
 ];

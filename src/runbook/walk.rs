@@ -40,8 +40,8 @@ pub enum Event {
         node: String,
         /// The item.
         item: String,
-        /// True if it holds.
-        done: bool,
+        /// How it stands.
+        state: ItemState,
         /// True if the program saw it, not a person.
         automatic: bool,
         /// What was seen.
@@ -77,6 +77,25 @@ pub enum Event {
         /// The node that is asked again.
         to: String,
     },
+}
+
+/// How an item of a list stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemState {
+    /// It is so.
+    Holds,
+    /// It is not so, or no longer.
+    Open,
+    /// It does not apply here, as a person says with a reason.
+    NotApplicable,
+}
+
+impl ItemState {
+    /// True if one goes on with it.
+    pub fn lets_pass(self) -> bool {
+        self != Self::Open
+    }
 }
 
 /// An event as a journal has it.
@@ -198,8 +217,8 @@ pub struct Tick {
     pub at: Timestamp,
     /// By whom.
     pub by: String,
-    /// True if it holds.
-    pub done: bool,
+    /// How it stands.
+    pub state: ItemState,
     /// True if the program saw it.
     pub automatic: bool,
     /// What was seen.
@@ -307,7 +326,8 @@ impl<'b> Walk<'b> {
         let node = self.node()?;
         let blocked = match &node.kind {
             NodeKind::Checklist(list) => {
-                let holds = |item: &Item| self.tick(&node.id, &item.id).is_some_and(|tick| tick.done);
+                let holds =
+                    |item: &Item| self.tick(&node.id, &item.id).is_some_and(|tick| tick.state.lets_pass());
                 list.items.iter().filter(|item| item.blocking && !holds(item)).collect()
             }
             _ => Vec::new(),

@@ -187,6 +187,7 @@ fn member_facts(server: &ServerPlace) -> MemberFacts {
     MemberFacts {
         host: server.host.clone(),
         port: server.port,
+        socket: server.socket_dir.clone().filter(|_| server.host.is_none()),
         log: here.then(Fact::default),
         folder: here.then(Fact::default),
         ..MemberFacts::default()

@@ -51,6 +51,14 @@ impl ServerPlace {
         (self.address(owner.as_ref()), owner)
     }
 
+    /// The folder of the socket it is spoken to through; nothing for a server that is spoken to by its host.
+    pub(super) fn socket(&self) -> Option<PathBuf> {
+        match self.way().0.host {
+            Host::Socket(folder) => Some(folder).filter(|folder| !folder.as_os_str().is_empty()),
+            Host::Tcp(_) => None,
+        }
+    }
+
     fn address(&self, owner: Option<&Account>) -> Address {
         let user = self.user.clone().or_else(|| owner.map(|owner| owner.name.clone()));
         let user = user.unwrap_or_else(|| SUPERUSER.to_owned());

@@ -14,6 +14,7 @@ use crate::model::situation::{
     Contact, FolderFacts, HealthFacts, LogTail, PageFacts, PatroniFacts, Situation, WriteTest,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -42,7 +43,7 @@ enum Finding {
     Upkeep(Answer<Upkeep>),
     Application(Answer<Application>),
     Operations(Vec<Operation>, Vec<String>),
-    Health(Answer<Contact>, Box<Answer<HealthFacts>>),
+    Health(Option<PathBuf>, Answer<Contact>, Box<Answer<HealthFacts>>),
     Write(Answer<WriteTest>),
     Log(Answer<LogTail>),
     Folder(Box<Answer<FolderFacts>>),
@@ -266,7 +267,8 @@ impl Watch {
                 self.situation.board.operations = operations;
                 self.warn(troubles);
             }
-            (Place::Health(at), Finding::Health(contact, health)) => {
+            (Place::Health(at), Finding::Health(socket, contact, health)) => {
+                self.situation.members[at].socket = socket;
                 self.situation.members[at].contact.answered(contact, now);
                 self.situation.members[at].health.answered(*health, now);
             }
@@ -473,7 +475,7 @@ fn find(look: &Look, stanza: Option<&str>) -> Finding {
         }
         Look::Health(server) => {
             let (contact, health) = server.health();
-            Finding::Health(contact, Box::new(health))
+            Finding::Health(server.socket(), contact, Box::new(health))
         }
         Look::Write(server) => Finding::Write(server.write()),
         Look::Log(folder) => Finding::Log(folder.log()),

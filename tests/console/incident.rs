@@ -130,7 +130,7 @@ fn restores(text: &str) -> bool {
 }
 
 fn is_done(text: &str) -> bool {
-    text.contains("DONE") && text.contains("recover")
+    text.contains("DONE ·") && text.contains("recover")
 }
 
 fn every_row_is_right(place: &Place) {

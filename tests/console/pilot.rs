@@ -76,7 +76,7 @@ fn only_the_pilot_tries_commits() {
     assert_eq!(tried(&cluster)[&first_pid], before);
 
     // With the incident the trying ends.
-    run(&mut cluster.ours(&["incident", "close", "over"]));
+    run(&mut cluster.ours(&["incident", "close", "over", "--accept=incident-open-matters"]));
     second.send(":board\r");
     second.wait_for("no incident", |screen| {
         screen.contents().contains("PROTECTION") && !screen.contents().contains("R runbook")

@@ -8,7 +8,9 @@ use pgmayday::console::input::{Effect, Input, Key};
 use pgmayday::console::screens::ScreenId;
 use pgmayday::console::theme::Theme;
 use pgmayday::model::board::Board;
+use pgmayday::model::guide::GuideView;
 use pgmayday::model::op::Life;
+use pgmayday::model::plan::{CheckState, RecoverPlan};
 
 const THEME: Theme = Theme { colour: true, ascii: false };
 const SIZE: (u16, u16) = (80, 24);
@@ -230,4 +232,82 @@ fn a_disabled_key_says_why() {
     assert!(shown(&app).contains("operation: no operation is known here"));
     press(&mut app, &[Key::Char('?')]);
     assert!(shown(&app).contains("not now: no operation is known here"));
+}
+
+#[test]
+fn closing_tells_what_is_left_and_keeps_the_sentence_for_who_goes_back() {
+    let mut app = on(samples::recovering());
+    app.update(Input::Incident(Box::new(samples::incident_view())));
+    let guide = GuideView {
+        incident: "2026-11-21-01".to_owned(),
+        left: vec!["the standby in /srv/b was left stopped".to_owned()],
+        ..GuideView::default()
+    };
+    app.update(Input::Guide(Ok(Box::new(guide.clone()))));
+    enter(&mut app, ":close incident");
+    assert!(shown(&app).contains("/srv/b"), "{}", shown(&app));
+    assert!(enter(&mut app, "back, without a second node").is_empty());
+    assert!(shown(&app).contains("CLOSE OVER OPEN MATTERS") && shown(&app).contains("/srv/b"));
+    press(&mut app, &[Key::Esc]);
+    enter(&mut app, ":close incident");
+    assert!(shown(&app).contains("> back, without a second node"), "{}", shown(&app));
+    // Once nothing is left, Enter takes it as it stands.
+    press(&mut app, &[Key::Esc]);
+    app.update(Input::Guide(Ok(Box::new(GuideView { left: Vec::new(), ..guide }))));
+    enter(&mut app, ":close incident");
+    let effects = press(&mut app, &[Key::Enter]);
+    assert_eq!(effects, [Effect::CloseIncident("back, without a second node".to_owned())]);
+}
+
+#[test]
+fn what_is_open_in_the_checklist_is_told_before_the_typed_word() {
+    let ask = |followed: bool| {
+        let mut app = on(Board { incident: Some(samples::incident()), ..samples::broken() });
+        if followed {
+            app.update(Input::Incident(Box::new(samples::incident_view())));
+        }
+        press(&mut app, &[Key::Char('t')]);
+        for _ in 0..3 {
+            for effect in press(&mut app, &[Key::Enter]) {
+                if let Effect::Plan(request) = effect {
+                    let plan = RecoverPlan { request: (*request).clone(), ..samples::plan(CheckState::Ok) };
+                    app.update(Input::Plan(request, Ok(Box::new(plan))));
+                }
+            }
+        }
+        shown(&app)
+    };
+    let told = ask(true);
+    assert!(told.contains("Type orders") && told.contains("open in the pre-restore list: reason"), "{told}");
+    assert!(!ask(false).contains("pre-restore"), "an incident that is not read says nothing");
+}
+
+#[test]
+fn a_message_longer_than_its_line_is_read_to_its_end() {
+    let mut app = on(samples::broken());
+    let text =
+        "incident 2026-11-28-01 is declared; the clock runs; nothing is expired until the day after tomorrow";
+    app.update(Input::Said(Ok(text.to_owned())));
+    let seen = shown(&app);
+    let tail: Vec<&str> = seen.lines().rev().skip(1).take(2).map(str::trim).collect();
+    assert_eq!(format!("{} {}", tail[1], tail[0]), format!("✔ {text}"), "{seen}");
+    app.update(Input::Said(Ok("word ".repeat(100))));
+    let seen = shown(&app);
+    assert!(seen.lines().rev().nth(1).unwrap().trim().ends_with(" …"), "{seen}");
+}
+
+#[test]
+fn an_operation_leads_back_to_the_runbook_of_its_incident() {
+    let mut app = on(samples::recovering());
+    press(&mut app, &[Key::Char('o')]);
+    app.update(Input::Operation(Box::new(samples::snapshot(Life::Running { pid: 1 }, false))));
+    assert!(shown(&app).contains("R runbook"), "{}", shown(&app));
+    press(&mut app, &[Key::Char('R')]);
+    assert_eq!(app.screen(), ScreenId::Runbook);
+    // One that has lost its worker is taken up by the same key.
+    let mut lost = on(Board { incident: Some(samples::incident()), ..lost() });
+    press(&mut lost, &[Key::Char('o')]);
+    lost.update(Input::Operation(Box::new(samples::snapshot(Life::Lost, false))));
+    press(&mut lost, &[Key::Char('R')]);
+    assert!(shown(&lost).contains("RESUME THE OPERATION"), "{}", shown(&lost));
 }

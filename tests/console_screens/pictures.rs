@@ -138,7 +138,13 @@ fn running_screens() {
     check("running-copying", &screen, &model);
     screen.on(&model, Cmd::Log);
     check("running-log", &screen, &model);
+    // Where the replay began is not known yet, and the numbers are as long as they get.
+    let mut begun = replaying();
+    begun.replay.as_mut().unwrap().from = None;
+    begun.replay.as_mut().unwrap().goal = Some(pgmayday::base::Lsn(0x1C_5A00_0148));
+    begun.replay.as_mut().unwrap().replayed = Some(pgmayday::base::Lsn(0x1C_4C12_A8F0));
     let states = [
+        ("running-replay-begun", begun),
         ("running-replaying", replaying()),
         ("running-standing-still", standing()),
         ("running-asking", asking()),

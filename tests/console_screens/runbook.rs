@@ -1,17 +1,19 @@
 //! The runbook's screen: what it shows at each kind of node, and what its keys ask for.
 
-use crate::entered;
 use crate::models::{at, in_incident, now};
 use crate::pictures::check;
+use crate::{entered, picture};
 use pgmayday::console::input::Effect;
 use pgmayday::console::keymap::Cmd;
 use pgmayday::console::model::{Loaded, Model};
 use pgmayday::console::screens::runbook::RunbookScreen;
 use pgmayday::console::screens::{Action, Asked, Modal, Screen as _, ScreenId};
-use pgmayday::console::theme::State;
-use pgmayday::incident::guide::Step;
-use pgmayday::model::guide::{GuideItem, GuideKind, GuideNode, GuideStep, GuideView, GuideWay};
+use pgmayday::console::theme::{State, Theme};
+use pgmayday::incident::guide::{ItemState, Step};
+use pgmayday::model::guide::{GuideItem, GuideKind, GuideNode, GuideStep, GuideView, GuideWay, Heard};
 use pgmayday::model::question::judge::{Finding, Proposal};
+
+const THEME: Theme = Theme { colour: true, ascii: false };
 
 fn way(id: &str, key: Option<char>, label: &str, to: &str) -> GuideWay {
     GuideWay { id: id.to_owned(), key, label: label.to_owned(), to: to.to_owned() }
@@ -88,6 +90,7 @@ fn checklist() -> GuideView {
         blocking,
         by: done.map(|_| ("dk".to_owned(), at("02:17:00"))),
         note: None,
+        not_applicable: false,
         seen: None,
     };
     guide(GuideNode {
@@ -248,14 +251,14 @@ fn a_list_is_ticked_and_passed_only_when_nothing_blocks() {
     let mut screen = entered::<RunbookScreen>(&model);
     screen.on(&model, Cmd::Down);
     let (_, taken) = asked(screen.on(&model, Cmd::Mark));
-    assert_eq!(taken, Step::Tick { item: "told".into(), done: true, note: None });
+    assert_eq!(taken, Step::Tick { item: "told".into(), state: ItemState::Holds, note: None });
     // The next one that is open was chosen.
     let (_, taken) = asked(screen.on(&model, Cmd::Mark));
-    assert_eq!(taken, Step::Tick { item: "tried".into(), done: true, note: None });
+    assert_eq!(taken, Step::Tick { item: "tried".into(), state: ItemState::Holds, note: None });
     screen.on(&model, Cmd::Up);
     screen.on(&model, Cmd::Up);
     let (_, taken) = asked(screen.on(&model, Cmd::Mark));
-    assert_eq!(taken, Step::Tick { item: "fenced".into(), done: false, note: None });
+    assert_eq!(taken, Step::Tick { item: "fenced".into(), state: ItemState::Open, note: None });
     let go_on = |model: &Model| {
         let bindings = entered::<RunbookScreen>(model).bindings(model);
         bindings.into_iter().find(|binding| binding.cmd == Cmd::Open).unwrap().disabled
@@ -264,6 +267,44 @@ fn a_list_is_ticked_and_passed_only_when_nothing_blocks() {
     let mut free = checklist();
     free.node.blocked.clear();
     assert_eq!(go_on(&self::model(free)), None);
+}
+
+#[test]
+fn what_was_answered_or_done_elsewhere_is_proposed() {
+    let mut asked = question();
+    asked.proposal = None;
+    let text = "answered at 02:13 by am: no: the cluster is lost".to_owned();
+    asked.node.heard = Some(Heard { exit: Some("no".to_owned()), text });
+    let model = model(asked.clone());
+    check("runbook-heard", &entered::<RunbookScreen>(&model), &model);
+    // Where the facts propose something, that counts.
+    let model = self::model(GuideView { proposal: question().proposal, ..asked });
+    let shown = picture(&entered::<RunbookScreen>(&model), &model, THEME, (80, 21));
+    assert!(shown.contains("Proposal: yes") && !shown.contains("answered at"), "{shown}");
+}
+
+#[test]
+fn an_item_that_does_not_apply_asks_for_its_reason() {
+    let model = model(checklist());
+    let mut screen = entered::<RunbookScreen>(&model);
+    screen.on(&model, Cmd::Down);
+    let Some(Action::Open(Modal::Ask { text, then, .. })) = screen.on(&model, Cmd::NotApplicable) else {
+        panic!("nothing was asked")
+    };
+    assert!(text[0].contains("Whoever depends"), "{text:?}");
+    assert_eq!(screen.text(&model, then, " "), None, "no reason, no answer");
+    screen.on(&model, Cmd::NotApplicable);
+    let (_, taken) = asked(screen.text(&model, then, "nobody uses it yet"));
+    let note = Some("nobody uses it yet".to_owned());
+    assert_eq!(taken, Step::Tick { item: "told".into(), state: ItemState::NotApplicable, note });
+    let mut waived = checklist();
+    (waived.node.items[1].done, waived.node.items[1].not_applicable) = (Some(true), true);
+    (waived.node.items[1].by, waived.node.items[1].note) =
+        (Some(("dk".to_owned(), at("02:16:30"))), Some("nobody uses it yet".to_owned()));
+    let model = self::model(waived);
+    let mut screen = entered::<RunbookScreen>(&model);
+    screen.on(&model, Cmd::Down);
+    check("runbook-checklist-waived", &screen, &model);
 }
 
 #[test]

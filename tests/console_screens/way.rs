@@ -8,7 +8,7 @@ use pgmayday::base::state::StateDir;
 use pgmayday::base::{Lsn, SystemId, Timeline};
 use pgmayday::console::model::{Loaded, Model};
 use pgmayday::console::screens::runbook::RunbookScreen;
-use pgmayday::incident::guide::{Look, Step, Values};
+use pgmayday::incident::guide::{ItemState, Look, Step, Values};
 use pgmayday::incident::{Declaration, Incidents};
 use pgmayday::model::board::{Application, Board, HoldFacts, Member, ServerFacts, Upkeep};
 use pgmayday::model::fact::Fact;
@@ -49,6 +49,7 @@ fn member() -> MemberFacts {
     MemberFacts {
         host: None,
         port: 5432,
+        socket: Some("/run/postgresql".into()),
         contact: Fact::known(Contact::Session, now()),
         health: Fact::known(health, now()),
         write: Some(Fact::known(WriteTest::Committed { took_ms: 4 }, now())),
@@ -128,7 +129,7 @@ fn the_runbook_of_a_bad_update_is_shown_with_what_the_facts_propose() {
     step(&Step::Begin);
     picture("way-1-first-minute");
     for item in view().node.items.into_iter().filter(|item| !item.holds_by_itself()) {
-        step(&Step::Tick { item: item.id, done: true, note: None });
+        step(&Step::Tick { item: item.id, state: ItemState::Holds, note: None });
     }
     picture("way-2-everything-ticked");
     step(&Step::Pass { note: None, seen: view().node.seen_to_hold() });

@@ -93,11 +93,11 @@ impl Desk<'_> {
         Ok(0)
     }
 
-    /// What is shown without looking at anything: what an act says does not hang on facts that change.
+    /// What is shown without asking anything: what an act says does not hang on facts that change.
     fn act_view(&self, id: &str) -> Result<GuideView> {
         let stanza = self.incidents.view(id)?.stanza;
-        let blank = Survey::new(&self.call.config, self.site, Some(&stanza), None).blank_situation();
-        self.view(id, Some(&blank), &self.library()?)
+        let places = Survey::new(&self.call.config, self.site, Some(&stanza), None).places();
+        self.view(id, Some(&places), &self.library()?)
     }
 
     /// Refuses where the incident stands elsewhere by now, or where something else would be run.
@@ -205,8 +205,8 @@ impl ActJob {
 fn values(call: &Call, incidents: &Incidents, id: &str, site: &crate::config::site::Site) -> Result<Values> {
     let incident = incidents.view(id)?;
     let settings: Option<Settings> = call.config.settings(EVERY_COMMAND, Some(&incident.stanza)).ok();
-    let blank = Survey::new(&call.config, site, Some(&incident.stanza), None).blank_situation();
-    Ok(Values::of(settings.as_ref(), Some(&incident), Some(&blank)))
+    let places = Survey::new(&call.config, site, Some(&incident.stanza), None).places();
+    Ok(Values::of(settings.as_ref(), Some(&incident), Some(&places)))
 }
 
 fn how(library: &Library, view: &GuideView) -> Result<How> {

@@ -3,18 +3,20 @@
 //! The text and JSON twin of the console's screen. What an act says is carried out by [`super::act`]; who pilots the incident from a
 //! console is not overtaken.
 
-use super::{Desk, plain, which};
+use super::{Desk, people, plain, which};
 use crate::base::{Kind, Report, Result, Timestamp};
 use crate::cli::board::{symbol, wrapped};
 use crate::cli::output::{self, Output};
 use crate::cli::site::{actor, state};
 use crate::config::EVERY_COMMAND;
-use crate::incident::guide::{Look, Step, Values};
+use crate::incident::TickResult;
+use crate::incident::guide::{ItemState, Look, Step, Values};
 use crate::model::guide::{GuideKind, GuideView};
 use crate::model::question::judge::{Checked, Proposal, Sign};
 use crate::model::situation::Situation;
 use crate::runbook::Library;
 use crate::survey::{Scope, Survey};
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::time::Duration;
 
@@ -47,13 +49,11 @@ pub(super) fn own(command: Command) -> Command {
                     .arg(option("reason", "TEXT", "why; needed against what the facts propose")),
             )
             .subcommand(
-                part("tick", "an item of the checklist one is at is so")
+                part("tick", "an item of the checklist one is at is so, is not so, or does not apply")
                     .arg(word("item", "ITEM", "which"))
                     .arg(
-                        Arg::new("open")
-                            .long("open")
-                            .action(ArgAction::SetTrue)
-                            .help("it is not so, or no longer"),
+                        option("result", "RESULT", "how it stands [default: ok]; n/a asks for --note")
+                            .value_parser(results()),
                     )
                     .arg(note()),
             )
@@ -161,12 +161,25 @@ impl Desk<'_> {
     }
 }
 
+/// What can be said of an item.
+fn results() -> PossibleValuesParser {
+    let said = [TickResult::Ok, TickResult::Failed, TickResult::NotApplicable];
+    PossibleValuesParser::new(said.map(TickResult::name))
+}
+
 fn step(verb: &str, args: &ArgMatches, view: &GuideView) -> Result<Step> {
     let some = |name: &str| args.get_one::<String>(name).map(|text| text.trim().to_owned());
     Ok(match verb {
         "begin" => Step::Begin,
         "answer" => Step::Answer { exit: plain(args, "exit")?, reason: some("reason") },
-        "tick" => Step::Tick { item: plain(args, "item")?, done: !args.get_flag("open"), note: some("note") },
+        "tick" => {
+            let state = match people::chosen(args, "result", TickResult::of_name) {
+                None | Some(TickResult::Ok) => ItemState::Holds,
+                Some(TickResult::NotApplicable) => ItemState::NotApplicable,
+                Some(TickResult::Failed | TickResult::Unknown) => ItemState::Open,
+            };
+            Step::Tick { item: plain(args, "item")?, state, note: some("note") }
+        }
         "pass" => Step::Pass { note: some("note"), seen: view.node.seen_to_hold() },
         "begun" => Step::Begun { what: plain(args, "text")? },
         "done" => Step::Ended { done: true, outcome: plain(args, "text")? },
@@ -195,6 +208,9 @@ fn text(view: &GuideView) -> String {
     }
     if let Some(proposal) = &view.proposal {
         proposed(&mut out, proposal);
+    }
+    if let Some(heard) = &view.node.heard {
+        wrapped(&mut out, "   ", &heard.text);
     }
     lines(&mut out, view);
     out.join("\n")
@@ -238,6 +254,7 @@ fn lines(out: &mut Vec<String>, view: &GuideView) {
     }
     for item in &node.items {
         let mark = match item.done {
+            Some(true) if item.not_applicable => "[-]",
             Some(true) => "[x]",
             Some(false) => "[!]",
             None => "[ ]",
@@ -246,6 +263,9 @@ fn lines(out: &mut Vec<String>, view: &GuideView) {
         wrapped(out, &format!("   {mark} {}: ", item.id), &format!("{}{must}", item.text));
         if let Some(seen) = &item.seen {
             wrapped(out, &format!("       {} ", seen_mark(seen)), &seen.text);
+        }
+        if let (Some((by, at)), Some(note)) = (&item.by, &item.note) {
+            wrapped(out, "       ", &format!("{by}, {at}: {note}"));
         }
     }
     out.push(String::new());

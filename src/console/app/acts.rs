@@ -147,8 +147,8 @@ impl App {
     /// What is still open in the incident, each in a sentence.
     fn open_matters(&self) -> Vec<String> {
         let open = self.model.board.incident.as_ref().map(|open| &open.id);
-        let followed = self.model.incident.as_ref().filter(|followed| Some(&followed.id) == open);
-        followed.map_or_else(Vec::new, crate::incident::IncidentView::open_matters)
+        let is_followed = self.model.incident.as_ref().is_some_and(|followed| Some(&followed.id) == open);
+        if is_followed { self.model.open_matters() } else { Vec::new() }
     }
 
     fn ask_for_the_end(&mut self) {
@@ -157,20 +157,29 @@ impl App {
         if !open.is_empty() {
             text.push(String::new());
             text.push("Still open; it is closed over that only after a typed word:".to_owned());
-            text.extend(open);
+            text.extend(open.into_iter().map(|matter| format!("- {matter}")));
         }
         let title = "CLOSE THE INCIDENT".to_owned();
-        self.open(Modal::Ask { title, text, initial: String::new(), then: Asked::CloseIncident });
+        self.open(Modal::Ask { title, text, initial: self.farewell(), then: Asked::CloseIncident });
+    }
+
+    /// What was already typed to be said at the end of the open incident.
+    fn farewell(&self) -> String {
+        let open = self.model.board.incident.as_ref();
+        let kept = self.farewell.as_ref().filter(|(id, _)| open.is_some_and(|open| open.id == *id));
+        kept.map(|(_, text)| text.clone()).unwrap_or_default()
     }
 
     /// Closes the incident with this sentence; over what is open only after a typed word.
     pub(super) fn close_incident(&mut self, text: String, effects: &mut Vec<Effect>) {
+        // Whoever goes back from the typed word, or is refused, finds the sentence again.
+        self.farewell = self.model.board.incident.as_ref().map(|open| (open.id.clone(), text.clone()));
         let open = self.open_matters();
         if open.is_empty() {
             return self.perform(Effect::CloseIncident(text), effects);
         }
         let mut lines = vec!["These stay open, and the journal keeps that they were:".to_owned()];
-        lines.extend(open);
+        lines.extend(open.into_iter().map(|matter| format!("- {matter}")));
         self.confirm("CLOSE OVER OPEN MATTERS", lines, Confirmed::CloseOver(text));
     }
 

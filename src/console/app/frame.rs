@@ -4,13 +4,17 @@ use super::{App, SMALLEST};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::modal::Canvas;
 use crate::console::theme::{State, Theme};
-use crate::console::widgets::{beside, clock, cut, duration, elapsed, put, width};
+use crate::console::widgets::{beside, clock, cut, duration, elapsed, lines, put, width, with_more};
 use crate::model::board::DataDirFacts;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Widget as _};
+
+/// The most lines of a message; `:log` has all of it.
+const MOST_LINES: usize = 3;
 
 impl App {
     /// Draws everything.
@@ -129,14 +133,21 @@ impl App {
     fn message(&self, area: Rect, buffer: &mut Buffer) {
         if let Some(last) = self.notices.last().filter(|_| !self.dismissed) {
             let style = self.theme.state(last.state);
-            put(
-                buffer,
-                area,
-                Line::from(vec![
-                    Span::styled(format!("{} ", self.theme.symbol(last.state)), style),
-                    Span::raw(last.text.clone()),
-                ]),
-            );
+            let said = few_lines(&last.text, usize::from(area.width) - 2);
+            // What is longer than the line grows upwards, over the screen, as long as it is shown.
+            let top = area.y + 1 - u16::try_from(said.len()).unwrap_or(1);
+            for (y, (text, sign)) in (top..).zip(
+                said.into_iter()
+                    .zip(std::iter::once(self.theme.symbol(last.state)).chain(std::iter::repeat(" "))),
+            ) {
+                let place = Rect { y, ..area };
+                Clear.render(place, buffer);
+                put(
+                    buffer,
+                    place,
+                    Line::from(vec![Span::styled(format!("{sign} "), style), Span::raw(text)]),
+                );
+            }
             return;
         }
         let crumbs: Vec<&str> = self.screens.crumbs().collect();
@@ -144,6 +155,18 @@ impl App {
             put(buffer, area, Span::styled(crumbs.join(" › "), self.theme.dim()));
         }
     }
+}
+
+/// A message in as many lines as it takes, few at most.
+fn few_lines(text: &str, columns: usize) -> Vec<String> {
+    let mut said = lines(text, columns);
+    if said.len() > MOST_LINES {
+        said.truncate(MOST_LINES);
+        if let Some(last) = said.last_mut() {
+            *last = with_more(last, columns);
+        }
+    }
+    if said.is_empty() { vec![String::new()] } else { said }
 }
 
 /// `01:00:00`, with days where there are any.
@@ -196,7 +219,7 @@ fn too_small(area: Rect, buffer: &mut Buffer) {
         "{}×{} is too small: enlarge to {}×{}  q quit",
         area.width, area.height, SMALLEST.0, SMALLEST.1
     );
-    let shown = crate::console::widgets::lines(&text, usize::from(area.width));
+    let shown = lines(&text, usize::from(area.width));
     let top = area.y + area.height.saturating_sub(u16::try_from(shown.len()).unwrap_or(0)) / 2;
     for (line, y) in shown.iter().zip(top..area.bottom()) {
         put(buffer, Rect { y, height: 1, ..area }, line.as_str());

@@ -9,6 +9,7 @@ use crate::console::theme::{State, Theme};
 use crate::console::widgets::{left, lines, put};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Widget as _};
 
@@ -84,7 +85,7 @@ fn palette_window(on: &Canvas<'_>, buffer: &mut Buffer, palette: &Palette) {
         let style = match (number == palette.at(), row.why_not.is_some()) {
             (true, _) => theme.chosen(),
             (false, true) => theme.dim(),
-            (false, false) => ratatui::style::Style::new(),
+            (false, false) => Style::new(),
         };
         shown.push(Line::styled(text, style));
     }
@@ -101,22 +102,17 @@ fn help(on: &Canvas<'_>) -> Vec<Line<'static>> {
     let mut shown = Vec::new();
     for binding in on.bindings {
         let keys: Vec<String> = binding.keys.iter().map(ToString::to_string).collect();
-        let mut spans =
-            vec![Span::styled(left(&keys.join(" "), 12), theme.focus()), Span::raw(binding.help.clone())];
-        if let Some(why) = &binding.disabled {
-            spans[0].style = theme.dim();
-            spans[1].style = theme.dim();
-            shown.push(Line::from(spans));
-            let why = format!("not now: {why}");
-            let wrapped = lines(&why, usize::from(inner_width(on)).saturating_sub(12));
-            shown.extend(
-                wrapped
-                    .into_iter()
-                    .map(|line| Line::styled(format!("{}{line}", " ".repeat(12)), theme.state(State::Late))),
-            );
-        } else {
-            shown.push(Line::from(spans));
+        let is_off = binding.disabled.is_some();
+        let (key, text) = if is_off { (theme.dim(), theme.dim()) } else { (theme.focus(), Style::new()) };
+        let wrapped = |text: &str| lines(text, usize::from(inner_width(on)).saturating_sub(12));
+        let heads = std::iter::once(left(&keys.join(" "), 12)).chain(std::iter::repeat(" ".repeat(12)));
+        for (line, head) in wrapped(&binding.help).into_iter().zip(heads) {
+            shown.push(Line::from(vec![Span::styled(head, key), Span::styled(line, text)]));
         }
+        let why = binding.disabled.iter().flat_map(|why| wrapped(&format!("not now: {why}")));
+        shown.extend(
+            why.map(|line| Line::styled(format!("{}{line}", " ".repeat(12)), theme.state(State::Late))),
+        );
     }
     shown
 }

@@ -12,7 +12,8 @@ use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::Model;
 use crate::console::theme::{State, Theme};
 use crate::console::widgets::{
-    bar, cut, duration, elapsed, left, lines, moment, put, rule, split_rule, time, upright, width,
+    bar, cut, cut_at_word, duration, elapsed, left, lines, moment, put, rule, split_rule, time, upright,
+    width,
 };
 use crate::model::board::judge::{self, Judgement, judge};
 use crate::model::board::{OpenIncident, Operation};
@@ -259,8 +260,10 @@ impl Page<'_> {
         let judged = matter_most(judged, room);
         let names = judged.iter().map(|line| width(&line.name)).max().unwrap_or(0).min(12);
         let text_columns = columns.saturating_sub(names + 4).max(8);
-        let mut shown: Vec<Vec<Line<'static>>> =
-            judged.iter().map(|line| vec![self.row(line, names, &cut(&line.text, text_columns))]).collect();
+        let mut shown: Vec<Vec<Line<'static>>> = judged
+            .iter()
+            .map(|line| vec![self.row(line, names, &cut_at_word(&line.text, text_columns))])
+            .collect();
         let mut worst_first: Vec<usize> = (0..judged.len()).collect();
         worst_first.sort_by_key(|at| std::cmp::Reverse(judged[*at].state));
         for with_next in [false, true] {

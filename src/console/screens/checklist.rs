@@ -75,13 +75,15 @@ impl Screen for ChecklistScreen {
         let mut bindings = vec![
             key(' ', Cmd::Mark, "it is so", "The chosen item is so; your name stands with it."),
             key('f', Cmd::NotSo, "not so", "The chosen item is not so: what was seen."),
-            key('n', Cmd::NotApplicable, "does not apply", "The chosen item does not apply here: why."),
+            key('n', Cmd::NotApplicable, "n/a", "The chosen item does not apply here: why."),
             key('u', Cmd::Untold, "open again", "Take back what was said of the chosen item: why."),
         ];
         if let Some(last) = bindings.last_mut() {
             last.disabled = last.disabled.take().or_else(untouched);
         }
-        bindings.extend(incident::ways(model, self.id()));
+        // The items are about who does what: who is who is one key away.
+        let ways = incident::ways(model, self.id());
+        bindings.extend(ways.into_iter().map(|way| Binding { in_footer: way.cmd == Cmd::People, ..way }));
         bindings
     }
 

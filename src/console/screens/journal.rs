@@ -10,7 +10,7 @@ use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::Model;
 use crate::console::theme::{State, Theme};
-use crate::console::widgets::{Selection, age, clock, moment};
+use crate::console::widgets::{Selection, age, clock, cut_at_word, moment};
 use crate::incident::{IncidentView, JournalLine};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -79,7 +79,7 @@ impl JournalScreen {
             sheet.text(0, y, &stamp(line, days), Style::new());
             sheet.right(stamps, y, 5, &age(line.at, model.now), theme.dim());
             sheet.cut(stamps + 6, y, 10, &line.actor, theme.dim());
-            sheet.cut(stamps + 17, y, texts, &line.text, Style::new());
+            sheet.text(stamps + 17, y, &cut_at_word(&line.text, texts.into()), Style::new());
             sheet.right(stamps + 17 + texts, y, 9, &line.hash_tail, theme.dim());
             if number == at && self.chosen.is_some() {
                 sheet.restyle(y, theme.chosen());

@@ -4,13 +4,13 @@
 mod draw;
 
 use super::paint::done;
-use super::{Action, Asked, Confirmed, Modal, Screen, ScreenId, incident};
+use super::{Action, Asked, Confirmed, Modal, Part, Screen, ScreenId, incident};
 use crate::console::input::{ActShown, Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::Model;
 use crate::console::theme::Theme;
 use crate::console::widgets::Selection;
-use crate::incident::guide::{Step, meaning};
+use crate::incident::guide::{ItemState, Step, meaning};
 use crate::model::guide::{GuideKind, GuideNode, GuideView, GuideWay};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -25,6 +25,8 @@ pub struct RunbookScreen {
     item: Selection,
     /// The node the choice is of.
     node: String,
+    /// The item of which is being said why it does not apply.
+    asking: Option<String>,
 }
 
 impl Screen for RunbookScreen {
@@ -50,10 +52,11 @@ impl Screen for RunbookScreen {
         let none_missing = (!missing).then(|| "every variable here has a value".to_owned());
         let tree =
             Binding::new(&[Key::Char('T')], Cmd::Tree, "tree", "The whole runbook as a tree: you are here.");
-        // An act has more keys than the footer has room for.
-        let is_act =
-            model.guide.value().is_some_and(|guide| guide.node.kind == GuideKind::Act && !guide.fresh);
-        let tree = Binding { in_footer: !is_act, ..tree };
+        // An act and a list have more keys than the footer has room for.
+        let full = model.guide.value().is_some_and(|guide| {
+            matches!(guide.node.kind, GuideKind::Act | GuideKind::Checklist) && !guide.fresh
+        });
+        let tree = Binding { in_footer: !full, ..tree };
         let more = [
             Binding::new(
                 &[Key::Char('e')],
@@ -91,11 +94,16 @@ impl Screen for RunbookScreen {
                 .quiet()
                 .unless(model.why_not(Cmd::Recover)),
         ];
-        // Where the node has few keys in the footer, there is room for the other screens of the incident.
-        let few =
-            model.guide.value().is_some_and(|guide| guide.node.kind == GuideKind::Decide && !guide.fresh);
+        // Where the node has few keys in the footer, there is room for the other screens of the incident; a list asks
+        // who is who.
+        let kind = model.guide.value().filter(|guide| !guide.fresh).map(|guide| guide.node.kind);
+        let has_room = |cmd| match kind {
+            Some(GuideKind::Decide) => true,
+            Some(GuideKind::Checklist) => cmd == Cmd::People,
+            _ => false,
+        };
         let ways = incident::ways(model, self.id());
-        let ways = ways.into_iter().map(|way| Binding { in_footer: few, ..way });
+        let ways = ways.into_iter().map(|way| Binding { in_footer: has_room(way.cmd), ..way });
         let more = more.into_iter().chain(ways);
         // An answer's key means the answer.
         let free = |binding: &Binding| {
@@ -140,6 +148,7 @@ impl Screen for RunbookScreen {
             Cmd::Open => open(guide),
             Cmd::Way(at) => way(guide, guide.node.ways.get(usize::from(at))?),
             Cmd::Mark => self.tick(guide),
+            Cmd::NotApplicable => self.waive(guide),
             Cmd::Run => run(guide),
             Cmd::Fill => fill(guide, 0),
             Cmd::StepBack if guide.node.back.is_some() => Some(step(guide, Step::Back)),
@@ -170,6 +179,12 @@ impl Screen for RunbookScreen {
                     None => given,
                 })
             }
+            Asked::Part(Part::Why) => {
+                let item = self.asking.take()?;
+                let tick = Step::Tick { item, state: ItemState::NotApplicable, note: Some(reason?) };
+                self.choose_next_open(guide);
+                Some(step(guide, tick))
+            }
             Asked::Outcome(well) => {
                 let outcome = reason.unwrap_or_else(|| if well { "done" } else { "failed" }.to_owned());
                 Some(step(guide, Step::Ended { done: well, outcome }))
@@ -186,14 +201,32 @@ impl Screen for RunbookScreen {
 impl RunbookScreen {
     /// Ticks the chosen item or opens it again; after a tick the next one that is open is chosen.
     fn tick(&mut self, guide: &GuideView) -> Option<Action> {
-        let (at, items) = (self.item.at(), &guide.node.items);
-        let item = items.get(at)?;
+        let item = guide.node.items.get(self.item.at())?;
         let done = item.done != Some(true);
+        let state = if done { ItemState::Holds } else { ItemState::Open };
+        if done {
+            self.choose_next_open(guide);
+        }
+        Some(step(guide, Step::Tick { item: item.id.clone(), state, note: None }))
+    }
+}
+
+impl RunbookScreen {
+    /// After an item was seen to, the next one that is open.
+    fn choose_next_open(&mut self, guide: &GuideView) {
+        let items = &guide.node.items;
         let is_open = |other: &usize| items.get(*other).is_some_and(|item| item.done != Some(true));
-        if let Some(next) = (at + 1..items.len()).find(is_open).filter(|_| done) {
+        if let Some(next) = (self.item.at() + 1..items.len()).find(is_open) {
             self.item.choose(next);
         }
-        Some(step(guide, Step::Tick { item: item.id.clone(), done, note: None }))
+    }
+
+    /// Asks why the chosen item does not apply.
+    fn waive(&mut self, guide: &GuideView) -> Option<Action> {
+        let item = guide.node.items.get(self.item.at())?;
+        self.asking = Some(item.id.clone());
+        let text = vec![item.text.clone(), "Why it does not apply here.".to_owned()];
+        Some(ask("DOES NOT APPLY", text, Asked::Part(Part::Why)))
     }
 }
 
@@ -351,6 +384,12 @@ fn node_bindings(guide: &GuideView) -> Vec<Binding> {
                     Cmd::Mark,
                     "tick",
                     "The chosen item is so, or is open again.",
+                ),
+                Binding::new(
+                    &[Key::Char('n')],
+                    Cmd::NotApplicable,
+                    "n/a",
+                    "The chosen item does not apply here: why.",
                 ),
                 Binding::new(&[Key::Enter], Cmd::Open, "go on", "The list is behind.").unless(blocked),
             ]

@@ -259,7 +259,13 @@ impl Screen for RunningScreen {
             "Start a new worker that goes on where the last one stopped.",
         );
         let resumable = model.operation.as_ref().is_some_and(resumable);
-        bindings.push(foot(resume.unless(no_resumption(model)), resumable));
+        // Where nothing can be resumed, the key is the one it is on the board.
+        if model.board.incident.is_some() && !resumable {
+            let text = "Back to the runbook of the incident: a recovery that it asked for leads it on.";
+            bindings.push(Binding::new(&[Key::Char('R')], Cmd::Runbook, "runbook", text));
+        } else {
+            bindings.push(foot(resume.unless(no_resumption(model)), resumable));
+        }
         bindings.push(
             Binding::new(
                 &[Key::Char('L')],
@@ -292,6 +298,7 @@ impl Screen for RunningScreen {
             Cmd::AnswerRight => self.answer(model, Answer::Right),
             Cmd::AnswerDamaged => self.answer(model, Answer::Damaged),
             Cmd::Resume => Self::resume(model),
+            Cmd::Runbook if model.why_not(cmd).is_none() => Some(Action::Go(ScreenId::Runbook)),
             Cmd::Log => model.operation.as_ref().map(Self::log),
             Cmd::Commands => {
                 let lines = command(model.operation.as_ref()?);

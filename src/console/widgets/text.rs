@@ -22,6 +22,19 @@ pub fn cut(text: &str, columns: usize) -> String {
     kept
 }
 
+/// The text, or as many of its words as fit with a `…` behind them.
+pub fn cut_at_word(text: &str, columns: usize) -> String {
+    if width(text) <= columns { text.to_owned() } else { with_more(text, columns) }
+}
+
+/// As many words of the text as fit with a `…` behind them, which says that there is more.
+pub fn with_more(text: &str, columns: usize) -> String {
+    let first = lines(text, columns.saturating_sub(2).max(1)).into_iter().next().unwrap_or_default();
+    let whole =
+        text.strip_prefix(first.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    if whole { format!("{first} …") } else { cut(&format!("{text}…"), columns) }
+}
+
 /// The text, or as much of its end as fits with a `…` before it: for paths and names whose end tells them apart.
 pub fn cut_left(text: &str, columns: usize) -> String {
     if width(text) <= columns {
@@ -145,6 +158,15 @@ mod tests {
             assert_eq!(width(&right("日本語 text", columns)), columns);
             assert!(width(&cut_left("日本語 text", columns)) <= columns);
         }
+    }
+
+    #[test]
+    fn what_is_cut_at_a_word_ends_in_a_whole_one() {
+        assert_eq!(cut_at_word("one two three", 13), "one two three");
+        assert_eq!(cut_at_word("one two three", 12), "one two …");
+        assert_eq!(cut_at_word("supercalifragilistic", 6), "super…");
+        assert_eq!((with_more("one two", 9), with_more("one two", 8)), ("one two …".into(), "one …".into()));
+        assert_eq!((with_more("abcdef", 4), with_more("", 4)), ("abc…".into(), " …".into()));
     }
 
     #[test]

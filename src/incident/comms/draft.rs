@@ -5,6 +5,7 @@
 
 use super::cadence::Due;
 use crate::base::Timestamp;
+use crate::incident::standing::Loss;
 use crate::incident::{IncidentView, words};
 use crate::journal::{Audience, Role};
 use crate::model::op::Mark;
@@ -93,12 +94,7 @@ fn inside(view: &IncidentView, now: Timestamp) -> Vec<String> {
         ),
     }];
     if let Some(loss) = &view.standing.loss {
-        lines.push(format!(
-            "Given up: what was written after {}, {} (RPO {}).",
-            loss.last_commit,
-            words::duration(loss.lost_ms),
-            words::seconds(view.rpo_s)
-        ));
+        lines.push(given_up(loss, view.rpo_s));
     }
     if let Some(attempt) = view.standing.attempts.last() {
         let how = match attempt.done {
@@ -116,6 +112,18 @@ fn inside(view: &IncidentView, now: Timestamp) -> Vec<String> {
     lines
 }
 
+/// The loss as the journal has it, with both its ends: whoever stopped the writers sees whether it counts too far.
+fn given_up(loss: &Loss, rpo_s: u64) -> String {
+    let until = if loss.until_newest { "the newest commit known" } else { "the detection" };
+    format!(
+        "Given up: what was written after {} up to {until} at {}, {} (RPO {}).",
+        loss.last_commit,
+        loss.until,
+        words::duration(loss.lost_ms),
+        words::seconds(rpo_s)
+    )
+}
+
 fn minute(at: Timestamp) -> String {
     at.to_utc().format("%Y-%m-%d %H:%M UTC").to_string()
 }
@@ -123,7 +131,6 @@ fn minute(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::incident::standing::Loss;
 
     fn view() -> IncidentView {
         let mut view = IncidentView {
@@ -149,7 +156,8 @@ mod tests {
         let inside = draft(&view(), Audience::Internal, None, (None, None), now).text;
         let expected = "Incident 2026-11-21-01, orders: db1 lost its disk\nThe backup is being restored.\n\
                         Detected 2026-11-21 01:44 UTC, 10m00 ago (RTO 1h00).\n\
-                        Given up: what was written after 2026-11-21 01:43:20+00, 47 s (RPO 5m00).";
+                        Given up: what was written after 2026-11-21 01:43:20+00 up to the detection at \
+                        2026-11-21 01:44:07+00, 47 s (RPO 5m00).";
         assert_eq!(inside, expected);
         let outside = draft(&view(), Audience::External, Some(&due), (None, None), now).text;
         let expected = "We are working on a disruption of our service since 2026-11-21 01:44 UTC.\n\

@@ -1,14 +1,15 @@
 //! A walk as it is shown: the node with its variables filled in, what the facts say to it, and the way here.
 
-use super::Values;
+use super::{Values, roles};
 use crate::base::Timestamp;
+use crate::incident::Standing;
 use crate::model::guide::{GuideItem, GuideKind, GuideNode, GuideStep, GuideView, GuideWay};
-use crate::model::question::judge::{check, judge};
+use crate::model::question::judge::{Checked, check, judge};
 use crate::model::situation::Situation;
 use crate::runbook::how::typed_lines;
-use crate::runbook::template::{Quoting, shown};
+use crate::runbook::template::{Quoting, shown, variables};
 use crate::runbook::tree::{Style, tree};
-use crate::runbook::walk::{Left, Now, Visit, Walk};
+use crate::runbook::walk::{ItemState, Left, Now, Visit, Walk};
 use crate::runbook::{Confirm, How, Node, NodeKind, Runbook, Way, text};
 
 /// What a runbook is looked at with.
@@ -27,7 +28,7 @@ pub struct Look<'a> {
 /// The width of the tree and of paragraphs that are wrapped here.
 const COLUMNS: usize = 80;
 
-pub(super) fn view(incident: &str, walk: &Walk<'_>, look: &Look<'_>) -> GuideView {
+pub(super) fn view(incident: &str, walk: &Walk<'_>, look: &Look<'_>, standing: &Standing) -> GuideView {
     let book = walk.book();
     let now = walk.now();
     let ask = now.as_ref().and_then(|now| match &now.node.kind {
@@ -44,8 +45,9 @@ pub(super) fn view(incident: &str, walk: &Walk<'_>, look: &Look<'_>) -> GuideVie
         fresh: walk.is_fresh(),
         troubles: walk.troubles().to_vec(),
         path: walk.trail().filter_map(step).collect(),
-        node: now.map(|now| node(walk, &now, look)).unwrap_or_default(),
+        node: now.map(|now| node(walk, &now, look, standing)).unwrap_or_default(),
         proposal,
+        left: Vec::new(),
         tree: tree(book, Style { ascii: look.ascii, columns: COLUMNS }, Some(walk)),
     }
 }
@@ -67,7 +69,7 @@ fn step(visit: &Visit) -> Option<GuideStep> {
     Some(GuideStep { title: visit.title.clone(), left, at, by, against, well })
 }
 
-fn node(walk: &Walk<'_>, now: &Now<'_>, look: &Look<'_>) -> GuideNode {
+fn node(walk: &Walk<'_>, now: &Now<'_>, look: &Look<'_>, standing: &Standing) -> GuideNode {
     let shown = now.node;
     let mut view = GuideNode {
         id: shown.id.clone(),
@@ -81,7 +83,7 @@ fn node(walk: &Walk<'_>, now: &Now<'_>, look: &Look<'_>) -> GuideNode {
         within_s: shown.within.map(|within| within.as_secs()),
         ..GuideNode::default()
     };
-    fill(&mut view, walk, shown, look);
+    fill(&mut view, walk, shown, look, standing);
     view
 }
 
@@ -95,25 +97,26 @@ fn shown_way(book: &Runbook, way: &Way<'_>) -> GuideWay {
 }
 
 /// What only a node of its kind has.
-fn fill(view: &mut GuideNode, walk: &Walk<'_>, node: &Node, look: &Look<'_>) {
+fn fill(view: &mut GuideNode, walk: &Walk<'_>, node: &Node, look: &Look<'_>, standing: &Standing) {
     let value = |name: &str| look.values.get(name);
     match &node.kind {
         NodeKind::Decide(decide) => {
             view.kind = GuideKind::Decide;
             view.prose = paragraphs(&decide.why);
-            view.lines = typed_lines(&decide.look, &value);
+            view.lines = told(typed_lines(&decide.look, &value));
         }
         NodeKind::Checklist(list) => {
             view.kind = GuideKind::Checklist;
             let item = |item: &crate::runbook::Item| {
                 let tick = walk.tick(&node.id, &item.id);
-                let ask = |name: &String| check(name, look.situation?, look.now);
+                let ask = |name: &String| checked(name, look, standing);
                 GuideItem {
                     id: item.id.clone(),
                     text: item.text.clone(),
                     why: item.why.clone(),
                     blocking: item.blocking,
-                    done: tick.map(|tick| tick.done),
+                    done: tick.map(|tick| tick.state.lets_pass()),
+                    not_applicable: tick.is_some_and(|tick| tick.state == ItemState::NotApplicable),
                     by: tick.map(|tick| (tick.by.clone(), tick.at)),
                     note: tick.and_then(|tick| tick.note.clone()),
                     seen: item.check.as_ref().and_then(ask),
@@ -129,7 +132,7 @@ fn fill(view: &mut GuideNode, walk: &Walk<'_>, node: &Node, look: &Look<'_>) {
         NodeKind::Act(act) => {
             view.kind = GuideKind::Act;
             view.prose = vec![format!("Risk: {}", act.risk), format!("Undo: {}", act.undo)];
-            view.lines = act.how.lines(&value);
+            view.lines = told(act.how.lines(&value));
             view.by_hand = matches!(act.how, How::Manual { .. });
             view.operation = match &act.how {
                 How::Operation { operation, .. } => Some(operation.clone()),
@@ -153,6 +156,24 @@ fn fill(view: &mut GuideNode, walk: &Walk<'_>, node: &Node, look: &Look<'_>) {
         }
     }
     view.missing = missing(node, &value);
+}
+
+/// Lines to be typed: one that lacks a value says so, and is no command before it has one.
+fn told(lines: Vec<String>) -> Vec<String> {
+    let line = |line: String| {
+        let mut lacks: Vec<&str> = variables(&line).collect();
+        lacks.dedup();
+        if lacks.is_empty() || line.starts_with('#') {
+            return line;
+        }
+        format!("# no value for {} yet: {line}", lacks.join(", "))
+    };
+    lines.into_iter().map(line).collect()
+}
+
+/// What an automatic check says: the journal of who is who, the facts of everything else.
+fn checked(name: &str, look: &Look<'_>, standing: &Standing) -> Option<Checked> {
+    roles::checked(name, standing).or_else(|| check(name, look.situation?, look.now))
 }
 
 /// Paragraphs and items of a text, unwrapped.

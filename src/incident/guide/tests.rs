@@ -2,7 +2,9 @@ use super::*;
 use crate::base::Timestamp;
 use crate::base::state::StateDir;
 use crate::incident::Declaration;
+use crate::journal::Role;
 use crate::model::guide::GuideKind;
+use crate::runbook::NodeKind;
 use tempfile::TempDir;
 
 /// An open incident and the shipped runbooks.
@@ -54,7 +56,7 @@ impl Desk {
         desk.step(&Step::Begin).unwrap();
         while desk.view().node.kind == GuideKind::Checklist {
             for item in desk.view().node.items {
-                desk.step(&Step::Tick { item: item.id, done: true, note: None }).unwrap();
+                desk.step(&Step::Tick { item: item.id, state: ItemState::Holds, note: None }).unwrap();
             }
             desk.step(&Step::Pass { note: None, seen: Vec::new() }).unwrap();
         }
@@ -142,7 +144,7 @@ fn every_way_of_every_shipped_runbook_can_be_walked_through_the_journal() {
         let book = volume.book().unwrap();
         let desk = Desk::new();
         let walk = |entries: &[Entry]| {
-            let walk = Walk::fold(book, &happened(entries));
+            let walk = walked(book, entries).walk;
             (
                 walk.node().unwrap().id.clone(),
                 walk.now().unwrap().ways.iter().map(|way| way.id.to_owned()).collect::<Vec<_>>(),
@@ -157,20 +159,20 @@ fn every_way_of_every_shipped_runbook_can_be_walked_through_the_journal() {
             let (id, ways) = walk(&desk.incidents.entries(&desk.id).unwrap());
             let node = book.node(&id).unwrap();
             match &node.kind {
-                crate::runbook::NodeKind::End(_) => break,
+                NodeKind::End(_) => break,
                 _ if turns > 200 => break,
-                crate::runbook::NodeKind::Decide(_) => step(&id, &answer(&ways[turns % ways.len()], None)),
-                crate::runbook::NodeKind::Checklist(list) => {
+                NodeKind::Decide(_) => step(&id, &answer(&ways[turns % ways.len()], None)),
+                NodeKind::Checklist(list) => {
                     for item in &list.items {
                         let item = item.id.clone();
-                        step(&id, &Step::Tick { item, done: true, note: None });
+                        step(&id, &Step::Tick { item, state: ItemState::Holds, note: None });
                     }
                     step(&id, &Step::Pass { note: None, seen: Vec::new() });
                 }
-                crate::runbook::NodeKind::Notify(_) => {
+                NodeKind::Notify(_) => {
                     step(&id, &Step::Pass { note: Some("told".to_owned()), seen: Vec::new() });
                 }
-                crate::runbook::NodeKind::Act(_) => {
+                NodeKind::Act(_) => {
                     step(&id, &Step::Begun { what: "it".to_owned() });
                     step(&id, &Step::Ended { done: turns % 3 != 0, outcome: "so".to_owned() });
                 }
@@ -187,7 +189,8 @@ fn every_way_of_every_shipped_runbook_can_be_walked_through_the_journal() {
 fn every_automatic_check_is_judged_by_the_facts() {
     let situation = crate::model::situation::Situation::default();
     for check in crate::runbook::vocabulary::CHECKS {
-        let judged = crate::model::question::judge::check(check.name, &situation, Timestamp::now());
+        let judged = roles::checked(check.name, &Standing::default())
+            .or_else(|| crate::model::question::judge::check(check.name, &situation, Timestamp::now()));
         assert!(judged.is_some_and(|seen| seen.holds != Some(true)), "{}", check.name);
     }
 }
@@ -215,7 +218,7 @@ fn what_the_facts_show_is_ticked_with_what_was_seen_when_the_list_is_passed() {
     let look = Look { situation: Some(&situation), values: &values, now: Timestamp::now(), ascii: false };
     let view = || desk.incidents.guide(&desk.id, &desk.library, &look).unwrap();
     for item in view().node.items.iter().filter(|item| item.id != "hold") {
-        desk.step(&Step::Tick { item: item.id.clone(), done: true, note: None }).unwrap();
+        desk.step(&Step::Tick { item: item.id.clone(), state: ItemState::Holds, note: None }).unwrap();
     }
     let node = view().node;
     assert!(node.items.iter().any(|item| item.id == "hold" && item.holds_by_itself()), "{node:?}");
@@ -237,12 +240,57 @@ fn what_the_facts_show_is_ticked_with_what_was_seen_when_the_list_is_passed() {
 fn what_a_person_says_of_an_item_stands_against_what_the_facts_say() {
     let desk = Desk::new();
     desk.step(&Step::Begin).unwrap();
-    desk.step(&Step::Tick { item: "hold".to_owned(), done: false, note: None }).unwrap();
+    desk.step(&Step::Tick { item: "hold".to_owned(), state: ItemState::Open, note: None }).unwrap();
     let situation = held();
     let values = Values::default();
     let look = Look { situation: Some(&situation), values: &values, now: Timestamp::now(), ascii: false };
     let node = desk.incidents.guide(&desk.id, &desk.library, &look).unwrap().node;
     assert_eq!(node.seen_to_hold(), []);
+}
+
+#[test]
+fn who_says_that_roles_are_named_takes_those_that_nobody_holds() {
+    let desk = Desk::new();
+    desk.step(&Step::Begin).unwrap();
+    let lead = || desk.view().node.items.into_iter().find(|item| item.id == "lead").unwrap();
+    let seen = lead().seen.unwrap();
+    assert_eq!(seen.holds, Some(false));
+    assert!(seen.text.starts_with("nobody is Incident Lead or Restore Operator"), "{}", seen.text);
+    desk.incidents.take_role(&desk.id, "am", Role::Lead, None).unwrap();
+    assert!(lead().blocks(), "nobody types yet");
+    let tick = |state| desk.step(&Step::Tick { item: "lead".to_owned(), state, note: None }).unwrap();
+    tick(ItemState::Open);
+    assert_eq!(desk.incidents.view(&desk.id).unwrap().standing.holder(Role::Operator), None);
+    tick(ItemState::Holds);
+    let standing = desk.incidents.view(&desk.id).unwrap().standing;
+    let named = [Role::Lead, Role::Operator].map(|role| standing.holder(role).unwrap().to_owned());
+    assert_eq!(named, ["am", "dk"]);
+    assert_eq!(lead().seen.unwrap().text, "am is Incident Lead, dk is Restore Operator");
+    // Another item takes nobody's part.
+    let desk = Desk::new();
+    desk.step(&Step::Begin).unwrap();
+    desk.step(&Step::Tick { item: "never".to_owned(), state: ItemState::Holds, note: None }).unwrap();
+    assert!(desk.incidents.view(&desk.id).unwrap().standing.roles.is_empty());
+}
+
+#[test]
+fn an_item_that_does_not_apply_is_gone_on_without_and_its_reason_is_kept() {
+    let desk = Desk::new();
+    desk.step(&Step::Begin).unwrap();
+    let waive = |note: Option<&str>| {
+        let note = note.map(str::to_owned);
+        desk.step(&Step::Tick { item: "hands-off".to_owned(), state: ItemState::NotApplicable, note })
+    };
+    assert!(waive(None).unwrap_err().headline.contains("reason"));
+    assert!(waive(Some(" ")).is_err());
+    waive(Some("no configuration management here")).unwrap();
+    let item = || desk.view().node.items.into_iter().find(|item| item.id == "hands-off").unwrap();
+    assert!(item().not_applicable && !item().blocks());
+    assert_eq!(item().note.as_deref(), Some("no configuration management here"));
+    let line = desk.incidents.view(&desk.id).unwrap().lines.pop().unwrap().text;
+    assert!(line.contains("hands-off not applicable") && line.contains("no configuration"), "{line}");
+    desk.step(&Step::Tick { item: "hands-off".to_owned(), state: ItemState::Open, note: None }).unwrap();
+    assert!(!item().not_applicable && item().blocks(), "it is open again");
 }
 
 #[test]
@@ -257,4 +305,31 @@ fn what_a_person_gives_a_variable_holds_for_the_whole_incident() {
     let values = Values::of(None, Some(&view), None);
     assert_eq!(values.get("database").as_deref(), Some("orders"));
     assert_eq!(meaning("database"), "the database concerned");
+}
+
+#[test]
+fn a_server_here_is_reached_by_its_socket_and_a_command_without_a_value_says_so() {
+    use crate::model::situation::{MemberFacts, Situation};
+    let member = |host: Option<&str>, socket: Option<&str>| MemberFacts {
+        host: host.map(str::to_owned),
+        port: 5433,
+        socket: socket.map(Into::into),
+        ..MemberFacts::default()
+    };
+    let members = vec![member(None, Some("/run/pg one")), member(Some("db2"), None)];
+    let situation = Situation { members, ..Situation::default() };
+    let mut values = Values::of(None, None, Some(&situation));
+    assert_eq!(values.get("server").as_deref(), Some("/run/pg one"));
+    assert_eq!(values.get("replica_server").as_deref(), Some("db2"));
+    values.put("port", Some("5433"));
+    let desk = Desk::asked();
+    let lines = |values: &Values| {
+        let look = Look { situation: None, values, now: Timestamp::now(), ascii: false };
+        desk.incidents.guide(&desk.id, &desk.library, &look).unwrap().node.lines
+    };
+    let first = || lines(&values).into_iter().next().unwrap();
+    assert_eq!(first(), "pg_isready -h '/run/pg one' -p 5433 -t 3");
+    let bare = lines(&Values::default());
+    assert_eq!(bare[0], "# no value for server, port yet: pg_isready -h ${server} -p ${port} -t 3");
+    assert_eq!(bare[2], "# on the host itself:");
 }

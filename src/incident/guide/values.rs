@@ -28,6 +28,8 @@ impl Values {
             if let Some(cluster) = settings.pg().first() {
                 values.put("data_dir", cluster.path.to_str());
                 values.put("port", Some(&cluster.port.to_string()));
+                let socket = cluster.socket_path.as_ref().filter(|_| cluster.host.is_none());
+                values.put("server", cluster.host.as_deref().or_else(|| socket?.to_str()));
             }
         }
         if let Some(incident) = incident {
@@ -52,9 +54,16 @@ impl Values {
         let host = |at: usize| {
             situation.members.get(at).map(|member| member.host.clone().unwrap_or_else(|| here.clone()))
         };
+        // Where only the socket lets one in, the host's name leads nowhere.
+        let server = |at: usize| {
+            let member = situation.members.get(at)?;
+            member.host.clone().or_else(|| member.socket.as_ref()?.to_str().map(str::to_owned))
+        };
         self.put("host", host(0).as_deref());
+        self.put("server", server(0).as_deref());
         if let [_, replica] = &situation.members[..] {
             self.put("replica", host(1).as_deref());
+            self.put("replica_server", server(1).as_deref());
             self.put("replica_port", Some(&replica.port.to_string()));
         }
     }

@@ -28,6 +28,7 @@ pub(super) fn act(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<Ac
             "on_done",
             "on_failed",
             "within",
+            "same",
         ],
     );
     let title = plain(reader, fields, "title");

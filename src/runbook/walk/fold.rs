@@ -37,12 +37,12 @@ impl<'b> Walk<'b> {
                     visit.began = Some(began);
                 }
             }
-            Event::Ticked { node, item, done, automatic, note } => {
+            Event::Ticked { node, item, state, automatic, note } => {
                 self.visit(node, happened);
                 let tick = Tick {
                     at: happened.at,
                     by: happened.actor.clone(),
-                    done: *done,
+                    state: *state,
                     automatic: *automatic,
                     note: note.clone(),
                 };

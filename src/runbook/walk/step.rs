@@ -2,7 +2,7 @@
 //!
 //! Refuses what is not possible now; changes nothing.
 
-use super::{Event, Now, Walk};
+use super::{Event, ItemState, Now, Walk};
 use crate::base::{Report, Result};
 use crate::runbook::{NodeKind, Runbook, UNKNOWN};
 
@@ -48,11 +48,11 @@ impl<'b> Walk<'b> {
         Ok(vec![answered, Event::Entered { node: way.goto.node.clone() }])
     }
 
-    /// An item is seen to, or open again; `seen` is what was seen.
+    /// An item is seen to, is open again, or does not apply; `seen` is what was seen, or why it does not.
     pub fn set_tick(
         &self,
         item: &str,
-        done: bool,
+        state: ItemState,
         automatic: bool,
         seen: Option<&str>,
     ) -> Result<Vec<Event>> {
@@ -66,7 +66,7 @@ impl<'b> Walk<'b> {
                 .hint(format!("its items are {}", items.join(", "))));
         }
         let note = seen.map(str::to_owned);
-        Ok(vec![Event::Ticked { node: now.node.id.clone(), item: item.to_owned(), done, automatic, note }])
+        Ok(vec![Event::Ticked { node: now.node.id.clone(), item: item.to_owned(), state, automatic, note }])
     }
 
     /// A list or a message is behind.

@@ -1,6 +1,6 @@
 //! Walks: what the events of a journal lead to, from every prefix of them, and across versions.
 
-use super::{Event, Happened, Left, Walk, begin};
+use super::{Event, Happened, ItemState, Left, Walk, begin};
 use crate::base::{Kind, Timestamp};
 use crate::runbook::Runbook;
 use crate::runbook::tests::{SMALL, small};
@@ -31,7 +31,7 @@ fn journal(book: &Runbook, steps: &[&str]) -> Vec<Happened> {
             "done" => walk.ended(true, "fine"),
             "failed" => walk.ended(false, "no unit"),
             "back" => walk.back(),
-            "told" | "room" => walk.set_tick(step, true, false, None),
+            "told" | "room" => walk.set_tick(step, ItemState::Holds, false, None),
             answer => walk.answer(answer, None, None),
         };
         written(book, next.unwrap_or_else(|report| panic!("{step}: {report}")), &mut events);
@@ -86,7 +86,10 @@ fn going_back_is_kept_and_no_longer_counts() {
     let walk_events = journal(&book, &["y", "told", "next", "back"]);
     let walk = Walk::fold(&book, &walk_events);
     assert_eq!(here(&walk), "list");
-    assert!(walk.tick("list", "told").unwrap().done, "what was seen to stays so when one comes back");
+    assert!(
+        walk.tick("list", "told").unwrap().state.lets_pass(),
+        "what was seen to stays so when one comes back"
+    );
     let trail: Vec<&str> = walk.trail().map(|visit| visit.node.as_str()).collect();
     assert_eq!(trail, ["alive", "list"]);
     assert_eq!(walk.path().len(), 4);
@@ -106,7 +109,7 @@ fn nobody_passes_what_blocks_and_a_list_is_gone_through_again() {
     let refused = walk.pass(None).unwrap_err();
     assert_eq!(refused.kind, Kind::Refused(None));
     assert!(refused.headline.contains("Told."), "{refused}");
-    assert!(walk.set_tick("nothing", true, false, None).is_err());
+    assert!(walk.set_tick("nothing", ItemState::Holds, false, None).is_err());
     assert!(walk.answer("y", None, None).is_err() && walk.ended(true, "").is_err());
     // Come to again by another way, its ticks are gone.
     let walk_events = journal(&book, &["y", "told", "back", "y"]);
@@ -193,6 +196,10 @@ fn events_survive_a_journal() {
     }
 }
 
+fn item_state() -> impl Strategy<Value = ItemState> {
+    prop_oneof![Just(ItemState::Holds), Just(ItemState::Open), Just(ItemState::NotApplicable)]
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let node = || {
         proptest::sample::select(vec!["alive", "list", "start", "tell", "end", "gone"])
@@ -209,10 +216,10 @@ fn any_event() -> impl Strategy<Value = Event> {
             proposed: None,
             reason: None
         }),
-        (node(), word(), any::<bool>()).prop_map(|(node, item, done)| Event::Ticked {
+        (node(), word(), item_state()).prop_map(|(node, item, state)| Event::Ticked {
             node,
             item,
-            done,
+            state,
             automatic: false,
             note: None
         }),

@@ -5,7 +5,7 @@ use crate::console::model::Model;
 use crate::console::screens::incident;
 use crate::console::screens::paint::Sheet;
 use crate::console::theme::{State, Theme};
-use crate::console::widgets::{Selection, age, clock, cut, time, width};
+use crate::console::widgets::{Selection, age, clock, cut, cut_at_word, time, width};
 use crate::incident::checklist::{self, ITEMS, Item};
 use crate::incident::standing::{Standing, Tick};
 use crate::incident::{IncidentView, TickResult};
@@ -95,7 +95,7 @@ fn row(sheet: &mut Sheet<'_>, y: u16, item: &Item, view: &IncidentView) {
     let room = u16::try_from(width(&by)).unwrap_or(0) + u16::from(!by.is_empty());
     let text = sheet.width().saturating_sub(4 + room);
     let style = if tick.is_some() || !item.blocking { Style::new() } else { theme.strong() };
-    sheet.cut(4, y, text, item.text, style);
+    sheet.text(4, y, &cut_at_word(item.text, text.into()), style);
     sheet.right(sheet.width().saturating_sub(room), y, room, &by, theme.dim());
 }
 

@@ -6,7 +6,7 @@ use crate::console::model::Model;
 use crate::console::screens::incident;
 use crate::console::screens::paint::{Sheet, counted, since};
 use crate::console::theme::{State, Theme};
-use crate::console::widgets::{Selection, age, left, time};
+use crate::console::widgets::{Selection, age, left, lines, time, width};
 use crate::incident::standing::{FollowUp, Standing, Task};
 use crate::incident::{IncidentView, Role};
 use ratatui::buffer::Buffer;
@@ -28,7 +28,9 @@ pub(super) fn screen(model: &Model, selected: Selection, theme: Theme, area: Rec
         let what = "Roles, tasks and follow-ups belong to an incident.";
         return incident::none(&mut sheet, model, "PEOPLE", what);
     };
-    let items = items(view, model, theme);
+    let columns = usize::from(sheet.width()).saturating_sub(2);
+    let items: Vec<Item> =
+        items(view, model, theme).into_iter().flat_map(|item| wrapped(item, columns)).collect();
     let chosen = rows(&view.standing).get(selected.at()).copied();
     let is_chosen = |item: &Item| matches!(item, Item::Line { row: Some(row), .. } if Some(*row) == chosen);
     let mut place = Selection::default();
@@ -40,6 +42,20 @@ pub(super) fn screen(model: &Model, selected: Selection, theme: Theme, area: Rec
             sheet.restyle(y, theme.chosen());
         }
     }
+}
+
+/// A line that is too long goes on below itself; what is padded at its beginning stays so.
+fn wrapped(item: Item, columns: usize) -> Vec<Item> {
+    let Item::Line { row, sign, text, style } = item else { return vec![item] };
+    let fits = |end: &usize| width(text.get(..*end).unwrap_or_default()) <= columns;
+    let cut = text.match_indices(' ').map(|(at, _)| at).filter(fits).next_back().unwrap_or(0);
+    if width(&text) <= columns || cut == 0 {
+        return vec![Item::Line { row, sign, text, style }];
+    }
+    let (first, rest) = text.split_at(cut);
+    let more = |line: String| Item::Line { row: None, sign: None, text: format!("    {line}"), style };
+    let more: Vec<Item> = lines(rest.trim(), columns.saturating_sub(4)).into_iter().map(more).collect();
+    std::iter::once(Item::Line { row, sign, text: first.to_owned(), style }).chain(more).collect()
 }
 
 fn draw(sheet: &mut Sheet<'_>, y: u16, item: &Item) {
@@ -56,7 +72,7 @@ fn draw(sheet: &mut Sheet<'_>, y: u16, item: &Item) {
 
 fn items(view: &IncidentView, model: &Model, theme: Theme) -> Vec<Item> {
     let standing = &view.standing;
-    let matters = view.open_matters();
+    let matters = model.open_matters();
     let stops = match matters.len() {
         0 => "nothing stops a close".to_owned(),
         number => format!("{} a close", counted(number as u64, "matter stops", "matters stop")),

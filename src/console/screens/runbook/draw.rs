@@ -6,8 +6,8 @@ use crate::console::screens::ScreenId;
 use crate::console::screens::paint::{Sheet, near, since};
 use crate::console::screens::talk;
 use crate::console::theme::{State, Theme};
-use crate::console::widgets::{age, clock, cut, lines};
-use crate::model::guide::{GuideKind, GuideNode, GuideStep, GuideView};
+use crate::console::widgets::{age, clock, cut_at_word, lines, with_more};
+use crate::model::guide::{GuideItem, GuideKind, GuideNode, GuideStep, GuideView, GuideWay};
 use crate::model::question::judge::{Finding, Proposal};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -82,40 +82,55 @@ fn word(guide: &GuideView) -> &'static str {
 /// The nodes on the way here, the last ones if there is no room for all.
 fn path(sheet: &mut Sheet<'_>, guide: &GuideView) {
     let theme = sheet.theme;
-    let room = usize::from(sheet.height().saturating_sub(2));
-    let shown = room / 2;
-    let first = guide.path.len().saturating_sub(shown);
+    let columns = usize::from(PATH - 3);
+    let here: Vec<String> = lines(&guide.node.title, columns).into_iter().take(3).collect();
+    let room = usize::from(sheet.height()).saturating_sub(here.len());
+    let title = |step: &GuideStep| lines(&step.title, columns);
+    // Titles take a second line where there is room for all of them.
+    let most =
+        if guide.path.iter().map(|step| title(step).len().min(2) + 1).sum::<usize>() <= room { 2 } else { 1 };
+    let fits =
+        if most == 2 || guide.path.len() * 2 <= room { guide.path.len() } else { room.saturating_sub(1) / 2 };
+    let first = guide.path.len().saturating_sub(fits);
     let mut y = 0;
     if first > 0 {
         sheet.text(0, y, &format!("… {first} before"), theme.dim());
         y += 1;
     }
-    for step in &guide.path[first..] {
-        step_lines(sheet, y, step);
-        y += 2;
+    for step in guide.path.iter().skip(first) {
+        let title = match title(step) {
+            whole if whole.len() <= most => whole,
+            _ if most == 1 => vec![cut_at_word(&step.title, columns)],
+            long => {
+                let rest = long.get(1..).unwrap_or_default().join(" ");
+                long.first().cloned().into_iter().chain([cut_at_word(&rest, columns)]).collect()
+            }
+        };
+        y += step_lines(sheet, y, step, &title);
     }
     sheet.text(0, y, "▶", theme.focus());
-    for line in lines(&guide.node.title, usize::from(PATH - 3)).into_iter().take(3) {
+    for line in here {
         sheet.text(2, y, &line, theme.strong());
         y += 1;
     }
 }
 
-fn step_lines(sheet: &mut Sheet<'_>, y: u16, step: &GuideStep) {
+/// A step that was left; the lines it took.
+fn step_lines(sheet: &mut Sheet<'_>, y: u16, step: &GuideStep, title: &[String]) -> u16 {
     let theme = sheet.theme;
     let state = if step.well { State::Ok } else { State::Failed };
     sheet.text(0, y, theme.symbol(state), theme.state(state));
-    sheet.cut(2, y, PATH - 2, &step.title, Style::new());
+    let mut below = y;
+    for line in title {
+        sheet.cut(2, below, PATH - 2, line, Style::new());
+        below += 1;
+    }
     let at = step.at.map_or_else(String::new, clock);
     let against = if step.against.is_some() { "! " } else { "" };
     let text = format!("{against}{} {at} {}", step.left, step.by);
-    sheet.cut(
-        2,
-        y + 1,
-        PATH - 2,
-        &text,
-        if against.is_empty() { theme.dim() } else { theme.state(State::Late) },
-    );
+    let style = if against.is_empty() { theme.dim() } else { theme.state(State::Late) };
+    sheet.cut(2, below, PATH - 2, &text, style);
+    below + 1 - y
 }
 
 /// How long one is at it, once that is longer than planned.
@@ -141,43 +156,57 @@ fn node(sheet: &mut Sheet<'_>, model: &Model, guide: &GuideView, item: usize) {
 
 fn decide(sheet: &mut Sheet<'_>, model: &Model, guide: &GuideView) {
     let theme = sheet.theme;
-    let below = u16::try_from(guide.node.ways.len()).unwrap_or(u16::MAX).saturating_add(3);
-    let mut y = 0;
-    let why = lines(&guide.node.prose.join(" "), usize::from(sheet.width()));
+    let columns = usize::from(sheet.width());
+    let (said, style) = proposed(guide, theme);
+    let seen = guide.proposal.as_ref().map_or_else(Vec::new, |proposal| findings(proposal, columns));
     // Evidence needs the room more than prose, which `e` shows whole.
-    let shown = if guide.node.ways.len() > 5 { 1 } else { 3 };
-    for (at, line) in why.iter().enumerate().take(shown) {
-        let is_cut = at + 1 == shown && why.len() > shown;
-        let line =
-            if is_cut { format!("{} …", cut(line, usize::from(sheet.width()) - 2)) } else { line.clone() };
-        sheet.text(0, y, &line, theme.dim());
-        y += 1;
-    }
+    let labels = |way: &GuideWay| lines(&way.label, columns.saturating_sub(4));
+    let ways = guide.node.ways.iter().map(|way| labels(way).len()).sum::<usize>();
+    let fixed = ways + lines(&said, columns).len() + 2;
+    let room = usize::from(sheet.height()).saturating_sub(fixed);
+    let evidence = seen.iter().map(|(_, text)| text.len()).sum::<usize>();
+    let gap = usize::from(!seen.is_empty());
+    let prose = room.saturating_sub(evidence + gap).max(1);
+    let mut y = few(sheet, &guide.node.prose, prose);
     y += 1;
-    if let Some(proposal) = &guide.proposal {
-        let room = sheet.height().saturating_sub(y + below + 1);
-        y += findings(&mut sheet.part(0, y, u16::MAX, room), proposal, model.now);
-        y += 1;
-        y += proposed(&mut sheet.below(y), guide, proposal);
-    } else {
-        let text = "The program cannot see this: look yourself (e shows how), then answer.";
-        y += sheet.wrapped(0, y, text, Style::new());
+    if !seen.is_empty() {
+        let room = u16::try_from(room).unwrap_or(u16::MAX).saturating_sub(y);
+        y += draw_findings(&mut sheet.part(0, y, u16::MAX, room), &seen, model.now) + 1;
     }
-    y += 1;
+    y += sheet.wrapped(0, y, &said, style) + 1;
     for way in &guide.node.ways {
         let key = way.key.map_or_else(String::new, String::from);
         let x = sheet.text(1, y, &key, theme.focus());
-        let x = sheet.cut(x + 2, y, u16::MAX, &way.label, Style::new());
-        if let Some(room) = sheet.width().checked_sub(x + 4).filter(|room| *room > 10) {
-            sheet.cut(x + 1, y, room + 3, &format!("→ {}", way.to), theme.dim());
+        let mut x = x + 2;
+        for (at, line) in labels(way).iter().enumerate() {
+            y += u16::from(at > 0);
+            x = sheet.text(4, y, line, Style::new());
+        }
+        if let Some(room) = sheet.width().checked_sub(x + 1).filter(|room| *room > 13) {
+            sheet.text(x + 1, y, &cut_at_word(&format!("→ {}", way.to), room.into()), theme.dim());
         }
         y += 1;
     }
 }
 
-/// What was seen, what speaks against all being well first; `e` has the rest.
-fn findings(sheet: &mut Sheet<'_>, proposal: &Proposal, now: Timestamp) -> u16 {
-    let theme = sheet.theme;
+/// Paragraphs in at most so many lines; the lines they took.
+fn few(sheet: &mut Sheet<'_>, prose: &[String], most: usize) -> u16 {
+    let columns = usize::from(sheet.width());
+    let mut whole: Vec<String> = prose.iter().flat_map(|paragraph| lines(paragraph, columns)).collect();
+    if whole.len() > most {
+        whole.truncate(most);
+        if let Some(last) = whole.last_mut() {
+            *last = with_more(last, columns);
+        }
+    }
+    for (y, line) in (0..).zip(&whole) {
+        sheet.text(0, y, line, sheet.theme.dim());
+    }
+    u16::try_from(whole.len()).unwrap_or(u16::MAX)
+}
+
+/// What was seen, what speaks against all being well first, each in as many lines as it takes.
+fn findings(proposal: &Proposal, columns: usize) -> Vec<(&Finding, Vec<String>)> {
     let rank = |finding: &&Finding| match finding.sign {
         State::Failed => 0,
         State::Late => 1,
@@ -186,32 +215,52 @@ fn findings(sheet: &mut Sheet<'_>, proposal: &Proposal, now: Timestamp) -> u16 {
     };
     let mut shown: Vec<&Finding> = proposal.findings.iter().collect();
     shown.sort_by_key(rank);
+    shown.into_iter().map(|finding| (finding, lines(&finding.text, columns.saturating_sub(9)))).collect()
+}
+
+/// Draws them, as many as fit; `e` has the rest.
+fn draw_findings(sheet: &mut Sheet<'_>, seen: &[(&Finding, Vec<String>)], now: Timestamp) -> u16 {
+    let theme = sheet.theme;
+    let room = usize::from(sheet.height());
+    let whole = seen.iter().map(|(_, text)| text.len()).sum::<usize>() <= room;
     let mut y = 0;
-    for (at, finding) in shown.iter().enumerate() {
-        let left = shown.len() - at;
+    for (at, (finding, text)) in seen.iter().enumerate() {
+        let left = seen.len() - at;
         if y + 1 >= sheet.height() && left > 1 {
             sheet.text(2, y, &format!("{left} more: e"), theme.dim());
             return y + 1;
         }
         let seen = finding.at.map_or_else(String::new, |at| age(at, now));
-        let width = sheet.width().saturating_sub(9);
         sheet.text(0, y, theme.symbol(finding.sign), theme.state(finding.sign));
-        sheet.text(2, y, &cut(&finding.text, usize::from(width)), Style::new());
         sheet.right(sheet.width().saturating_sub(6), y, 6, &seen, theme.dim());
-        y += 1;
+        let width = usize::from(sheet.width().saturating_sub(9));
+        let text = if whole { text.clone() } else { vec![cut_at_word(&finding.text, width)] };
+        for line in text {
+            sheet.text(2, y, &line, Style::new());
+            y += 1;
+        }
     }
     y
 }
 
-fn proposed(sheet: &mut Sheet<'_>, guide: &GuideView, proposal: &Proposal) -> u16 {
-    let theme = sheet.theme;
-    let exit = proposal.exit.and_then(|exit| guide.node.ways.iter().find(|way| way.id == exit));
-    let text = match exit {
-        Some(way) => format!("Proposal: {}. {}", way.label, proposal.reason),
-        None => format!("No proposal: {}", proposal.reason),
-    };
-    let style = if exit.is_some() { theme.strong() } else { theme.state(State::Unknown) };
-    sheet.wrapped(0, 0, &text, style)
+/// What is proposed, and how it stands out.
+fn proposed(guide: &GuideView, theme: Theme) -> (String, Style) {
+    let exit = |exit: &str| guide.node.ways.iter().find(|way| way.id == exit);
+    if let Some((proposal, way)) = guide.proposal.as_ref().and_then(|it| Some((it, exit(it.exit?)?))) {
+        return (format!("Proposal: {}. {}", way.label, proposal.reason), theme.strong());
+    }
+    if let Some(heard) = &guide.node.heard {
+        let key = heard.exit.as_deref().and_then(|it| exit(it)?.key);
+        let again = key.map_or_else(String::new, |key| format!(". {key} if that still holds"));
+        return (format!("Proposal: {}{again}", heard.text), theme.strong());
+    }
+    match &guide.proposal {
+        Some(proposal) => (format!("No proposal: {}", proposal.reason), theme.state(State::Unknown)),
+        None => {
+            let text = "The program cannot see this: look yourself (e shows how), then answer.";
+            (text.to_owned(), Style::new())
+        }
+    }
 }
 
 fn checklist(sheet: &mut Sheet<'_>, guide: &GuideView, chosen: usize) {
@@ -219,6 +268,7 @@ fn checklist(sheet: &mut Sheet<'_>, guide: &GuideView, chosen: usize) {
     let mut y = 1;
     for (at, item) in guide.node.items.iter().enumerate() {
         let (mark, style) = match item.done {
+            Some(true) if item.not_applicable => ("[-]", theme.state(State::Ok)),
             Some(true) => ("[x]", theme.state(State::Ok)),
             Some(false) => ("[!]", theme.state(State::Failed)),
             None if item.holds_by_itself() => ("[ ]", theme.state(State::Ok)),
@@ -247,8 +297,9 @@ fn checklist(sheet: &mut Sheet<'_>, guide: &GuideView, chosen: usize) {
                 y += sheet.part(4, y, u16::MAX, u16::MAX).said(0, mark, &seen.text, Style::new());
             }
             if let Some((by, when)) = &item.by {
-                sheet.text(4, y, &format!("{by}, {}", clock(*when)), theme.dim());
-                y += 1;
+                let note = item.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+                let said = format!("{by}, {}{note}", clock(*when));
+                y += sheet.part(4, y, u16::MAX, u16::MAX).wrapped(0, 0, &said, theme.dim());
             }
         } else {
             y += shown;
@@ -257,24 +308,45 @@ fn checklist(sheet: &mut Sheet<'_>, guide: &GuideView, chosen: usize) {
 }
 
 fn act(sheet: &mut Sheet<'_>, guide: &GuideView) {
-    let theme = sheet.theme;
-    let mut y = 0;
-    for line in &guide.node.prose {
-        y += sheet.wrapped(0, y, line, theme.dim());
+    let (theme, node) = (sheet.theme, &guide.node);
+    let columns = usize::from(sheet.width());
+    let wrapped = |text: &str, style: Style| {
+        lines(text, columns.saturating_sub(1)).into_iter().map(|line| (line, style)).collect::<Vec<_>>()
+    };
+    // What is to be done about it stays on the screen, however long the commands are.
+    let mut foot = Vec::new();
+    if screen_of(node).is_some() {
+        foot.extend(wrapped("Enter: the target is chosen and planned on its own screen", theme.dim()));
+    } else if !node.missing.is_empty() {
+        foot.extend(wrapped("s says what they stand for", theme.dim()));
     }
-    y += 1;
-    for line in commands(&guide.node) {
-        y += sheet.wrapped(1, y, &line, Style::new()).max(1);
+    if let Some(heard) = node.heard.as_ref().filter(|_| node.began.is_none()) {
+        foot.extend(wrapped(&format!("{}; d if that holds", heard.text), theme.strong()));
     }
-    if !guide.node.missing.is_empty() {
-        y += sheet.wrapped(1, y, "s says what they stand for", theme.dim());
-    }
-    if let Some((_, by, at)) = &guide.node.began {
-        let text = match &guide.node.done_by {
+    if let Some((_, by, at)) = &node.began {
+        let text = match &node.done_by {
             Some(_) => format!("a worker does it since {} for {by}: o shows how far it is", clock(*at)),
             None => format!("begun {} by {by}: d when it is done, f if it failed", clock(*at)),
         };
-        sheet.wrapped(0, y + 1, &text, theme.strong());
+        foot.extend(wrapped(&text, theme.strong()));
+    }
+    let mut body: Vec<(String, Style)> =
+        node.prose.iter().flat_map(|line| wrapped(line, theme.dim())).collect();
+    body.push((String::new(), Style::new()));
+    body.extend(commands(node).iter().flat_map(|line| match line.as_str() {
+        "" => vec![(String::new(), Style::new())],
+        line => wrapped(line, Style::new()),
+    }));
+    let room = usize::from(sheet.height()).saturating_sub(foot.len() + usize::from(!foot.is_empty()));
+    if body.len() > room {
+        body.truncate(room.saturating_sub(1));
+        body.push(("… e shows the rest".to_owned(), theme.dim()));
+    }
+    if !foot.is_empty() {
+        body.push((String::new(), Style::new()));
+    }
+    for (y, (line, style)) in (0..).zip(body.into_iter().chain(foot)) {
+        sheet.text(1, y, &line, style);
     }
 }
 
@@ -309,6 +381,10 @@ pub(super) fn screen_of(node: &GuideNode) -> Option<ScreenId> {
 /// Everything that was seen, and how to look by hand.
 pub(super) fn evidence(guide: &GuideView, now: Timestamp) -> Vec<String> {
     let mut lines = guide.node.prose.clone();
+    for item in &guide.node.items {
+        lines.extend(item_lines(item));
+    }
+    lines.extend(guide.node.heard.iter().map(|heard| heard.text.clone()));
     if let Some(proposal) = &guide.proposal {
         lines.push(String::new());
         lines.push(format!("proposed: {}", proposal.exit.unwrap_or("unknown")));
@@ -325,6 +401,25 @@ pub(super) fn evidence(guide: &GuideView, now: Timestamp) -> Vec<String> {
         lines.extend(commands(&guide.node));
     }
     lines
+}
+
+/// Everything about an item of a list.
+fn item_lines(item: &GuideItem) -> Vec<String> {
+    let state = match (item.done, item.not_applicable) {
+        (_, true) => "does not apply",
+        (Some(true), _) => "is so",
+        (Some(false), _) => "is not so",
+        (None, _) => "nobody has said anything of it",
+    };
+    let by = item.by.as_ref().map_or_else(String::new, |(by, at)| format!(", {by} at {}", clock(*at)));
+    let note = item.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+    let why = item.why.iter().map(|why| format!("  {why}"));
+    let seen = item.seen.iter().map(|seen| format!("  seen now: {}", seen.text));
+    std::iter::once(item.text.clone())
+        .chain(why)
+        .chain([format!("  {state}{by}{note}")])
+        .chain(seen)
+        .collect()
 }
 
 fn said(state: State) -> &'static str {

@@ -4,7 +4,7 @@ use super::speed::Speed;
 use crate::base::Timestamp;
 use crate::console::screens::paint::{Sheet, count, counted, lasting, near, share, since};
 use crate::console::theme::State;
-use crate::console::widgets::{Selection, age, bar, duration, elapsed, rate, size};
+use crate::console::widgets::{Selection, age, bar, cut_at_word, duration, elapsed, rate, size, width};
 use crate::model::op::{Life, Mark, Progress, Replay, Snapshot, Step, StepStatus};
 use ratatui::style::Style;
 
@@ -28,7 +28,7 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, operation: &Snapshot, speed: &Speed, n
     let top = current.first(steps.len(), shown);
     let mut y = 0;
     for (number, step) in steps.iter().enumerate().skip(top).take(shown) {
-        draw_step(sheet, y, number, step, &operation.life, now);
+        draw_step(sheet, y, (number, step), names(steps), &operation.life, now);
         y += 1;
         if number == at {
             for (text, state) in &bars {
@@ -50,7 +50,20 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, operation: &Snapshot, speed: &Speed, n
     y
 }
 
-fn draw_step(sheet: &mut Sheet<'_>, y: u16, number: usize, step: &Step, life: &Life, now: Timestamp) {
+/// Columns of the names: no more than they take, so that what came out has the room.
+fn names(steps: &[Step]) -> u16 {
+    let longest = steps.iter().map(|step| width(&step.name)).max().unwrap_or(0);
+    if longest <= 18 { 18 } else { 26 }
+}
+
+fn draw_step(
+    sheet: &mut Sheet<'_>,
+    y: u16,
+    (number, step): (usize, &Step),
+    names: u16,
+    life: &Life,
+    now: Timestamp,
+) {
     let gone = *life == Life::Lost;
     let theme = sheet.theme;
     let (symbol, symbol_style, style) = match &step.status {
@@ -64,7 +77,6 @@ fn draw_step(sheet: &mut Sheet<'_>, y: u16, number: usize, step: &Step, life: &L
     sheet.right(0, y, 3, &(number + 1).to_string(), theme.dim());
     sheet.text(4, y, symbol, symbol_style);
     // Name, duration, what came out: the duration stands in one column.
-    let names = 26;
     sheet.cut(6, y, names, &step.name, style);
     let (time, detail) = match &step.status {
         StepStatus::Running { .. } if gone => ("lost".to_owned(), ""),
@@ -74,7 +86,8 @@ fn draw_step(sheet: &mut Sheet<'_>, y: u16, number: usize, step: &Step, life: &L
         StepStatus::Waiting => return,
     };
     sheet.right(6 + names, y, 8, &time, theme.dim());
-    sheet.cut(6 + names + 10, y, u16::MAX, detail, Style::new());
+    let room = usize::from(sheet.width().saturating_sub(6 + names + 10));
+    sheet.text(6 + names + 10, y, &cut_at_word(detail, room), Style::new());
 }
 
 /// What is told below the step under way. An empty text stands for the bar itself, which needs the width.
@@ -151,17 +164,18 @@ fn draw_bar(sheet: &mut Sheet<'_>, y: u16, operation: &Snapshot, now: Timestamp)
         }
         _ => return String::new(),
     };
-    let width = sheet.width().saturating_sub(46).clamp(12, 60);
-    let text = bar(width.into(), done, total);
+    let columns = sheet.width().saturating_sub(46).clamp(12, 60);
+    let text = bar(columns.into(), done, total);
     let x = sheet.text(7, y, &text, sheet.theme.focus());
     let stopped = if is_at_work(operation) { Style::new() } else { sheet.theme.dim() };
-    if total > 0 {
+    let x = if total > 0 {
         sheet.right(x, y, 6, &format!("{} %", percent(done, total)), sheet.theme.strong());
+        x + 6
     } else {
         let since = operation.sampled_at.map(|at| format!(" {} ago", age(at, now))).unwrap_or_default();
-        sheet.text(x, y, &since, sheet.theme.dim());
-    }
-    sheet.text(x + 8, y, &after, stopped);
+        sheet.text(x, y, &since, sheet.theme.dim())
+    };
+    sheet.text(x + 2, y, &after, stopped);
     String::new()
 }
 

@@ -104,6 +104,9 @@ fn draw_mark(sheet: &mut Sheet<'_>, y: u16, stretch: &Stretch, view: View) {
     sheet.text(LABEL + first, y, &format!("╰{}╯", "─".repeat(usize::from(last - first - 1))), style);
 }
 
+/// The size of a segment where nobody chose another.
+const USUAL_BYTES: u32 = 16 << 20;
+
 /// The archive's line: what it is, how many segments, what is wrong.
 pub(super) fn title(archive: &ArchiveRow) -> String {
     let stretches = || archive.timelines.iter().flat_map(|timeline| &timeline.stretches);
@@ -115,7 +118,7 @@ pub(super) fn title(archive: &ArchiveRow) -> String {
     let of = size(archive.segment_bytes.into());
     let assumed = if archive.size_assumed { ", assumed" } else { "" };
     let there = counted(sum(false), "segment", "segments");
-    let mut words = vec![format!("repo{} {}: {there} of {of}{assumed}", archive.repo, archive.id)];
+    let mut words = vec![format!("repo{} {}: {there}", archive.repo, archive.id)];
     if gaps > 0 {
         words.push(format!("{} missing in {}", count(sum(true)), counted(gaps, "gap", "gaps")));
     }
@@ -123,7 +126,11 @@ pub(super) fn title(archive: &ArchiveRow) -> String {
         words.push(counted(archive.conflicts.len() as u64, "conflict", "conflicts"));
     }
     if !archive.impossible.is_empty() {
-        words.push(format!("{} with an impossible name", archive.impossible.len()));
+        words.push(format!("{} misnamed", archive.impossible.len()));
+    }
+    // Nearly all are of that size; the room is for what is wrong.
+    if archive.segment_bytes != USUAL_BYTES || archive.size_assumed {
+        words.push(format!("{of} each{assumed}"));
     }
     words.join(", ")
 }

@@ -88,6 +88,7 @@ fn here(in_recovery: bool) -> MemberFacts {
     MemberFacts {
         host: None,
         port: 5432,
+        socket: None,
         contact: known(Contact::Session),
         health: known(health(in_recovery)),
         write: (!in_recovery).then(|| known(WriteTest::Committed { took_ms: 3 })),

@@ -1,0 +1,214 @@
+//! The walk of a journal through a runbook: its entries as steps, with the recoveries that an act asked for. One that is
+//! confirmed while the runbook stands at such an act, or at its plan, is that act's, and its good end leads on. What
+//! failed stays where it is, for it can be resumed. Writes nothing.
+
+use super::current;
+use crate::base::Timestamp;
+use crate::journal::{Entry, Fact, TickResult};
+use crate::runbook::walk::{Event, Happened, ItemState, Walk};
+use crate::runbook::{How, Node, NodeKind, Runbook};
+
+/// The operation of an act that is done where a target is chosen, and that of its plan.
+const RECOVER: &str = "recover";
+const PLAN: &str = "recover-plan";
+
+/// How far a runbook is.
+pub(super) struct Walked<'b> {
+    pub walk: Walk<'b>,
+    /// When a recovery ended well that no step asked for; nothing once somebody went on after it.
+    pub beside: Option<Timestamp>,
+}
+
+/// How far `book` is by these entries.
+pub(super) fn walked<'b>(book: &'b Runbook, entries: &[Entry]) -> Walked<'b> {
+    let mut walked = Walked { walk: Walk::new(book), beside: None };
+    let is_here = current(entries) == book.name;
+    let mut digest = String::new();
+    let mut confirmed: Vec<&str> = Vec::new();
+    for entry in entries {
+        if let Some(step) = step(entry, &mut digest) {
+            walked.walk.apply(&step);
+            walked.beside = None;
+            continue;
+        }
+        match &entry.fact {
+            Fact::Confirmed { operation, command, .. } => {
+                confirmed.push(operation);
+                begin(&mut walked.walk, entry, operation, command);
+            }
+            Fact::OperationEnded { operation, done: true, lines }
+                if confirmed.contains(&operation.as_str()) =>
+            {
+                let led_on = end(&mut walked.walk, entry, operation, lines);
+                walked.beside = Some(entry.at).filter(|_| !led_on && is_here);
+            }
+            _ => {}
+        }
+    }
+    walked
+}
+
+/// Takes in what an entry leads to without being a step itself.
+fn apply(walk: &mut Walk<'_>, entry: &Entry, events: Vec<Event>) {
+    let book = walk.book();
+    for event in events {
+        let (runbook, digest) = (book.name.clone(), book.digest.clone());
+        walk.apply(&Happened { at: entry.at, actor: entry.actor.clone(), runbook, digest, event });
+    }
+}
+
+/// True if one stands at an act that is this operation.
+fn is_at(walk: &Walk<'_>, name: &str) -> bool {
+    !walk.is_fresh() && walk.node().is_some_and(|node| does(node, name))
+}
+
+fn does(node: &Node, name: &str) -> bool {
+    let NodeKind::Act(act) = &node.kind else { return false };
+    matches!(&act.how, How::Operation { operation, .. } if operation == name)
+}
+
+/// The act one is at begins, if it is a recovery; if it is its plan, that is behind.
+fn begin(walk: &mut Walk<'_>, entry: &Entry, operation: &str, command: &str) {
+    if is_at(walk, PLAN) {
+        let done = walk.now().and_then(|now| now.ways.into_iter().find(|way| way.id == "done"));
+        let next = done.and_then(|way| walk.book().node(&way.goto.node));
+        if next.is_some_and(|node| does(node, RECOVER)) {
+            let events = walk.ended(true, "the plan was confirmed").unwrap_or_default();
+            apply(walk, entry, events);
+        }
+    }
+    if is_at(walk, RECOVER) {
+        let events = walk.begun(&format!("{operation}: {command}")).unwrap_or_default();
+        apply(walk, entry, events);
+    }
+}
+
+/// The act one is at has ended well, if this operation does it; true if it does.
+fn end(walk: &mut Walk<'_>, entry: &Entry, operation: &str, lines: &[String]) -> bool {
+    let began = walk.now().and_then(|now| now.began);
+    let is_its =
+        began.is_some_and(|began| began.what.split_once(": ").is_some_and(|(id, _)| id == operation));
+    if is_its {
+        let what = lines.first().map_or("done", String::as_str);
+        let events = walk.ended(true, what).unwrap_or_default();
+        apply(walk, entry, events);
+    }
+    is_its
+}
+
+/// An entry as a step in a runbook, if it is one; `digest` is that of the version that was entered last.
+fn step(entry: &Entry, digest: &mut String) -> Option<Happened> {
+    let (runbook, event) = match entry.fact.clone() {
+        Fact::NodeEntered { runbook, digest: version, node } => {
+            *digest = version;
+            (runbook, Event::Entered { node })
+        }
+        Fact::NodeAnswered { runbook, node, exit, proposed, reason, .. } => {
+            (runbook, Event::Answered { node, exit, proposed, reason })
+        }
+        Fact::NodePassed { runbook, node, note } => (runbook, Event::Passed { node, note }),
+        Fact::WentBack { runbook, from, to } => (runbook, Event::WentBack { from, to }),
+        Fact::ActStarted { runbook, node, what } => (runbook, Event::Began { node, what }),
+        Fact::ActEnded { runbook, node, done, outcome, .. } => {
+            (runbook, Event::Ended { node, done, what: outcome })
+        }
+        Fact::Ticked { list, item, automatic, result, detail } => {
+            let (runbook, node) = list.split_once('/')?;
+            let state = match result {
+                TickResult::Ok => ItemState::Holds,
+                TickResult::NotApplicable => ItemState::NotApplicable,
+                TickResult::Failed | TickResult::Unknown => ItemState::Open,
+            };
+            let note = Some(detail).filter(|detail| !detail.is_empty());
+            (runbook.to_owned(), Event::Ticked { node: node.to_owned(), item, state, automatic, note })
+        }
+        _ => return None,
+    };
+    Some(Happened { at: entry.at, actor: entry.actor.clone(), runbook, digest: digest.clone(), event })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::state::StateDir;
+    use crate::incident::guide::FIRST_RUNBOOK;
+    use crate::incident::{Declaration, Incidents};
+    use crate::runbook::Library;
+
+    /// An incident whose journal says this.
+    fn entries(facts: &[Fact]) -> Vec<Entry> {
+        let dir = tempfile::tempdir().unwrap();
+        let incidents = Incidents::new(StateDir::at(dir.path()));
+        let declaration = Declaration {
+            stanza: "orders".to_owned(),
+            label: None,
+            reason: "db1 is gone".to_owned(),
+            detected_at: None,
+            rto_s: 60,
+            rpo_s: 60,
+            severity: None,
+        };
+        let id = incidents.declare("dk", &declaration).unwrap();
+        facts.iter().for_each(|fact| incidents.append(&id, "dk", fact).unwrap());
+        incidents.entries(&id).unwrap()
+    }
+
+    fn entered(node: &str) -> Fact {
+        let (runbook, node) = (FIRST_RUNBOOK.to_owned(), node.to_owned());
+        Fact::NodeEntered { runbook, digest: String::new(), node }
+    }
+
+    fn confirmed(operation: &str) -> Fact {
+        let text = String::new;
+        Fact::Confirmed {
+            digest: text(),
+            summary: text(),
+            command: "pgmayday recover".to_owned(),
+            typed: text(),
+            operation: operation.to_owned(),
+            last_commit: None,
+            newest: None,
+        }
+    }
+
+    fn over(operation: &str, done: bool) -> Fact {
+        Fact::OperationEnded { operation: operation.to_owned(), done, lines: vec!["recovered".to_owned()] }
+    }
+
+    #[test]
+    fn a_recovery_that_was_begun_at_its_act_or_its_plan_leads_on() {
+        const OP: &str = "20261121T021000Z-recover-7f3a";
+        let library = Library::shipped();
+        let book = library.book(FIRST_RUNBOOK).unwrap();
+        for at in ["recover-latest", "plan-latest"] {
+            let running = walked(book, &entries(&[entered(at), confirmed(OP)]));
+            assert_eq!(running.walk.node().unwrap().id, "recover-latest", "{at}");
+            let what = running.walk.now().unwrap().began.unwrap().what;
+            assert_eq!(what, format!("{OP}: pgmayday recover"));
+            // Stopped, it stays where it can be resumed.
+            let stopped = walked(book, &entries(&[entered(at), confirmed(OP), over(OP, false)]));
+            assert_eq!(stopped.walk.node().unwrap().id, "recover-latest", "{at}");
+            let done = [entered(at), confirmed(OP), over(OP, false), over(OP, true)];
+            let done = walked(book, &entries(&done));
+            assert_eq!((done.walk.node().unwrap().id.as_str(), done.beside), ("service-check", None), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_recovery_that_no_step_asked_for_leads_nowhere_and_is_told_until_one_goes_on() {
+        let library = Library::shipped();
+        let book = library.book(FIRST_RUNBOOK).unwrap();
+        let mut facts = vec![entered("alive"), confirmed("op"), over("op", true)];
+        let beside = walked(book, &entries(&facts));
+        assert_eq!(beside.walk.node().unwrap().id, "alive");
+        assert!(beside.beside.is_some() && beside.walk.now().unwrap().began.is_none());
+        facts.push(entered("service-check"));
+        assert_eq!(walked(book, &entries(&facts)).beside, None);
+        // Another operation's end is not the act's.
+        let other = [entered("recover-latest"), confirmed("op"), over("other", true)];
+        assert_eq!(walked(book, &entries(&other)).walk.node().unwrap().id, "recover-latest");
+        // An act that is no recovery is not begun by one.
+        let manual = [entered("disk-full"), confirmed("op")];
+        assert!(walked(book, &entries(&manual)).walk.now().unwrap().began.is_none());
+    }
+}
