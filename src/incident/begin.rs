@@ -68,42 +68,7 @@ mod tests {
     use crate::base::state::{OpId, StateDir};
     use crate::incident::checklist::{self, PRE_RESTORE};
     use crate::incident::{Declaration, Incidents, Settle, TickResult};
-    use crate::model::plan::{RecoverPlan, RecoverRequest};
-
-    fn plan() -> RecoverPlan {
-        let request = RecoverRequest {
-            stanza: "orders".to_owned(),
-            kind: "time".to_owned(),
-            targets: Vec::new(),
-            exclusive: false,
-            timeline: None,
-            set: None,
-            asks: false,
-            no_first_backup: false,
-        };
-        RecoverPlan {
-            request,
-            target: String::new(),
-            target_at: None,
-            data_dir: "/srv/pg".into(),
-            repo: None,
-            set: None,
-            set_stop: None,
-            copy_bytes: 0,
-            copy_files: 0,
-            replay_bytes: 0,
-            replay_segments: 0,
-            timeline: None,
-            space: Vec::new(),
-            last_commit: None,
-            first_lost_commit: None,
-            newest: None,
-            checks: Vec::new(),
-            steps: Vec::new(),
-            command: String::new(),
-            digest: "7f3a".to_owned(),
-        }
-    }
+    use crate::model::plan::RecoverPlan;
 
     #[test]
     fn what_was_open_before_a_recovery_is_told_and_kept() {
@@ -119,7 +84,7 @@ mod tests {
             severity: None,
         };
         let op = || OpId::new("recover", Timestamp::now()).unwrap();
-        let begun = || incidents.begin("dk", &declaration, &plan(), &op(), "").unwrap();
+        let begun = || incidents.begin("dk", &declaration, &RecoverPlan::sample(), &op(), "").unwrap();
         let told = |id: &str| {
             let lines = incidents.view(id).unwrap().lines.into_iter();
             lines

@@ -143,6 +143,7 @@ mod tests {
             operation: text(),
             last_commit: None,
             newest: None,
+            forecast: None,
         };
         assert_eq!(at("pitr", "stop-writers", &[ended(true), confirmed], 60), None);
     }

@@ -142,6 +142,7 @@ mod tests {
                 operation: "op".to_owned(),
                 last_commit: None,
                 newest: None,
+                forecast: None,
             });
             let lines = standbys.iter().map(|place| standby_left(Path::new(place))).collect();
             self.tell(&Fact::OperationEnded { operation: "op".to_owned(), done: true, lines });

@@ -168,6 +168,7 @@ mod tests {
             operation: operation.to_owned(),
             last_commit: None,
             newest: None,
+            forecast: None,
         }
     }
 
