@@ -141,7 +141,8 @@ impl Model {
     pub fn unready(&self) -> Option<String> {
         let open = self.board.incident.as_ref()?;
         let incident = self.incident.as_ref().filter(|incident| incident.id == open.id)?;
-        let said = crate::incident::checklist::open_before(&incident.standing)?;
+        let plan = self.plan.as_ref().and_then(|(_, plan)| plan.value())?;
+        let said = crate::incident::checklist::open_before(&incident.standing, plan)?;
         Some(format!("{said} (K). It can be started all the same; the journal keeps that."))
     }
 

@@ -20,7 +20,7 @@ impl Incidents {
         operation: &OpId,
         typed: &str,
     ) -> Result<String> {
-        let unready = self.unready(&declaration.stanza);
+        let unready = self.unready(&declaration.stanza, plan);
         let incident = self.open_or_declared(actor, declaration)?;
         let reached = |mark| Fact::Reached { mark, operation: Some(operation.to_string()) };
         let confirmed = Fact::Confirmed {
@@ -33,8 +33,9 @@ impl Incidents {
             newest: plan.newest,
             forecast: plan.forecast.clone(),
         };
-        let given = targets(plan);
-        for fact in [reached(Mark::Decided), confirmed, reached(Mark::Confirmed)].into_iter().chain(given) {
+        let seen = checklist::seen::ticks(plan);
+        let moments = [reached(Mark::Decided), confirmed, reached(Mark::Confirmed)];
+        for fact in seen.into_iter().chain(moments).chain(targets(plan)) {
             self.append(&incident, actor, &fact)?;
         }
         if let Ok(Some(open)) = unready {
@@ -45,10 +46,10 @@ impl Incidents {
         Ok(incident)
     }
 
-    /// What is to be told before a recovery of the stanza is started: the blocking items of its open incident's checklist
-    /// that are open. Nothing without such an incident: none of them was to be looked at.
-    pub fn unready(&self, stanza: &str) -> Result<Option<String>> {
-        Ok(self.open_one(stanza)?.and_then(|view| checklist::open_before(&view.standing)))
+    /// What is to be told before a recovery of the stanza is started by `plan`: the blocking items of its open incident's
+    /// checklist that are open. Nothing without such an incident: none of them was to be looked at.
+    pub fn unready(&self, stanza: &str, plan: &RecoverPlan) -> Result<Option<String>> {
+        Ok(self.open_one(stanza)?.and_then(|view| checklist::open_before(&view.standing, plan)))
     }
 }
 
@@ -83,8 +84,9 @@ mod tests {
             rpo_s: 60,
             severity: None,
         };
+        let plan = RecoverPlan::sample();
         let op = || OpId::new("recover", Timestamp::now()).unwrap();
-        let begun = || incidents.begin("dk", &declaration, &RecoverPlan::sample(), &op(), "").unwrap();
+        let begun = || incidents.begin("dk", &declaration, &plan, &op(), "").unwrap();
         let told = |id: &str| {
             let lines = incidents.view(id).unwrap().lines.into_iter();
             lines
@@ -92,7 +94,7 @@ mod tests {
                 .map(|line| line.text)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(incidents.unready("orders").unwrap(), None, "no incident asked for anything");
+        assert_eq!(incidents.unready("orders", &plan).unwrap(), None, "no incident asked for anything");
         let id = begun();
         assert_eq!(told(&id), [""; 0]);
         let items = checklist::items(PRE_RESTORE).filter(|item| item.blocking && item.id != "fenced");
@@ -101,13 +103,13 @@ mod tests {
             incidents.settle(&id, "dk", &Settle::Tick { item, result, detail }).unwrap();
         }
         let said = "open in the pre-restore list: fenced";
-        assert_eq!(incidents.unready("orders").unwrap().as_deref(), Some(said));
+        assert_eq!(incidents.unready("orders", &plan).unwrap().as_deref(), Some(said));
         begun();
         assert!(matches!(&told(&id)[..], [line] if line.contains(said)), "{:?}", told(&id));
         let item = checklist::item(PRE_RESTORE, "fenced").unwrap();
         let (result, detail) = (TickResult::NotApplicable, "the host is gone".to_owned());
         incidents.settle(&id, "dk", &Settle::Tick { item, result, detail }).unwrap();
         begun();
-        assert_eq!((told(&id).len(), incidents.unready("orders").unwrap()), (1, None));
+        assert_eq!((told(&id).len(), incidents.unready("orders", &plan).unwrap()), (1, None));
     }
 }

@@ -1,10 +1,13 @@
 //! The checklists before and after a restore, as data: what is to be looked at, by whom, and what it stops.
 //!
-//! An item with a probe can be answered by this program; every item can be answered by a person, by name. Nothing here
-//! looks at anything.
+//! An item with a probe is looked at by this program, and answered by it where that answers it whole ([`seen`]); every item
+//! can be answered by a person, by name, and that stands. Nothing here looks at anything.
+
+pub mod seen;
 
 use super::standing::{Standing, Tick};
 use crate::journal::TickResult;
+use crate::model::plan::RecoverPlan;
 use serde::Serialize;
 
 /// One item.
@@ -205,17 +208,21 @@ pub fn stops(standing: &Standing, item: &Item) -> bool {
 }
 
 /// What is said of a recovery that is started while blocking items of the checklist before it are open; nothing if none
-/// is.
-pub fn open_before(standing: &Standing) -> Option<String> {
-    let open: Vec<&str> =
-        items(PRE_RESTORE).filter(|item| stops(standing, item)).map(|item| item.id).collect();
+/// is. What the plan shows is not open, unless a person said otherwise.
+pub fn open_before(standing: &Standing, plan: &RecoverPlan) -> Option<String> {
+    let shown = |item: &Item| {
+        let by_person = tick(standing, item).is_some_and(|tick| !tick.automatic);
+        !by_person && seen::of_plan(plan, item).is_some_and(|(result, _)| result == TickResult::Ok)
+    };
+    let open = items(PRE_RESTORE).filter(|item| stops(standing, item) && !shown(item));
+    let open: Vec<&str> = open.map(|item| item.id).collect();
     (!open.is_empty()).then(|| format!("open in the {PRE_RESTORE} list: {}", open.join(", ")))
 }
 
-/// The blocking items of the checklist after a restore that are not answered well, once it was begun; each in a
+/// The blocking items of the checklist after a restore that are not answered well, once a person has begun it; each in a
 /// sentence.
 pub(super) fn open_blocking(standing: &Standing) -> Vec<String> {
-    let begun = standing.ticks.iter().any(|tick| tick.list == POST_RESTORE);
+    let begun = standing.ticks.iter().any(|tick| tick.list == POST_RESTORE && !tick.automatic);
     let open = items(POST_RESTORE).filter(|item| begun && stops(standing, item));
     open.map(|item| {
         let how = tick(standing, item).map_or("not looked at", |tick| tick.result.said());

@@ -1,4 +1,5 @@
-//! The sentence with which a recovery leaves a standby behind, and the way back from it. Finds no standby itself.
+//! The sentences with which a recovery leaves something behind, a standby or the first backup, and the way back from them.
+//! Finds nothing itself.
 
 use std::path::Path;
 
@@ -13,6 +14,18 @@ pub fn standby_left(data_dir: &Path) -> String {
 /// The data directory in such a sentence; nothing for any other.
 pub fn left_standby(line: &str) -> Option<&str> {
     line.strip_prefix(BEFORE)?.strip_suffix(BEHIND)
+}
+
+const NO_BACKUP: &str = "not made: ";
+
+/// How the step of the first backup tells that there is none, and why.
+pub fn no_backup(why: &str) -> String {
+    format!("{NO_BACKUP}{why}")
+}
+
+/// True if the step said so.
+pub fn backup_left(detail: &str) -> bool {
+    detail.starts_with(NO_BACKUP)
 }
 
 #[cfg(test)]

@@ -189,3 +189,27 @@ fn the_last_tick_of_an_item_counts() {
     }
     assert_eq!((told.standing.ticks.len(), told.standing.ticks[0].result), (1, TickResult::Ok));
 }
+
+#[test]
+fn what_a_person_said_is_not_changed_by_the_program() {
+    let mut told = Told::default();
+    let step = |detail: &str| Fact::Step {
+        operation: text("op"),
+        step: text("first backup"),
+        took_ms: 1,
+        detail: text(detail),
+    };
+    told.by("worker", step(&crate::journal::no_backup("locked")));
+    let tick = |told: &Told| {
+        let tick = &told.standing.ticks[0];
+        (tick.item.clone(), tick.automatic, tick.result)
+    };
+    assert_eq!(tick(&told), (text("first-backup"), true, TickResult::Failed));
+    told.by("worker", step("20261128-125133F"));
+    assert_eq!(tick(&told), (text("first-backup"), true, TickResult::Ok));
+    let (list, item, detail) =
+        (text("post-restore"), text("first-backup"), text("it is of the wrong stanza"));
+    told.by("dk", Fact::Ticked { list, item, automatic: false, result: TickResult::Failed, detail });
+    told.by("worker", step("20261128-125133F"));
+    assert_eq!(tick(&told), (text("first-backup"), false, TickResult::Failed));
+}

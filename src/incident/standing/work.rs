@@ -2,6 +2,7 @@
 
 use super::{Standing, plain};
 use crate::base::Timestamp;
+use crate::incident::checklist::seen;
 use crate::journal::{Entry, Fact, TickResult};
 use serde::Serialize;
 
@@ -165,22 +166,12 @@ impl Standing {
                 }
             }
             Fact::Ticked { list, item, automatic, result, detail } => {
-                let tick = Tick {
-                    list: plain(list),
-                    item: plain(item),
-                    result: *result,
-                    automatic: *automatic,
-                    by: plain(&entry.actor),
-                    at: entry.at,
-                    detail: plain(detail),
-                };
-                match self
-                    .ticks
-                    .iter_mut()
-                    .find(|known| (&known.list, &known.item) == (&tick.list, &tick.item))
-                {
-                    Some(known) => *known = tick,
-                    None => self.ticks.push(tick),
+                self.tick(entry, (list, item), *automatic, *result, detail);
+            }
+            Fact::Step { operation, step, detail, .. } => {
+                if let Some((item, result)) = seen::of_step(step, detail) {
+                    let detail = format!("{operation}, {step}: {detail}");
+                    self.tick(entry, (item.list, item.id), true, result, &detail);
                 }
             }
             Fact::Confirmed { operation, last_commit, newest, .. } => {
@@ -198,6 +189,33 @@ impl Standing {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The last answer counts; but what a person said is not changed by the program.
+    fn tick(
+        &mut self,
+        entry: &Entry,
+        (list, item): (&str, &str),
+        automatic: bool,
+        result: TickResult,
+        detail: &str,
+    ) {
+        let tick = Tick {
+            list: plain(list),
+            item: plain(item),
+            result,
+            automatic,
+            by: plain(&entry.actor),
+            at: entry.at,
+            detail: plain(detail),
+        };
+        let known =
+            self.ticks.iter_mut().find(|known| (&known.list, &known.item) == (&tick.list, &tick.item));
+        match known {
+            Some(known) if automatic && !known.automatic => {}
+            Some(known) => *known = tick,
+            None => self.ticks.push(tick),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::cluster::owner::run_as;
 use crate::cluster::process::{Finished, run_until};
 use crate::engine::hold;
 use crate::engine::locks::{LockFolder, Work};
+use crate::journal::no_backup;
 use crate::model::op::{Event, Progress, Sink};
 use crate::recovery::RecoveryError;
 use serde::Deserialize;
@@ -87,7 +88,7 @@ impl Run<'_> {
                 let next = self.leave_backup()?;
                 let text = format!("the recovered cluster is not backed up: {}; {next}", report.headline);
                 self.sink.event(Event::Warning { text });
-                Ok(format!("not made: {}", report.headline))
+                Ok(no_backup(&report.headline))
             }
         }
     }
