@@ -255,13 +255,11 @@ fn proposed(guide: &GuideView, theme: Theme) -> (String, Style) {
         let again = key.map_or_else(String::new, |key| format!(". {key} if that still holds"));
         return (format!("Proposal: {}{again}", heard.text), theme.strong());
     }
-    match &guide.proposal {
-        Some(proposal) => (format!("No proposal: {}", proposal.reason), theme.state(State::Unknown)),
-        None => {
-            let text = "The program cannot see this: look yourself (e shows how), then answer.";
-            (text.to_owned(), Style::new())
-        }
+    if let Some(proposal) = &guide.proposal {
+        return (format!("No proposal: {}", proposal.reason), theme.state(State::Unknown));
     }
+    let text = "The program cannot see this: look yourself (e shows how), then answer.";
+    (text.to_owned(), Style::new())
 }
 
 fn act(sheet: &mut Sheet<'_>, guide: &GuideView) {
