@@ -201,7 +201,9 @@ fn result_of(state: ItemState) -> TickResult {
 /// How the incident stands between people.
 fn standing(entries: &[Entry]) -> Standing {
     let mut standing = Standing::default();
-    entries.iter().for_each(|entry| standing.apply(entry));
+    for entry in entries {
+        standing.apply(entry);
+    }
     standing
 }
 

@@ -284,6 +284,28 @@ fn what_was_answered_or_done_elsewhere_is_proposed() {
 }
 
 #[test]
+fn however_long_a_list_is_the_chosen_item_is_in_sight() {
+    let mut long = checklist();
+    let item = |number: usize| GuideItem {
+        id: format!("i{number}"),
+        text: format!("Item {number} is so on every host, and somebody has looked at each of them."),
+        why: Some("It was forgotten once.".to_owned()),
+        blocking: true,
+        ..GuideItem::default()
+    };
+    long.node.items = (1..=14).map(item).collect();
+    let model = model(long);
+    let mut screen = entered::<RunbookScreen>(&model);
+    for number in 1..=14 {
+        let shown = picture(&screen, &model, THEME, (80, 21));
+        assert!(shown.contains(&format!("▸Item {number} is")) && shown.contains("forgotten once"), "{shown}");
+        assert_eq!(shown.contains("before"), !shown.contains("Item 1 is"), "{shown}");
+        assert_eq!(shown.contains("after"), !shown.contains("Item 14 is"), "{shown}");
+        screen.on(&model, Cmd::Down);
+    }
+}
+
+#[test]
 fn an_item_that_does_not_apply_asks_for_its_reason() {
     let model = model(checklist());
     let mut screen = entered::<RunbookScreen>(&model);

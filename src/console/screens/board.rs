@@ -129,7 +129,10 @@ impl Page<'_> {
             self.line(Line::from(vec![mark, Span::styled(text, style)]));
         }
         if let Some(next) = &head.next {
-            self.line(Line::from(vec![Span::styled("  → ", self.theme.focus()), Span::raw(next.clone())]));
+            for (number, text) in lines(next, columns.saturating_sub(2)).into_iter().take(2).enumerate() {
+                let mark = Span::styled(if number == 0 { "  → " } else { "    " }, self.theme.focus());
+                self.line(Line::from(vec![mark, Span::raw(text)]));
+            }
         }
     }
 
@@ -185,13 +188,16 @@ impl Page<'_> {
         let shown_window =
             window::picture(self.model, judgement.window.as_ref(), usize::from(self.rest.width));
         // The ways from here stand in the last line; only what is more than that is said above it.
-        let mut said: Vec<Line<'_>> = judgement
-            .next
-            .iter()
-            .filter(|it| !matches!(it.key, "b" | "w"))
-            .map(|it| {
-                let key = Span::styled(left(it.key, 3), self.theme.focus());
-                Line::from(vec![Span::raw(" "), key, Span::raw(it.text.clone())])
+        let next = || judgement.next.iter().filter(|it| !matches!(it.key, "b" | "w"));
+        let keys = next().map(|it| width(it.key)).max().unwrap_or(0).max(2) + 1;
+        let columns = usize::from(self.rest.width).saturating_sub(keys + 1);
+        let mut said: Vec<Line<'_>> = next()
+            .flat_map(|it| {
+                let heads = std::iter::once(it.key).chain(std::iter::repeat(""));
+                lines(&it.text, columns).into_iter().zip(heads).map(|(text, key)| {
+                    let key = Span::styled(left(key, keys), self.theme.focus());
+                    Line::from(vec![Span::raw(" "), key, Span::raw(text)])
+                })
             })
             .collect();
         if said.is_empty() && judgement.headline.state == State::Ok {

@@ -10,7 +10,7 @@ use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::Model;
 use crate::console::theme::{State, Theme};
-use crate::console::widgets::{Selection, age, clock, cut_at_word, moment};
+use crate::console::widgets::{Selection, age, clock, cut_at_word, lines, moment};
 use crate::incident::{IncidentView, JournalLine};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -66,7 +66,10 @@ impl JournalScreen {
         sheet.rule(0, "JOURNAL", &format!("{number}{follows}"));
         let at = self.at(&shown);
         let theme = sheet.theme;
-        let room = usize::from(sheet.height().saturating_sub(3));
+        let state = if incident.chain_ok { State::Ok } else { State::Failed };
+        let chain = lines(&incident.chain, usize::from(sheet.width().saturating_sub(2)));
+        let foot = sheet.height().saturating_sub(u16::try_from(chain.len()).unwrap_or(1));
+        let room = usize::from(foot.saturating_sub(2));
         let mut chosen = Selection::default();
         chosen.choose(at);
         let top = chosen.first(shown.len(), room);
@@ -89,10 +92,10 @@ impl JournalScreen {
         if shown.is_empty() {
             sheet.text(0, y, "nothing matches; / with nothing shows all again", theme.dim());
         }
-        let state = if incident.chain_ok { State::Ok } else { State::Failed };
-        let y = sheet.height().saturating_sub(1);
-        let style = theme.state(state);
-        sheet.pieces(0, y, &[(theme.symbol(state), style), (" ", style), (&incident.chain, Style::new())]);
+        sheet.text(0, foot, theme.symbol(state), theme.state(state));
+        for (y, line) in (foot..).zip(&chain) {
+            sheet.text(2, y, line, Style::new());
+        }
     }
 }
 

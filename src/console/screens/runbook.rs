@@ -2,6 +2,7 @@
 //! that answer it. Answers nothing by itself; what an act says is shown with its exact commands.
 
 mod draw;
+mod list;
 
 use super::paint::done;
 use super::{Action, Asked, Confirmed, Modal, Part, Screen, ScreenId, incident};

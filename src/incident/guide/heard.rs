@@ -23,11 +23,10 @@ pub(super) fn heard(
     };
     let newest = entries.iter().rev().take_while(is_new);
     newest.into_iter().find_map(|entry| {
-        let (runbook, told) = match &entry.fact {
-            Fact::NodeAnswered { runbook, node, .. } | Fact::ActEnded { runbook, node, done: true, .. } => {
-                (runbook, node)
-            }
-            _ => return None,
+        let (Fact::NodeAnswered { runbook, node: told, .. }
+        | Fact::ActEnded { runbook, node: told, done: true, .. }) = &entry.fact
+        else {
+            return None;
         };
         // Who comes back to a question of the same runbook asks anew.
         if *runbook == book.name || !is_same(node, runbook, told, library) {
@@ -83,7 +82,9 @@ mod tests {
             severity: None,
         };
         let id = incidents.declare("dk", &declaration).unwrap();
-        facts.iter().for_each(|fact| incidents.append(&id, "dk", fact).unwrap());
+        for fact in facts {
+            incidents.append(&id, "dk", fact).unwrap();
+        }
         incidents.entries(&id).unwrap()
     }
 

@@ -119,8 +119,9 @@ fn step(entry: &Entry, digest: &mut String) -> Option<Happened> {
                 TickResult::NotApplicable => ItemState::NotApplicable,
                 TickResult::Failed | TickResult::Unknown => ItemState::Open,
             };
-            let note = Some(detail).filter(|detail| !detail.is_empty());
-            (runbook.to_owned(), Event::Ticked { node: node.to_owned(), item, state, automatic, note })
+            let seen = Some(detail).filter(|detail| !detail.is_empty());
+            let node = node.to_owned();
+            (runbook.to_owned(), Event::Ticked { node, item, state, automatic, note: seen })
         }
         _ => return None,
     };
@@ -149,7 +150,9 @@ mod tests {
             severity: None,
         };
         let id = incidents.declare("dk", &declaration).unwrap();
-        facts.iter().for_each(|fact| incidents.append(&id, "dk", fact).unwrap());
+        for fact in facts {
+            incidents.append(&id, "dk", fact).unwrap();
+        }
         incidents.entries(&id).unwrap()
     }
 

@@ -48,7 +48,7 @@ pub(super) fn screen(model: &Model, selected: Selection, theme: Theme, area: Rec
 fn wrapped(item: Item, columns: usize) -> Vec<Item> {
     let Item::Line { row, sign, text, style } = item else { return vec![item] };
     let fits = |end: &usize| width(text.get(..*end).unwrap_or_default()) <= columns;
-    let cut = text.match_indices(' ').map(|(at, _)| at).filter(fits).next_back().unwrap_or(0);
+    let cut = text.match_indices(' ').map(|(at, _)| at).rfind(fits).unwrap_or(0);
     if width(&text) <= columns || cut == 0 {
         return vec![Item::Line { row, sign, text, style }];
     }

@@ -1,5 +1,6 @@
 //! The picture of the runbook.
 
+use super::list;
 use crate::base::Timestamp;
 use crate::console::model::{Loaded, Model};
 use crate::console::screens::ScreenId;
@@ -148,7 +149,7 @@ fn late(sheet: &mut Sheet<'_>, y: u16, guide: &GuideView, now: Timestamp) -> u16
 fn node(sheet: &mut Sheet<'_>, model: &Model, guide: &GuideView, item: usize) {
     match guide.node.kind {
         GuideKind::Decide => decide(sheet, model, guide),
-        GuideKind::Checklist => checklist(sheet, guide, item),
+        GuideKind::Checklist => list::draw(sheet, guide, item),
         GuideKind::Act | GuideKind::Notify => act(sheet, guide),
         GuideKind::End => end(sheet, guide),
     }
@@ -254,57 +255,11 @@ fn proposed(guide: &GuideView, theme: Theme) -> (String, Style) {
         let again = key.map_or_else(String::new, |key| format!(". {key} if that still holds"));
         return (format!("Proposal: {}{again}", heard.text), theme.strong());
     }
-    match &guide.proposal {
-        Some(proposal) => (format!("No proposal: {}", proposal.reason), theme.state(State::Unknown)),
-        None => {
-            let text = "The program cannot see this: look yourself (e shows how), then answer.";
-            (text.to_owned(), Style::new())
-        }
+    if let Some(proposal) = &guide.proposal {
+        return (format!("No proposal: {}", proposal.reason), theme.state(State::Unknown));
     }
-}
-
-fn checklist(sheet: &mut Sheet<'_>, guide: &GuideView, chosen: usize) {
-    let theme = sheet.theme;
-    let mut y = 1;
-    for (at, item) in guide.node.items.iter().enumerate() {
-        let (mark, style) = match item.done {
-            Some(true) if item.not_applicable => ("[-]", theme.state(State::Ok)),
-            Some(true) => ("[x]", theme.state(State::Ok)),
-            Some(false) => ("[!]", theme.state(State::Failed)),
-            None if item.holds_by_itself() => ("[ ]", theme.state(State::Ok)),
-            None => ("[ ]", Style::new()),
-        };
-        sheet.text(0, y, mark, style);
-        if item.holds_by_itself() {
-            sheet.text(1, y, theme.symbol(State::Ok), theme.state(State::Ok));
-        }
-        let must = if item.blocking { "" } else { " (advisory)" };
-        let text = format!("{}{must}", item.text);
-        let style = if at == chosen { theme.strong() } else { Style::new() };
-        let shown = sheet.part(4, y, u16::MAX, u16::MAX).wrapped(0, 0, &text, style).max(1);
-        if at == chosen {
-            sheet.text(3, y, "▸", theme.focus());
-            y += shown;
-            let why = item.why.as_deref().unwrap_or_default();
-            y += sheet.part(4, y, u16::MAX, u16::MAX).wrapped(0, 0, why, theme.dim());
-            if let Some(seen) = &item.seen {
-                let state = match seen.holds {
-                    Some(true) => State::Ok,
-                    Some(false) => State::Failed,
-                    None => State::Unknown,
-                };
-                let mark = (theme.symbol(state), theme.state(state));
-                y += sheet.part(4, y, u16::MAX, u16::MAX).said(0, mark, &seen.text, Style::new());
-            }
-            if let Some((by, when)) = &item.by {
-                let note = item.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
-                let said = format!("{by}, {}{note}", clock(*when));
-                y += sheet.part(4, y, u16::MAX, u16::MAX).wrapped(0, 0, &said, theme.dim());
-            }
-        } else {
-            y += shown;
-        }
-    }
+    let text = "The program cannot see this: look yourself (e shows how), then answer.";
+    (text.to_owned(), Style::new())
 }
 
 fn act(sheet: &mut Sheet<'_>, guide: &GuideView) {
