@@ -85,6 +85,7 @@ impl Incidents {
         let mut view = show::view(id, &walk, look, &standing(&entries));
         view.troubles.extend(trouble);
         view.troubles.extend(beside.filter(|_| !walk.is_over()).map(|at| {
+            let at = at.to_utc().format("%H:%M:%S UTC");
             format!("a recovery ended well at {at}, which no step here had asked for: go on from here by what is so now")
         }));
         view.left = left(&entries, library);

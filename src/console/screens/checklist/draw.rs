@@ -88,6 +88,7 @@ fn row(sheet: &mut Sheet<'_>, y: u16, item: &Item, view: &IncidentView) {
     let (mark, state) = mark(tick);
     sheet.text(0, y, mark, state.map_or_else(Style::new, |state| theme.state(state)));
     let by = match tick {
+        Some(tick) if tick.automatic => format!("seen {}", clock(tick.at)),
         Some(tick) => format!("{} {}", cut(&tick.by, 10), clock(tick.at)),
         None if item.blocking => String::new(),
         None => "advisory".to_owned(),
