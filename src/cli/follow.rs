@@ -55,7 +55,10 @@ fn ended(call: &Call, snapshot: &Snapshot) -> Result<u8> {
     let Some((_, outcome)) = &snapshot.state.ended else { return Ok(0) };
     match (outcome, call.output) {
         (_, Output::Json) if outcome.is_done() => output::json("operation", snapshot).map(|()| 0),
-        (Outcome::Done { lines }, _) => output::text(&lines.join("\n")).map(|()| 0),
+        (Outcome::Done { lines }, _) => {
+            let lines: Vec<String> = lines.iter().cloned().chain(snapshot.against_forecast()).collect();
+            output::text(&lines.join("\n")).map(|()| 0)
+        }
         (failed @ Outcome::Failed { .. }, _) => Err(failed
             .report()
             .unwrap_or_else(|| Report::failed("the operation failed"))

@@ -3,7 +3,8 @@
 //! Applying a record twice changes nothing; nothing here reads a clock.
 
 use super::{Event, Mark, Outcome, Progress, Question, Record, RecordKind, Replay, Spec};
-use crate::base::Timestamp;
+use crate::base::{Millis, Timestamp};
+use crate::model::forecast::scores;
 use serde::{Deserialize, Serialize};
 
 /// Where a step stands.
@@ -187,6 +188,25 @@ pub struct Snapshot {
     pub replay: Option<Replay>,
     /// When the last sample was written.
     pub sampled_at: Option<Timestamp>,
+}
+
+impl Snapshot {
+    /// What it took, once it is done, against what was forecast; nothing where nothing was.
+    pub fn against_forecast(&self) -> Option<String> {
+        let forecast = self.spec.forecast.as_ref()?;
+        self.state.ended.as_ref().filter(|(_, outcome)| outcome.is_done())?;
+        let took = |step: &Step| match step.status {
+            StepStatus::Done { took_ms, .. } => took_ms,
+            _ => 0,
+        };
+        let steps = self.state.steps.iter().map(|step| (step.name.as_str(), took(step)));
+        let all = scores(forecast, steps).into_iter().find(|score| score.part.is_none())?;
+        Some(format!(
+            "it took {} to the service, without the time of people; the forecast was {}",
+            Millis(all.actual_ms),
+            all.forecast
+        ))
+    }
 }
 
 #[cfg(test)]

@@ -85,6 +85,9 @@ pub(super) fn ended(sheet: &mut Sheet<'_>, operation: &Snapshot) -> u16 {
             for line in lines {
                 say(line, Style::new());
             }
+            if let Some(text) = operation.against_forecast() {
+                say(&text, Style::new());
+            }
             let left =
                 if operation.state.warnings.is_empty() { "" } else { "; the log says what is left to do" };
             say(&format!("Next: look at the application{left}."), theme.strong());
