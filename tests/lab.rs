@@ -321,7 +321,10 @@ fn an_incident_holds_the_stanza_and_its_recovery_backs_it_up() {
 
     let shown = exits(&program(&dir, &["incident", "show"]), 0);
     assert!(shown.contains("hold placed: ") && shown.contains("first backup: "), "{shown}");
-    exits(&program(&dir, &["incident", "close", "rehearsed"]), 0);
+    let close = ["incident", "close", "rehearsed", "--accept=incident-open-matters"];
+    let refused = exits(&program(&dir, &close[..3]), 3);
+    assert!(refused.contains("was left stopped and is to be rebuilt"), "{refused}");
+    exits(&program(&dir, &close), 0);
     assert!(!dir.join("lock/lab.hold").exists());
     assert!(exits(&program(&dir, &["incident", "show"]), 0).contains("hold lifted: "));
     exits(&program(&dir, &["backup"]), 0);

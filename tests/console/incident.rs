@@ -36,6 +36,8 @@ fn next_key(text: &str) -> Option<&'static str> {
     match () {
         () if has("THE WORKER IS GONE") => Some("R"),
         () if has("YOUR ANSWER IS NEEDED") => Some("y"),
+        // The recovery that was begun before the console was killed goes on; it may be about to ask.
+        () if has("an operation is at work") => Some(":operation\r"),
         () if has("PLAN ·") => has("Enter confirm").then_some("\r"),
         () if has("RECOVER TO") => has("(•) last right moment").then_some("\r"),
         () if has("The first minute") && has("CHECKLIST") => {

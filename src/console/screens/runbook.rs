@@ -239,7 +239,9 @@ fn open(guide: &GuideView) -> Option<Action> {
             Some(step(guide, Step::Pass { note: None, seen: guide.node.seen_to_hold() }))
         }
         GuideKind::Act if guide.node.began.is_none() => {
-            let what = guide.node.lines.first().cloned().unwrap_or_else(|| guide.node.title.clone());
+            // Prose, and a command that lacks a value, is nothing that is begun.
+            let command = guide.node.lines.iter().find(|line| !line.starts_with('#'));
+            let what = command.unwrap_or(&guide.node.title).clone();
             // What can be run from here is begun by being run.
             if guide.node.runs.is_some() && draw::screen_of(&guide.node).is_none() {
                 return Some(Action::Open(Modal::Text {
