@@ -121,6 +121,9 @@ fn in_journal(call: &Call, state: &StateDir, plan: &RecoverPlan, id: &OpId) -> O
         let stanza = &plan.request.stanza;
         let declaration = Declaration::of_site(stanza, &site.of(stanza), plan.summary(), None);
         let incidents = Incidents::new(state.clone());
+        if let Ok(Some(open)) = incidents.unready(stanza, plan) {
+            call.console.warn(&format!("{open}; the journal keeps that it was started all the same"));
+        }
         let incident = incidents.begin(&site::actor(), &declaration, plan, id, "")?;
         let held =
             keeper(call, &site, stanza).and_then(|keeper| incidents.hold(&incident, &site::actor(), &keeper));

@@ -7,6 +7,7 @@ use crate::peer::{Peer, archive_command, restores};
 use crate::workload::{SUM, Writer, change, fill};
 use crate::yard::{Yard, installed};
 use pgmayday::cluster::binaries::Binaries;
+use std::time::Duration;
 
 const AES: &str = "Geheim+Passwort/4711";
 
@@ -50,7 +51,7 @@ fn alternates(yard: &Yard, binaries: &Binaries, peer: &Peer) {
     };
     yard.pgmayday(&["stanza-create"]).exits(0, &[]);
     fill(yard);
-    let noise = Writer::start(yard);
+    let noise = Writer::pausing(yard, Duration::from_millis(100));
     next(yard);
     yard.pgmayday(&["backup", "--type=full"]).exits(0, &[]);
     next(yard);

@@ -42,12 +42,18 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts writing to a table of its own.
+    /// Starts writing to a table of its own, some megabytes of log a second.
     pub(crate) fn start(yard: &Yard) -> Self {
+        Self::pausing(yard, Duration::from_millis(10))
+    }
+
+    /// The same, with this pause between: a small segment takes some tenths of a second to fetch and decompress, and all
+    /// of them are replayed.
+    pub(crate) fn pausing(yard: &Yard, pause: Duration) -> Self {
         yard.ask("create table if not exists noise (id serial primary key, x text)");
         let sql = "insert into noise (x) select repeat(md5(random()::text), 30) from generate_series(1, 40);\n\
                    update noise set x = md5(x) where id % 7 = 3 and id > (select max(id) from noise) - 4000;\n";
-        Self::repeating(yard, sql, Duration::from_millis(10))
+        Self::repeating(yard, sql, pause)
     }
 
     /// Repeats these statements, with a pause between. What fails is tried again like everything else.
