@@ -329,12 +329,18 @@ fn an_incident_holds_the_stanza_and_its_recovery_backs_it_up() {
     assert!(exits(&program(&dir, &["incident", "show"]), 0).contains("hold lifted: "));
     exits(&program(&dir, &["backup"]), 0);
 
-    // And without it, if that is asked for: the outcome says how to make it.
+    // And without it, if that is asked for: the outcome says how to make it. An incident is open this time, with a list;
+    // and how long it takes is known from the one before.
     json(&dir, &["break", "bad-update"]);
+    exits(&program(&dir, &["incident", "declare", "--reason=again"]), 0);
     let count = backups().len();
     let said = recover_by_command(&lab, &["--no-first-backup"]);
     assert!(said.contains("next: make a full backup of it: "), "{said}");
     assert_eq!(backups().len(), count);
+    assert!(said.contains("open in the pre-restore list: reason, target-name, fenced"), "{said}");
+    assert!(said.contains("from 1 recovery of ") && said.contains("the forecast was "), "{said}");
+    let report = exits(&program(&dir, &["incident", "report"]), 0);
+    assert!(report.contains("## Forecast against actual"), "{report}");
     json(&dir, &["down"]);
 }
 
