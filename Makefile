@@ -19,6 +19,9 @@ ifneq ($(or $(CI),$(filter 0,$(shell id -u))),)
 export REQUIRE_SERVERS ?= 1
 endif
 
+# Half of the time a test waits for a server: one more at a time than there are processors.
+export NEXTEST_TEST_THREADS ?= $(shell expr $$(nproc) + 1)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-postgres setup-pgbackrest build demo test lint lint-tools bench endurance pictures clean-lab
 

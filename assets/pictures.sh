@@ -81,6 +81,12 @@ wait_for 'RECOVER TO'
 keys Enter
 wait_for 'PLAN ·'
 shot plan
+keys o
+wait_for 'take rows from a copy'
+sleep 1
+shot options
+keys Escape
+wait_for 'PLAN ·'
 
 keys Enter
 wait_for 'Type lab'

@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 
 const THEME: Theme = Theme { colour: true, ascii: false };
 const SIZE: (u16, u16) = (80, 24);
-const SCREENS: [&str; 12] = [
+const SCREENS: [&str; 13] = [
     "board",
     "backups",
     "wal",
     "recover",
+    "options",
     "operation",
     "runbook",
     "journal",
