@@ -1,7 +1,7 @@
 //! The command line: arguments in, one command run, an exit code out.
 //!
 //! Arguments are split in two: what pgBackRest knows goes to the configuration, the rest to clap. A command is one
-//! file with a [`command::CommandSpec`]; adding one is a line in [`command::COMMANDS`]. Nothing here decides
+//! file with a [`command::CommandSpec`]; adding one is a line in `commands::COMMANDS`. Nothing here decides
 //! anything about a recovery, and no secret is ever printed.
 
 mod annotate;
@@ -15,6 +15,7 @@ mod backup;
 mod board;
 mod check;
 pub mod command;
+mod commands;
 mod completions;
 mod console;
 mod doctor;
@@ -101,7 +102,7 @@ pub fn main() -> ExitCode {
 /// Runs the program with the given arguments (the program's name first) and environment.
 pub fn main_with(args: Vec<OsString>, env: Vec<(OsString, OsString)>) -> ExitCode {
     let output = Output::of_arguments(&args);
-    let failure_exit = command::failure_exit(&args);
+    let failure_exit = commands::failure_exit(&args);
     let report = match catch_unwind(AssertUnwindSafe(|| run(args, output, env))) {
         Ok(Ok(code)) => return ExitCode::from(code),
         Ok(Err(report)) => report,
@@ -128,7 +129,7 @@ fn run(args: Vec<OsString>, output: Output, env: Vec<(OsString, OsString)>) -> R
     if split.words.is_empty() {
         split.words.push(name.clone());
     }
-    let spec = command::find(&name)?;
+    let spec = commands::find(&name)?;
     let call = call(spec, program, arguments, env, &split)?;
     match spec.run {
         Run::Plain(run) => run(&call).map(|()| 0),
@@ -140,7 +141,7 @@ fn run(args: Vec<OsString>, output: Output, env: Vec<(OsString, OsString)>) -> R
 fn call_of(arguments: &[String], env: Vec<(OsString, OsString)>) -> Result<Call> {
     let split = arguments::split(arguments.iter().map(OsString::from))?;
     let name = split.words.first().ok_or_else(|| Report::usage("no command is given"))?;
-    call(command::find(name)?, PathBuf::from("pgmayday"), arguments.to_vec(), env, &split)
+    call(commands::find(name)?, PathBuf::from("pgmayday"), arguments.to_vec(), env, &split)
 }
 
 /// The environment as text. A setting that is not text is an error: leaving it out would change what is done.

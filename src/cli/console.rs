@@ -3,6 +3,7 @@
 //! Nothing is read before the first frame but the configuration's own files; nothing is started from here.
 
 use super::command::{self, CommandSpec, Run};
+use super::commands;
 use super::output::{Output, to_stderr};
 use super::recover::recover_of;
 use super::{Call, call_of, operation, site};
@@ -43,7 +44,7 @@ fn can_open() -> bool {
 /// Opens the console; its exit code.
 pub(super) fn open(call: &Call) -> Result<u8> {
     if !can_open() {
-        let board = command::find("board")?;
+        let board = commands::find("board")?;
         return match board.run {
             Run::Plain(run) => run(call).map(|()| 0),
             Run::Coded(run) => run(call),

@@ -1,6 +1,7 @@
 //! `pgmayday help [COMMAND [PART…|OPTION]]`, also reached by `--help` and by giving no command.
 
-use super::command::{self, CommandSpec, Run};
+use super::command::{CommandSpec, Run};
+use super::commands;
 use super::{Call, output, tree};
 use crate::base::{Report, Result};
 use crate::config::options::{self, OptionDef, Section};
@@ -38,7 +39,7 @@ fn run(call: &Call) -> Result<()> {
 /// Prints the help of the program, of a command, of a part of one (`incident role take`) or of an option.
 pub(super) fn print(words: &[String]) -> Result<()> {
     let [name, parts @ ..] = words else { return output::text(&general()) };
-    let spec = command::find(name)?;
+    let spec = commands::find(name)?;
     match (of_parts(spec, parts), parts) {
         (Some(help), _) => output::text(&help),
         (None, [option, ..]) => output::text(&of_option(spec, option)?),

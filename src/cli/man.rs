@@ -1,6 +1,7 @@
 //! `pgmayday man [COMMAND]`.
 
-use super::command::{self, CommandSpec, Run};
+use super::command::{CommandSpec, Run};
+use super::commands;
 use super::output::Stdout;
 use super::{Call, tree};
 use crate::base::{Report, Result};
@@ -28,7 +29,7 @@ fn run(call: &Call) -> Result<()> {
     let page = match call.args.get_one::<String>("command") {
         None => root,
         Some(name) => {
-            let name = command::find(name)?.name;
+            let name = commands::find(name)?.name;
             let command = root.find_subcommand(name).cloned();
             command.ok_or_else(|| Report::usage(format!("there is no page for '{name}'")))?
         }

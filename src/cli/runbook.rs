@@ -219,7 +219,7 @@ fn check(call: &Call, args: &ArgMatches) -> Result<u8> {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::{arguments, command, tree};
+    use crate::cli::{arguments, commands, tree};
     use crate::config::Config;
     use crate::runbook::library::SHIPPED;
     use crate::runbook::vocabulary::OPERATIONS;
@@ -241,7 +241,7 @@ mod tests {
     fn accepted(words: &[String], place: &str) {
         let split = arguments::split(words.iter().map(OsString::from))
             .unwrap_or_else(|report| panic!("{place}: {words:?}: {report}"));
-        let spec = command::find(&split.words[0]).unwrap_or_else(|report| panic!("{place}: {report}"));
+        let spec = commands::find(&split.words[0]).unwrap_or_else(|report| panic!("{place}: {report}"));
         tree::read(spec, &split).unwrap_or_else(|report| panic!("{place}: {words:?}: {report}"));
         let config = Config::of_command_line(&split.config).unwrap();
         if let Err(error) = config.settings(spec.options_of, None) {
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn every_operation_is_a_command() {
         for operation in OPERATIONS {
-            assert!(command::find(operation.words[0]).is_ok(), "{}", operation.name);
+            assert!(commands::find(operation.words[0]).is_ok(), "{}", operation.name);
         }
     }
 }

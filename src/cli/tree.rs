@@ -2,7 +2,8 @@
 //! completions and manual pages.
 
 use super::arguments::Split;
-use super::command::{COMMANDS, CommandSpec};
+use super::command::CommandSpec;
+use super::commands::COMMANDS;
 use crate::base::{Report, Result};
 use crate::config::EVERY_COMMAND;
 use crate::config::options::{self, Group, Kind, OptionDef, Section};

@@ -12,6 +12,7 @@ mod signals;
 mod start;
 mod talk;
 mod terminal;
+mod tools;
 mod work;
 
 pub use terminal::can_open;

@@ -3,7 +3,6 @@
 //! Pure. Copying and replay grow with their bytes, everything else takes what it took. What a person takes to decide, and
 //! what follows once the service is back, is in no forecast.
 
-use super::op::{OpState, StepStatus};
 use crate::base::{Bytes, Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -56,30 +55,25 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// What a finished recovery measured. One that was interrupted measured something else.
-    pub fn of(state: &OpState) -> Option<Self> {
-        let (ended, outcome) = state.ended.as_ref()?;
-        if !outcome.is_done() || state.attempt != 1 {
-            return None;
-        }
-        let mut took_ms = [0_u64; 3];
-        for step in &state.steps {
-            let (Some(part), StepStatus::Done { took_ms: ms, .. }) =
-                (Part::of_step(&step.name), &step.status)
-            else {
-                continue;
-            };
-            took_ms[part as usize] = took_ms[part as usize].saturating_add(*ms);
-        }
-        let [copy_ms, replay_ms, rest_ms] = took_ms;
-        let bytes = |step: &str| state.amounts.get(step).copied();
-        Some(Self {
-            ended: *ended,
-            copy: (copy_ms, bytes(COPY)?),
-            replay: (replay_ms, bytes(REPLAY)?),
-            rest_ms,
-        })
+    /// What a recovery that ended then measured: its steps with their milliseconds, and the bytes those moved that tell it.
+    /// Nothing if it does not tell how much it copied and replayed.
+    pub fn new<'a>(
+        ended: Timestamp,
+        steps: impl IntoIterator<Item = (&'a str, u64)>,
+        bytes: impl Fn(&str) -> Option<u64>,
+    ) -> Option<Self> {
+        let [copy_ms, replay_ms, rest_ms] = by_part(steps);
+        Some(Self { ended, copy: (copy_ms, bytes(COPY)?), replay: (replay_ms, bytes(REPLAY)?), rest_ms })
     }
+}
+
+/// The time of each part, in their order.
+fn by_part<'a>(steps: impl IntoIterator<Item = (&'a str, u64)>) -> [u64; 3] {
+    let mut took_ms = [0_u64; 3];
+    for (part, ms) in steps.into_iter().filter_map(|(step, ms)| Some((Part::of_step(step)?, ms))) {
+        took_ms[part as usize] = took_ms[part as usize].saturating_add(ms);
+    }
+    took_ms
 }
 
 /// What half of all and what nine of ten recoveries stay below.
@@ -201,10 +195,7 @@ pub struct Score {
 
 /// The scores of a recovery, part by part and all together, from what its steps took.
 pub fn scores<'a>(forecast: &Forecast, steps: impl IntoIterator<Item = (&'a str, u64)>) -> Vec<Score> {
-    let mut took_ms = [0_u64; 3];
-    for (part, ms) in steps.into_iter().filter_map(|(step, ms)| Some((Part::of_step(step)?, ms))) {
-        took_ms[part as usize] = took_ms[part as usize].saturating_add(ms);
-    }
+    let took_ms = by_part(steps);
     let score = |part, forecast: Span, actual_ms| Score {
         part,
         forecast,

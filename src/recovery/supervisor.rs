@@ -161,7 +161,7 @@ impl Supervisor {
     pub fn measured(&self, stanza: &str) -> Vec<Measured> {
         let (operations, _) = self.list().unwrap_or_default();
         let of_stanza = operations.iter().filter(|operation| operation.spec.stanza == stanza);
-        of_stanza.filter_map(|operation| Measured::of(&operation.state)).collect()
+        of_stanza.filter_map(|operation| operation.state.measured()).collect()
     }
 
     /// Follows one operation.

@@ -2,7 +2,7 @@
 //!
 //! Writes nothing; what hangs is unknown when its time is up.
 
-use super::work::Tools;
+use super::tools::Tools;
 use crate::base::{Report, Timestamp};
 use crate::model::op::Cancel;
 use crate::model::options::{Ground, Options};

@@ -1,6 +1,6 @@
 //! Following what changes by itself: the board, the open incident, an operation. Reads only.
 
-use super::work::Tools;
+use super::tools::Tools;
 use crate::base::state::OpId;
 use crate::base::{Report, Result, Timestamp};
 use crate::console::input::Input;
@@ -50,7 +50,7 @@ impl Boards {
 
     /// Looks for an open incident now. One that cannot be read is told by whoever reads it; here it stays as it was.
     pub(super) fn refresh_incident(&self) {
-        let stanza = super::start::stanza(&self.tools);
+        let stanza = self.tools.stanza();
         let open = stanza.and_then(|stanza| self.tools.incidents()?.open_one(&stanza));
         if let Ok(open) = open {
             self.change(|now| {

@@ -4,7 +4,7 @@
 
 use super::Setup;
 use super::follow::Boards;
-use super::work::Tools;
+use super::tools::Tools;
 use crate::base::state::{OpId, StateDir};
 use crate::base::{Result, Timestamp};
 use crate::config::EVERY_COMMAND;

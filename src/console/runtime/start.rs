@@ -4,7 +4,7 @@
 //! written never stops a recovery; it is told.
 
 use super::Setup;
-use super::work::Tools;
+use super::tools::Tools;
 use crate::base::state::OpId;
 use crate::base::{Kind, Report, Result, Timestamp};
 use crate::console::input::Input;
@@ -12,12 +12,6 @@ use crate::incident::Declaration;
 use crate::model::op::{Cancel, Spec};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
 use crate::recovery::recover::command;
-
-/// The stanza the console was opened for.
-pub(super) fn stanza(tools: &Tools) -> Result<String> {
-    let stanza = tools.setup.stanza.clone();
-    stanza.ok_or_else(|| Report::usage("no stanza is chosen").hint("open the console with --stanza=NAME"))
-}
 
 /// What a person confirmed.
 pub(super) struct Confirmed<'a> {
@@ -105,7 +99,7 @@ pub(super) fn declaration(
     reason: String,
     detected_at: Option<Timestamp>,
 ) -> Result<Declaration> {
-    let stanza = stanza(tools)?;
+    let stanza = tools.stanza()?;
     Ok(Declaration::of_site(&stanza, &tools.setup.site.of(&stanza), reason, detected_at))
 }
 

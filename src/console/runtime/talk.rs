@@ -1,8 +1,7 @@
 //! Telling people: how that stands, sending what was shown, and what waits, tried again and again while an incident is
 //! open. A channel that is down holds up nobody but the thread it is tried on.
 
-use super::start;
-use super::work::Tools;
+use super::tools::Tools;
 use crate::base::{Result, Timestamp};
 use crate::console::input::Input;
 use crate::incident::comms::{Delivered, Queued, Route, Status};
@@ -110,7 +109,7 @@ pub(super) fn outbox(tools: &Tools, go_on: &dyn Fn() -> bool) {
 /// One try; what was sent by it.
 fn again(tools: &Tools) -> Result<Option<String>> {
     // Without a stanza or a place for incidents there is nothing that could wait.
-    let (Ok(stanza), Ok(incidents)) = (start::stanza(tools), tools.incidents()) else { return Ok(None) };
+    let (Ok(stanza), Ok(incidents)) = (tools.stanza(), tools.incidents()) else { return Ok(None) };
     // Whoever reads the incidents tells that they cannot be read.
     let Ok(Some(open)) = incidents.open_one(&stanza) else { return Ok(None) };
     let now = Timestamp::now();

@@ -3,74 +3,21 @@
 
 use super::follow::{self, Boards};
 use super::guide::{Asked, Guides};
-use super::{Message, Setup, compare, start, talk, tell};
+use super::tools::Tools;
+use super::{Message, Setup, compare, start, talk};
 use crate::base::state::OpId;
 use crate::base::{Report, Result, Timestamp};
-use crate::config::EVERY_COMMAND;
 use crate::console::input::{ActShown, Effect, Input};
 use crate::console::modal::Typed;
-use crate::incident::{Audience, Incidents, Settle};
+use crate::incident::{Audience, Settle};
 use crate::model::op::{Answer, Cancel};
 use crate::model::plan::RecoverRequest;
-use crate::recovery::hold::StanzaHold;
-use crate::recovery::supervisor::Supervisor;
 use crate::survey::Survey;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
-
-/// Everything threads work with.
-#[derive(Clone)]
-pub(super) struct Tools {
-    pub(super) setup: Arc<Setup>,
-    pub(super) to: Sender<Message>,
-    pub(super) stop: Arc<AtomicBool>,
-}
-
-impl Tools {
-    pub(super) fn tell(&self, input: Input) {
-        tell(&self.to, input);
-    }
-
-    pub(super) fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-
-    /// The operations, if there is a place for them.
-    pub(super) fn supervisor(&self) -> Result<Supervisor> {
-        let state = self.setup.state.clone().ok_or_else(no_state)?;
-        Ok(Supervisor::new(state, self.setup.program.clone()))
-    }
-
-    /// The incidents, if there is a place for them.
-    pub(super) fn incidents(&self) -> Result<Incidents> {
-        Ok(Incidents::new(self.setup.state.clone().ok_or_else(no_state)?))
-    }
-
-    /// Who keeps the holds of the stanza.
-    pub(super) fn keeper(&self) -> Result<StanzaHold> {
-        let stanza = start::stanza(self)?;
-        let settings = self.setup.config.settings(EVERY_COMMAND, Some(&stanza))?;
-        StanzaHold::new(&settings, &self.setup.site.of(&stanza))
-    }
-
-    /// Places the hold of an incident; one that cannot be placed is told and stops nothing.
-    pub(super) fn hold(&self, incident: &str) -> Option<Timestamp> {
-        let held =
-            self.keeper().and_then(|keeper| self.incidents()?.hold(incident, &self.setup.actor, &keeper));
-        held.unwrap_or_else(|report| {
-            self.tell(Input::Said(Err(report)));
-            None
-        })
-    }
-}
-
-fn no_state() -> Report {
-    Report::usage("there is no place for operations and incidents")
-        .hint("set PGMAYDAY_STATE to an absolute path, or state-dir in pgmayday.toml")
-}
 
 /// Who does what the app wants.
 pub(super) struct Works {
@@ -323,7 +270,7 @@ impl Works {
     ) {
         let boards = Arc::clone(&self.boards);
         self.say(name, move |tools| {
-            let open = tools.incidents()?.open_one(&start::stanza(tools)?)?;
+            let open = tools.incidents()?.open_one(&tools.stanza()?)?;
             let open = open.ok_or_else(|| Report::failed("no incident is open"))?;
             act(tools, &open.id, &tools.setup.actor)?;
             boards.refresh_incident();

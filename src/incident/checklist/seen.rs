@@ -3,7 +3,7 @@
 //! An item is answered by it only where what was seen answers it whole; what answers a part is evidence for the person who
 //! ticks. Pure.
 
-use super::{Item, POST_RESTORE, PRE_RESTORE, items};
+use super::items::{Item, POST_RESTORE, PRE_RESTORE, items};
 use crate::base::Bytes;
 use crate::journal::{Fact, TickResult, backup_left};
 use crate::model::plan::RecoverPlan;

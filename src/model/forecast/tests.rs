@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::op::{Outcome, Step};
+use crate::model::op::{OpState, Outcome, Step, StepStatus};
 
 /// A finished recovery: copied bytes and milliseconds, replayed the same, and everything else.
 fn run(ended_s: i64, copy: (u64, u64), replay: (u64, u64), rest_ms: u64) -> OpState {
@@ -23,7 +23,7 @@ fn run(ended_s: i64, copy: (u64, u64), replay: (u64, u64), rest_ms: u64) -> OpSt
 }
 
 fn measured(runs: &[OpState]) -> Vec<Measured> {
-    runs.iter().filter_map(Measured::of).collect()
+    runs.iter().filter_map(OpState::measured).collect()
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use super::{Event, Mark, Outcome, Progress, Question, Record, RecordKind, Replay, Spec};
 use crate::base::{Millis, Timestamp};
-use crate::model::forecast::scores;
+use crate::model::forecast::{Measured, scores};
 use serde::{Deserialize, Serialize};
 
 /// Where a step stands.
@@ -143,6 +143,21 @@ impl OpState {
         self.ended = Some((at, outcome.clone()));
     }
 
+    /// The steps that are done, with their milliseconds.
+    fn done(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.steps.iter().filter_map(|step| match step.status {
+            StepStatus::Done { took_ms, .. } => Some((step.name.as_str(), took_ms)),
+            _ => None,
+        })
+    }
+
+    /// What a finished recovery measured. One that was interrupted measured something else.
+    pub fn measured(&self) -> Option<Measured> {
+        let (ended, _) = self.ended.as_ref().filter(|(_, outcome)| outcome.is_done())?;
+        let bytes = |step: &str| self.amounts.get(step).copied();
+        if self.attempt == 1 { Measured::new(*ended, self.done(), bytes) } else { None }
+    }
+
     /// The step under way: its number from 0, and its name.
     pub fn current(&self) -> Option<(usize, &str)> {
         let running = |step: &&Step| matches!(step.status, StepStatus::Running { .. } | StepStatus::Stopped);
@@ -195,12 +210,7 @@ impl Snapshot {
     pub fn against_forecast(&self) -> Option<String> {
         let forecast = self.spec.forecast.as_ref()?;
         self.state.ended.as_ref().filter(|(_, outcome)| outcome.is_done())?;
-        let took = |step: &Step| match step.status {
-            StepStatus::Done { took_ms, .. } => took_ms,
-            _ => 0,
-        };
-        let steps = self.state.steps.iter().map(|step| (step.name.as_str(), took(step)));
-        let all = scores(forecast, steps).into_iter().find(|score| score.part.is_none())?;
+        let all = scores(forecast, self.state.done()).into_iter().find(|score| score.part.is_none())?;
         Some(format!(
             "it took {} to the service, without the time of people; the forecast was {}",
             Millis(all.actual_ms),
