@@ -44,7 +44,7 @@ pub use error::JournalError;
 pub use fact::{Audience, Fact, Role, Scenario, Severity, TickResult};
 pub use file::{JOURNAL_FILE, Journal, adopt};
 pub use head::{HEAD_FILE, Witness};
-pub use left::{backup_left, left_standby, no_backup, standby_left};
+pub use left::{archiving_left, backup_left, left_standby, no_archiving, no_backup, standby_left};
 pub use stamp::Stamp;
 pub use verify::{Finding, Proof, Verification, read_verified, verify};
 

@@ -45,16 +45,26 @@ struct Document<'a> {
 fn run(call: &Call) -> Result<u8> {
     let (_, state) = operation::supervisor(call)?;
     let request = request(call)?;
-    let plan = planned(call, &request, &state)?;
+    let plan = planned(call, &request, &state);
     let latest = latest(call, &request, &state).map(|plan| plan.map_err(|report| report.headline));
     let situation = situation(call, &state)?;
+    let target = plan.as_ref().map_or_else(|_| request.targets.join(", or "), |plan| plan.target.clone());
     let options = Options::weigh(&Ground {
-        target: &plan.target,
-        plan: Ok(&plan),
+        target: &target,
+        plan: plan.as_ref().map_err(|report| report.headline.as_str()),
         latest: latest.as_ref().map(|plan| plan.as_ref().map_err(String::as_str)),
         situation: &situation,
         now: Timestamp::now(),
     });
+    let plan = match plan {
+        Ok(plan) => plan,
+        // Where nothing can be planned the other ways are what counts.
+        Err(report) if call.output == Output::Text => {
+            output::text(&text(&options))?;
+            return Err(report);
+        }
+        Err(report) => return Err(report),
+    };
     match call.output {
         Output::Json => output::json("plan", &Document { plan: &plan, options: &options })?,
         Output::Text => output::text(&format!("{}\n\n{}", show::plan(&plan), text(&options)))?,

@@ -27,18 +27,19 @@ pub fn stops(standing: &Standing, item: &Item) -> bool {
 pub fn open_before(standing: &Standing, plan: &RecoverPlan) -> Option<String> {
     let shown = |item: &Item| {
         let by_person = tick(standing, item).is_some_and(|tick| !tick.automatic);
-        !by_person && seen::of_plan(plan, item).is_some_and(|(result, _)| result == TickResult::Ok)
+        !by_person && seen::is_shown(plan, item)
     };
     let open = items(PRE_RESTORE).filter(|item| stops(standing, item) && !shown(item));
     let open: Vec<&str> = open.map(|item| item.id).collect();
     (!open.is_empty()).then(|| format!("open in the {PRE_RESTORE} list: {}", open.join(", ")))
 }
 
-/// The blocking items of the checklist after a restore that are not answered well, once a person has begun it; each in a
-/// sentence.
+/// The blocking items of the checklist after a restore that are not answered well, once a person has begun it, and those
+/// that are known not to be so; each in a sentence.
 pub(super) fn open_blocking(standing: &Standing) -> Vec<String> {
     let begun = standing.ticks.iter().any(|tick| tick.list == POST_RESTORE && !tick.automatic);
-    let open = items(POST_RESTORE).filter(|item| begun && stops(standing, item));
+    let failed = |item: &Item| tick(standing, item).is_some_and(|tick| tick.result == TickResult::Failed);
+    let open = items(POST_RESTORE).filter(|item| stops(standing, item) && (begun || failed(item)));
     open.map(|item| {
         let how = tick(standing, item).map_or("not looked at", |tick| tick.result.said());
         format!("{POST_RESTORE}: {} ({how})", item.id)

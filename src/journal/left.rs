@@ -1,5 +1,5 @@
-//! The sentences with which a recovery leaves something behind, a standby or the first backup, and the way back from them.
-//! Finds nothing itself.
+//! The sentences with which a recovery leaves something behind, a standby, its archiving or the first backup, and the way
+//! back from them. Finds nothing itself.
 
 use std::path::Path;
 
@@ -26,6 +26,18 @@ pub fn no_backup(why: &str) -> String {
 /// True if the step said so.
 pub fn backup_left(detail: &str) -> bool {
     detail.starts_with(NO_BACKUP)
+}
+
+const ARCHIVING_OFF: &str = "archiving is off: ";
+
+/// How the step that proves the archive tells that there is none.
+pub fn no_archiving() -> String {
+    format!("{ARCHIVING_OFF}nothing after this recovery can be recovered")
+}
+
+/// True if the step said so.
+pub fn archiving_left(detail: &str) -> bool {
+    detail.starts_with(ARCHIVING_OFF)
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ pub struct Forecast {
     pub newest: Timestamp,
     /// What the smallest and the largest of them copied, bytes.
     pub copied_bytes: (u64, u64),
-    /// True if what is to be copied is far from everything that was measured.
+    /// True if what is to be copied or replayed is far from everything that was measured.
     pub far: bool,
     /// Copying.
     pub copy: Span,
@@ -138,12 +138,15 @@ impl Forecast {
         let replay = |run: &Measured| scaled(run.replay, replay_bytes);
         let beside = |run: &Measured| copy(run).saturating_add(replay(run));
         let copied = all(&|run| run.copy.1);
-        let (least, most) = (copied.iter().copied().min()?, copied.iter().copied().max()?);
+        let range = |bytes: &[u64]| Some((bytes.iter().copied().min()?, bytes.iter().copied().max()?));
+        let ((least, most), replayed) = (range(&copied)?, range(&all(&|run| run.replay.1))?);
+        let is_far =
+            |bytes: u64, (least, most): (u64, u64)| bytes > most.saturating_mul(FAR) || bytes < least / FAR;
         Some(Self {
             runs: u32::try_from(runs.len()).unwrap_or(u32::MAX),
             newest,
             copied_bytes: (least, most),
-            far: copy_bytes > most.saturating_mul(FAR) || copy_bytes < least / FAR,
+            far: is_far(copy_bytes, (least, most)) || is_far(replay_bytes, replayed),
             copy: Span::of(all(&copy)),
             replay: Span::of(all(&replay)),
             rest: Span::of(all(&|run| run.rest_ms)),

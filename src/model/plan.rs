@@ -38,6 +38,7 @@ impl RecoverRequest {
             targets: Vec::new(),
             exclusive: false,
             set: None,
+            timeline: None,
             ..self.clone()
         })
     }
@@ -139,7 +140,12 @@ pub enum Loss {
         /// The newest commit known.
         to: Timestamp,
     },
-    /// No commit that is known.
+    /// Every commit after this one, the last that will be there; how many is not known.
+    After {
+        /// The last commit that will be there.
+        last: Timestamp,
+    },
+    /// No commit: the log was read to its end, and nothing stands behind the target.
     Nothing,
     /// It cannot be told: no commit near the target was read.
     Unknown,
@@ -153,7 +159,7 @@ impl Loss {
                 Some(u64::try_from(to.0.saturating_sub(from.0) / 1000).unwrap_or(0))
             }
             Self::Nothing => Some(0),
-            Self::From { .. } | Self::UpTo { .. } | Self::Unknown => None,
+            Self::From { .. } | Self::UpTo { .. } | Self::After { .. } | Self::Unknown => None,
         }
     }
 }
@@ -168,6 +174,9 @@ impl fmt::Display for Loss {
             }
             Self::From { from } => write!(out, "every commit from {} on", exactly(*from)),
             Self::UpTo { to } => write!(out, "work up to {}; how much is not known", exactly(*to)),
+            Self::After { last } => {
+                write!(out, "every commit after {}, if there is any: how many is not known", exactly(*last))
+            }
             Self::Nothing => out.write_str("no commit that is known"),
             Self::Unknown => out.write_str("not known: no commit near the target was read"),
         }
@@ -189,7 +198,9 @@ impl RecoverPlan {
             (None, Some(to)) => Loss::UpTo { to },
             (_, None) => match (self.first_lost_commit, self.last_commit) {
                 (Some(from), _) => Loss::From { from },
-                (None, Some(_)) => Loss::Nothing,
+                // Only who knows the newest commit knows that none is behind.
+                (None, Some(_)) if self.newest.is_some() => Loss::Nothing,
+                (None, Some(last)) => Loss::After { last },
                 (None, None) => Loss::Unknown,
             },
         }
@@ -287,9 +298,11 @@ mod tests {
             lost(None, None, at(0)),
             told("work up to 2026-11-21 01:36:40 UTC; how much is not known", None)
         );
-        for newest in [None, at(0)] {
-            assert_eq!(lost(at(0), None, newest), told("no commit that is known", Some(0)));
-        }
+        assert_eq!(lost(at(0), None, at(0)), told("no commit that is known", Some(0)));
+        assert_eq!(
+            lost(at(0), None, None),
+            told("every commit after 2026-11-21 01:36:40 UTC, if there is any: how many is not known", None)
+        );
         assert_eq!(lost(None, None, None), told("not known: no commit near the target was read", None));
     }
 

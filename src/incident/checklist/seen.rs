@@ -5,14 +5,14 @@
 
 use super::items::{Item, POST_RESTORE, PRE_RESTORE, items};
 use crate::base::Bytes;
-use crate::journal::{Fact, TickResult, backup_left};
+use crate::journal::{Fact, TickResult, archiving_left, backup_left};
 use crate::model::plan::RecoverPlan;
 
 /// What a plan shows of an item; nothing if it does not look at it.
 pub fn of_plan(plan: &RecoverPlan, item: &Item) -> Option<(TickResult, String)> {
     let digest = plan.digest.get(..8).unwrap_or(&plan.digest);
     let (result, text) = match item.probe? {
-        "plan-target" => target(plan),
+        "plan-target" => target(plan)?,
         "plan-set" => set(plan)?,
         "plan-space" => space(plan)?,
         _ => return None,
@@ -20,9 +20,14 @@ pub fn of_plan(plan: &RecoverPlan, item: &Item) -> Option<(TickResult, String)> 
     Some((result, format!("plan {digest}: {text}")))
 }
 
-fn target(plan: &RecoverPlan) -> (TickResult, String) {
+/// One target that the log was found to reach; of several, or of one that waits for more log, none is known yet.
+fn target(plan: &RecoverPlan) -> Option<(TickResult, String)> {
+    plan.set.as_ref()?;
     let last = plan.last_commit.map_or_else(String::new, |at| format!(", last commit {at}"));
-    (TickResult::Ok, format!("{}{last}", plan.target))
+    let one = plan.request.targets.len() <= 1;
+    let (result, others) =
+        if one { (TickResult::Ok, "") } else { (TickResult::Unknown, ", or an earlier one") };
+    Some((result, format!("{}{last}{others}", plan.target)))
 }
 
 fn set(plan: &RecoverPlan) -> Option<(TickResult, String)> {
@@ -51,10 +56,16 @@ fn space(plan: &RecoverPlan) -> Option<(TickResult, String)> {
     Some((if short { TickResult::Failed } else { TickResult::Ok }, places.join(", ")))
 }
 
+/// True if a plan answers the item whole and well. Whether a backup is whole no plan tells: it reads no file of it.
+pub fn is_shown(plan: &RecoverPlan, item: &Item) -> bool {
+    let whole = item.probe != Some("plan-set");
+    whole && of_plan(plan, item).is_some_and(|(result, _)| result == TickResult::Ok)
+}
+
 /// The items before a restore that a plan answers whole, as facts for the journal.
 pub(in crate::incident) fn ticks(plan: &RecoverPlan) -> Vec<Fact> {
     let tick = |item: &'static Item| {
-        let (result, detail) = of_plan(plan, item)?;
+        let (result, detail) = of_plan(plan, item).filter(|_| is_shown(plan, item))?;
         let (list, item) = (item.list.to_owned(), item.id.to_owned());
         Some(Fact::Ticked { list, item, automatic: true, result, detail })
     };
@@ -64,6 +75,7 @@ pub(in crate::incident) fn ticks(plan: &RecoverPlan) -> Vec<Fact> {
 /// The item after a restore that a step of the recovery answers whole, and how.
 pub(in crate::incident) fn of_step(step: &str, detail: &str) -> Option<(&'static Item, TickResult)> {
     let (probe, result) = match step {
+        "prove archive" if archiving_left(detail) => ("verify-archiving", TickResult::Failed),
         "prove archive" => ("verify-archiving", TickResult::Ok),
         "first backup" if backup_left(detail) => ("verify-first-backup", TickResult::Failed),
         "first backup" => ("verify-first-backup", TickResult::Ok),
@@ -77,7 +89,7 @@ pub(in crate::incident) fn of_step(step: &str, detail: &str) -> Option<(&'static
 mod tests {
     use super::*;
     use crate::incident::checklist::item;
-    use crate::journal::no_backup;
+    use crate::journal::{no_archiving, no_backup};
 
     fn plan() -> RecoverPlan {
         RecoverPlan {
@@ -102,7 +114,6 @@ mod tests {
             seen,
             [
                 "exact-point ok: plan 7f3a: 2026-11-21 02:03:00+00",
-                "backup-available ok: plan 7f3a: 20261120-020001F, 0 segments to replay",
                 "disk-space ok: plan 7f3a: /data needs 2.0 GB of 3.0 GB",
             ]
         );
@@ -114,12 +125,18 @@ mod tests {
         let space = item(PRE_RESTORE, "disk-space").unwrap();
         assert_eq!(of_plan(&short, space).unwrap().0, TickResult::Failed);
         assert_eq!(of_plan(&RecoverPlan::sample(), space), None, "nothing was looked at");
+        assert!(ticks(&RecoverPlan::sample()).is_empty(), "no set was found to reach the target");
+        let mut several = plan();
+        several.request.targets.push("2026-11-21 02:02:00+00".to_owned());
+        let point = item(PRE_RESTORE, "exact-point").unwrap();
+        assert!(!is_shown(&several, point), "which of them it will be nobody knows");
     }
 
     #[test]
     fn steps_answer_what_they_see_whole() {
         let seen = |step, detail: &str| of_step(step, detail).map(|(item, result)| (item.id, result));
-        assert_eq!(seen("prove archive", ""), Some(("archiving", TickResult::Ok)));
+        assert_eq!(seen("prove archive", "00000002.history"), Some(("archiving", TickResult::Ok)));
+        assert_eq!(seen("prove archive", &no_archiving()), Some(("archiving", TickResult::Failed)));
         assert_eq!(seen("first backup", "20261128-125133F"), Some(("first-backup", TickResult::Ok)));
         assert_eq!(seen("first backup", &no_backup("locked")), Some(("first-backup", TickResult::Failed)));
         // These look at a part only: a person says the rest.

@@ -58,7 +58,7 @@ fn standbys(entries: &[Entry], library: &Library) -> Vec<String> {
         match place {
             Some(place) if left.contains(&place) => left.retain(|one| *one != place),
             // Which one it was is only plain where there is one.
-            _ if left.len() == 1 => left.clear(),
+            None if left.len() == 1 => left.clear(),
             _ => {}
         }
     }

@@ -40,7 +40,10 @@ impl Values {
         if let Some(situation) = situation {
             values.of_members(situation);
         }
-        // What a person gave is better than what was guessed.
+        // What a person gave is better than what was guessed. Who names another host means its server, too.
+        let given = |name: &str| incident.and_then(|it| it.values.get(name)).map(String::as_str);
+        values.put("server", given("host"));
+        values.put("replica_server", given("replica"));
         for variable in VARIABLES {
             values
                 .put(variable.name, incident.and_then(|it| it.values.get(variable.name)).map(String::as_str));

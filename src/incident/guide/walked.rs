@@ -11,6 +11,9 @@ use crate::runbook::{How, Node, NodeKind, Runbook};
 /// The operation of an act that is done where a target is chosen, and that of its plan.
 const RECOVER: &str = "recover";
 const PLAN: &str = "recover-plan";
+/// The kind of target that a recovery has if none is named.
+const LATEST: &str = "default";
+const EXCLUSIVE: &str = "--target-exclusive";
 
 /// How far a runbook is.
 pub(super) struct Walked<'b> {
@@ -67,17 +70,33 @@ fn does(node: &Node, name: &str) -> bool {
     matches!(&act.how, How::Operation { operation, .. } if operation == name)
 }
 
-/// The act one is at begins, if it is a recovery; if it is its plan, that is behind.
+/// True if this command is the recovery that the act means: to the same kind of target, and just before it or at it.
+fn means(node: &Node, command: &str) -> bool {
+    let NodeKind::Act(act) = &node.kind else { return false };
+    let How::Operation { options, .. } = &act.how else { return false };
+    let kind = |word: &str| word.strip_prefix("--type=").map(str::to_owned);
+    let asked = options.iter().find_map(|word| kind(word)).unwrap_or_else(|| LATEST.to_owned());
+    let done = command.split(' ').find_map(kind).unwrap_or_else(|| LATEST.to_owned());
+    // A variable stands for whatever target is looked for; the latest and a backup's end are none.
+    let same =
+        if asked.contains("${") { !matches!(done.as_str(), LATEST | "immediate") } else { asked == done };
+    let exclusive = options.iter().any(|word| word == EXCLUSIVE);
+    // A moment is one at which all was right; a transaction or a position may be the damage itself.
+    let at_a_moment = matches!(done.as_str(), "time" | "name");
+    same && (at_a_moment || exclusive == command.split(' ').any(|word| word == EXCLUSIVE))
+}
+
+/// The act one is at begins, if it is this recovery; if it is its plan, that is behind.
 fn begin(walk: &mut Walk<'_>, entry: &Entry, operation: &str, command: &str) {
     if is_at(walk, PLAN) {
         let done = walk.now().and_then(|now| now.ways.into_iter().find(|way| way.id == "done"));
         let next = done.and_then(|way| walk.book().node(&way.goto.node));
-        if next.is_some_and(|node| does(node, RECOVER)) {
+        if next.is_some_and(|node| does(node, RECOVER) && means(node, command)) {
             let events = walk.ended(true, "the plan was confirmed").unwrap_or_default();
             apply(walk, entry, events);
         }
     }
-    if is_at(walk, RECOVER) {
+    if is_at(walk, RECOVER) && walk.node().is_some_and(|node| means(node, command)) {
         let events = walk.begun(&format!("{operation}: {command}")).unwrap_or_default();
         apply(walk, entry, events);
     }
@@ -196,6 +215,22 @@ mod tests {
             let done = walked(book, &entries(&done));
             assert_eq!((done.walk.node().unwrap().id.as_str(), done.beside), ("service-check", None), "{at}");
         }
+    }
+
+    #[test]
+    fn a_recovery_to_another_target_is_not_the_acts() {
+        let library = Library::shipped();
+        let node = |book: &str, name: &str| library.book(book).unwrap().node(name).unwrap().clone();
+        let latest = node(FIRST_RUNBOOK, "recover-latest");
+        let time = "pgmayday recover --stanza=main --type=time '--target=2026-11-28 13:27:06+00' --ask";
+        let xid = "pgmayday recover --stanza=main --type=xid --target=733";
+        let before = format!("{xid} --target-exclusive");
+        assert!(means(&latest, "pgmayday recover --stanza=main --type=default --ask"));
+        assert!(!means(&latest, time) && !means(&latest, "pgmayday recover --type=immediate"));
+        let before_target = node("pitr", "recover-before");
+        assert!(means(&before_target, &before) && means(&before_target, time));
+        assert!(!means(&before_target, xid), "it would replay the damage");
+        assert!(!means(&before_target, "pgmayday recover --type=default"));
     }
 
     #[test]

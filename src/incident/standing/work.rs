@@ -2,7 +2,7 @@
 
 use super::{Standing, plain};
 use crate::base::Timestamp;
-use crate::incident::checklist::seen;
+use crate::incident::checklist::{POST_RESTORE, seen};
 use crate::journal::{Entry, Fact, TickResult};
 use serde::Serialize;
 
@@ -231,6 +231,8 @@ impl Standing {
         newest: Option<Timestamp>,
     ) {
         if self.attempt(operation).is_none() {
+            // What was so after the recovery before says nothing of this one.
+            self.ticks.retain(|tick| tick.list != POST_RESTORE);
             self.attempts.push(Attempt {
                 number: u32::try_from(self.attempts.len() + 1).unwrap_or(u32::MAX),
                 operation: plain(operation),

@@ -33,16 +33,18 @@ fn nothing_is_forecast_where_nothing_was_measured() {
     let failed = Outcome::from(&crate::base::Report::failed("no"));
     let stopped = OpState { ended: Some((Timestamp(1), failed)), ..whole.clone() };
     let taken_up = OpState { attempt: 2, ..whole.clone() };
+    let tried_again = OpState { again: true, ..whole.clone() };
     let running = OpState { ended: None, ..whole.clone() };
     // Written by a program that did not tell how much it moved.
     let untold = OpState { amounts: [(COPY.to_owned(), 10)].into(), ..whole };
-    assert_eq!(measured(&[stopped, taken_up, running, untold]), []);
+    assert_eq!(measured(&[stopped, taken_up, tried_again, running, untold]), []);
 }
 
 #[test]
 fn copying_and_replay_grow_with_their_bytes_and_the_rest_does_not() {
     let runs = measured(&[run(1, (100, 1_000), (50, 500), 40)]);
     let forecast = Forecast::of(200, 25, &runs).unwrap();
+    assert!(Forecast::of(200, 9_999, &runs).unwrap().far, "never was so much replayed");
     let both = |ms| Span { p50_ms: ms, p90_ms: ms };
     assert_eq!(
         (forecast.copy, forecast.replay, forecast.rest, forecast.total),

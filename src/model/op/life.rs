@@ -55,6 +55,9 @@ pub struct OpState {
     /// Bytes the steps that tell it have moved, by the step's name.
     #[serde(default)]
     pub amounts: std::collections::BTreeMap<String, u64>,
+    /// A step was done more than once: for another target, or by another worker.
+    #[serde(default)]
+    pub again: bool,
     /// Warnings, oldest first.
     pub warnings: Vec<(Timestamp, String)>,
     /// What a person is asked now.
@@ -111,7 +114,11 @@ impl OpState {
 
     fn event(&mut self, at: Timestamp, event: &Event) {
         match event {
-            Event::StepStarted { step } => self.set(step, StepStatus::Running { since: at }),
+            Event::StepStarted { step } => {
+                let known = self.steps.iter().find(|known| known.name == *step);
+                self.again |= known.is_some_and(|known| matches!(known.status, StepStatus::Done { .. }));
+                self.set(step, StepStatus::Running { since: at });
+            }
             Event::StepDone { step, took_ms, detail } => {
                 self.set(step, StepStatus::Done { took_ms: *took_ms, detail: detail.clone() });
             }
@@ -151,11 +158,16 @@ impl OpState {
         })
     }
 
-    /// What a finished recovery measured. One that was interrupted measured something else.
+    /// True if it went from its first step to its last without a break and without a second try.
+    fn was_straight(&self) -> bool {
+        self.attempt == 1 && !self.again
+    }
+
+    /// What a finished recovery measured. One that was interrupted, or tried again, measured something else.
     pub fn measured(&self) -> Option<Measured> {
         let (ended, _) = self.ended.as_ref().filter(|(_, outcome)| outcome.is_done())?;
         let bytes = |step: &str| self.amounts.get(step).copied();
-        if self.attempt == 1 { Measured::new(*ended, self.done(), bytes) } else { None }
+        if self.was_straight() { Measured::new(*ended, self.done(), bytes) } else { None }
     }
 
     /// The step under way: its number from 0, and its name.
@@ -206,10 +218,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// What it took, once it is done, against what was forecast; nothing where nothing was.
+    /// What it took, once it is done, against what was forecast; nothing where nothing was, or where a part was done twice:
+    /// only the report has all of that.
     pub fn against_forecast(&self) -> Option<String> {
         let forecast = self.spec.forecast.as_ref()?;
-        self.state.ended.as_ref().filter(|(_, outcome)| outcome.is_done())?;
+        let ended = self.state.ended.as_ref();
+        ended.filter(|(_, outcome)| outcome.is_done() && self.state.was_straight())?;
         let all = scores(forecast, self.state.done()).into_iter().find(|score| score.part.is_none())?;
         Some(format!(
             "it took {} to the service, without the time of people; the forecast was {}",

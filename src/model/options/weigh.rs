@@ -12,6 +12,8 @@ enum Damage {
     Logical,
     /// Pages: they are in this data directory alone.
     Physical,
+    /// An index differs from its table: no road but a rebuild of the index cures it.
+    Index,
     /// None is seen.
     None,
     /// Not known.
@@ -33,7 +35,8 @@ impl Seen {
         Self {
             damage: match exit("corruption") {
                 Some("logical") => Damage::Logical,
-                Some("physical" | "index") => Damage::Physical,
+                Some("physical") => Damage::Physical,
+                Some("index") => Damage::Index,
                 Some("none") => Damage::None,
                 _ => Damage::Unknown,
             },
@@ -54,14 +57,19 @@ type Planned<'a> = Result<&'a RecoverPlan, &'a str>;
 
 fn ordered(seen: &Seen, plan: Planned<'_>, latest: Option<Planned<'_>>) -> Vec<Weighed> {
     let recover = planned(Way::Recover, "recover to the target", plan, target_damage(seen.damage));
+    let recover = if seen.damage == Damage::Index { lateness(recover) } else { recover };
     let latest = latest
         .map(|plan| planned(Way::RecoverLatest, "recover to the latest", plan, latest_damage(seen.damage)));
     // These go where the log went: what a statement did is there, too.
     let after_the_log = [start_old(seen), promote(seen), latest].into_iter().flatten().map(|weighed| {
-        let keeps = seen.damage == Damage::Logical && weighed.sign == Sign::Ok;
-        if keeps { Weighed { sign: Sign::Late, ..weighed } } else { weighed }
+        let keeps = match seen.damage {
+            Damage::Logical | Damage::Index => true,
+            Damage::Physical => weighed.way == Way::StartOld,
+            Damage::None | Damage::Unknown => false,
+        };
+        if keeps { lateness(weighed) } else { weighed }
     });
-    let mut ways: Vec<Weighed> = after_the_log.chain([beside(plan), recover]).collect();
+    let mut ways: Vec<Weighed> = after_the_log.chain([beside(seen, plan), recover]).collect();
     let openness = |sign| match sign {
         Sign::Ok => 0,
         Sign::Late => 1,
@@ -70,6 +78,12 @@ fn ordered(seen: &Seen, plan: Planned<'_>, latest: Option<Planned<'_>>) -> Vec<W
     };
     ways.sort_by_key(|weighed| (openness(weighed.sign), weighed.way));
     ways
+}
+
+/// Open, and with something to know: it does not help by itself.
+fn lateness(weighed: Weighed) -> Weighed {
+    let sign = if weighed.sign == Sign::Ok { Sign::Late } else { weighed.sign };
+    Weighed { sign, ..weighed }
 }
 
 /// The old server, if there is anything to start.
@@ -88,10 +102,14 @@ fn start_old(seen: &Seen) -> Option<Weighed> {
         },
         why: starts.reason.clone(),
         time: None,
-        gives_up: GivesUp::Nothing,
+        gives_up: match starts.exit {
+            Some("yes") => GivesUp::Nothing,
+            _ => GivesUp::Unknown { why: "whether it starts whole".to_owned() },
+        },
         damage: match seen.damage {
             Damage::None => "none is seen",
             Damage::Logical | Damage::Physical => "stays",
+            Damage::Index => REINDEX,
             Damage::Unknown => "stays, if there is any",
         }
         .to_owned(),
@@ -133,7 +151,8 @@ fn promote(seen: &Seen) -> Option<Weighed> {
         damage: match (seen.damage, replica.exit) {
             (Damage::Logical, Some("lagging")) => "perhaps not replayed there yet: pause it and look",
             (Damage::Logical, _) => "stays: it was replayed there, too",
-            (Damage::Physical, _) => "undone: the standby has pages of its own",
+            (Damage::Physical, _) => "undone, if the standby's own pages are sound",
+            (Damage::Index, _) => REINDEX,
             (Damage::None, _) => "none is seen",
             (Damage::Unknown, _) => "stays, if a statement did it",
         }
@@ -145,17 +164,23 @@ fn promote(seen: &Seen) -> Option<Weighed> {
 }
 
 /// A copy at the target, from which rows are taken by hand.
-fn beside(plan: Planned<'_>) -> Weighed {
+fn beside(seen: &Seen, plan: Planned<'_>) -> Weighed {
     let (sign, why) = openness(plan);
+    let serves = seen.damage == Damage::Logical && seen.alive == Some(true);
     Weighed {
         way: Way::Beside,
         title: "take rows from a copy".to_owned(),
-        // Bringing rows over is a person's work, whatever the plan says of the copy.
-        sign: if sign == Sign::Ok { Sign::Late } else { sign },
+        // It brings rows back and no service: plainly good only where a statement did it and the cluster serves.
+        sign: if sign == Sign::Ok && !serves { Sign::Late } else { sign },
         why: format!("{why}; then by hand: dump from the copy, compare, load"),
         time: forecast(plan).map(|forecast| forecast.beside),
         gives_up: GivesUp::Nothing,
-        damage: "undone row by row, while the cluster serves".to_owned(),
+        damage: if seen.damage == Damage::Index {
+            REINDEX
+        } else {
+            "undone row by row, while the cluster serves"
+        }
+        .to_owned(),
         how: lines(&["runbook table-recovery"]),
     }
 }
@@ -198,8 +223,12 @@ fn forecast(plan: Planned<'_>) -> Option<&Forecast> {
     plan.ok().and_then(|plan| plan.forecast.as_ref())
 }
 
+/// What is said of a damaged index, whichever way is taken.
+const REINDEX: &str = "stays: REINDEX cures it, and loses nothing";
+
 fn target_damage(damage: Damage) -> &'static str {
     match damage {
+        Damage::Index => REINDEX,
         Damage::Logical => "undone, if the target lies before it",
         Damage::Physical => "undone, if the backup's pages are sound",
         Damage::None => "none is seen",
@@ -209,6 +238,7 @@ fn target_damage(damage: Damage) -> &'static str {
 
 fn latest_damage(damage: Damage) -> &'static str {
     match damage {
+        Damage::Index => REINDEX,
         Damage::Logical => "stays: it is in the log",
         Damage::Physical => "undone, if the backup's pages are sound",
         Damage::None => "none is seen",

@@ -7,6 +7,7 @@ use crate::base::{Timeline, WalSegment};
 use crate::cluster::control::ControlFile;
 use crate::cluster::server::{Patience, Server, StopMode, Until};
 use crate::cluster::sql::{Verdict, check_every_database};
+use crate::journal::no_archiving;
 use crate::model::op::Event;
 use crate::recovery::exchange::Placed;
 use crate::recovery::{RecoveryError, exchange};
@@ -151,7 +152,7 @@ impl Run<'_> {
     pub(super) fn prove_archive(&mut self, timeline: Timeline) -> Result<String, RecoveryError> {
         let mut session = self.serving_session()?;
         if session.value("SHOW archive_mode")?.as_deref() == Some("off") {
-            let text = "archiving is off: nothing after this recovery can be recovered".to_owned();
+            let text = no_archiving();
             self.sink.event(Event::Warning { text: text.clone() });
             return Ok(text);
         }

@@ -55,9 +55,9 @@ pub(super) fn in_short(sheet: &mut Sheet<'_>, plan: &RecoverPlan) {
     sheet.said(1, sign, &format!("{words}: Enter shows it"), Style::new());
 }
 
-/// True if something is known to be given up.
+/// True unless it is known that nothing is given up.
 pub(super) fn gives_up(loss: &Loss) -> bool {
-    !matches!(loss, Loss::Nothing | Loss::Unknown)
+    *loss != Loss::Nothing
 }
 
 fn draw_plan(sheet: &mut Sheet<'_>, plan: &RecoverPlan, now: Timestamp, scroll: usize) {

@@ -121,6 +121,31 @@ fn damage_by_a_statement_is_wherever_the_log_went() {
 }
 
 #[test]
+fn rows_are_taken_from_a_copy_first_where_a_statement_did_it_and_the_cluster_serves() {
+    let good = plan(CheckState::Ok);
+    let first = |seen: &Seen| weighed(seen, Ok(&good), None)[0];
+    let serves = Seen { damage: Damage::Logical, alive: Some(true), ..gone() };
+    assert_eq!(first(&serves), (Way::Beside, Sign::Ok));
+    // It brings no service back.
+    let down = Seen { damage: Damage::Logical, ..gone() };
+    assert_eq!(first(&down), (Way::Recover, Sign::Ok));
+}
+
+#[test]
+fn no_way_but_its_rebuild_cures_an_index_and_damaged_pages_are_not_simply_started() {
+    let index = Seen { damage: Damage::Index, ..gone() };
+    for way in [Way::StartOld, Way::Promote, Way::Beside, Way::Recover, Way::RecoverLatest] {
+        let weighed = one(&index, way);
+        assert!(weighed.damage.contains("REINDEX") && weighed.sign == Sign::Late, "{weighed:?}");
+    }
+    let physical = Seen { damage: Damage::Physical, ..gone() };
+    assert_eq!(one(&physical, Way::StartOld).sign, Sign::Late);
+    assert!(one(&physical, Way::Promote).damage.contains(", if "), "its pages may be wrong, too");
+    let lost = Seen { starts: Some(proposal(Some("no"), "pg_control is gone")), ..gone() };
+    assert_ne!(one(&lost, Way::StartOld).gives_up, GivesUp::Nothing);
+}
+
+#[test]
 fn times_are_measured_or_left_out() {
     assert_eq!(one(&gone(), Way::Recover).time.map(|time| time.p50_ms), Some(950));
     assert_eq!(one(&gone(), Way::Beside).time.map(|time| time.p50_ms), Some(900));
