@@ -337,7 +337,10 @@ fn an_incident_holds_the_stanza_and_its_recovery_backs_it_up() {
     let said = recover_by_command(&lab, &["--no-first-backup"]);
     assert!(said.contains("next: make a full backup of it: "), "{said}");
     assert_eq!(backups().len(), count);
-    assert!(said.contains("open in the pre-restore list: reason, target-name, backup-available, fenced"), "{said}");
+    assert!(
+        said.contains("open in the pre-restore list: reason, target-name, backup-available, fenced"),
+        "{said}"
+    );
     assert!(said.contains("from 1 recovery of ") && said.contains("the forecast was "), "{said}");
     let report = exits(&program(&dir, &["incident", "report"]), 0);
     assert!(report.contains("## Forecast against actual"), "{report}");
