@@ -26,7 +26,8 @@ fn stored_bytes(yard: &Yard) -> u64 {
 /// When a backup is to be killed.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// When its manifest was saved once more than at its start: from then on something can be taken up.
+    /// When its manifest was saved three times: at its start, and then with one and with two of the largest files, of which
+    /// at least one is at rest.
     Saved,
     /// When it has stored this much.
     Stored(u64),
@@ -44,7 +45,7 @@ fn saved_manifest(yard: &Yard) -> Option<(u64, i64)> {
 /// Kills a running backup at the moment, unless it ends before.
 fn killed(yard: &Yard, kind: &str, moment: Moment) -> bool {
     let (before, begun) = (stored_bytes(yard), Instant::now());
-    let mut first_saved = None;
+    let (mut last_saved, mut saves) = (None, 0);
     let mut running = Running::pgmayday(yard, &["backup", &format!("--type={kind}")]);
     loop {
         if running.has_ended() {
@@ -54,8 +55,10 @@ fn killed(yard: &Yard, kind: &str, moment: Moment) -> bool {
         let now = match moment {
             Moment::Saved => {
                 let saved = saved_manifest(yard);
-                first_saved = first_saved.or(saved);
-                saved != first_saved
+                if saved.is_some() && saved != last_saved {
+                    (last_saved, saves) = (saved, saves + 1);
+                }
+                saves >= 3
             }
             Moment::Stored(bytes) => stored_bytes(yard).saturating_sub(before) >= bytes,
             Moment::After(time) => begun.elapsed() >= time,
@@ -114,7 +117,8 @@ fn survives(binaries: &Binaries, cipher: &str, more: &str, kills: usize, random:
     let yard = ready(binaries, cipher, &more);
     fill(&yard);
     at_rest(&yard);
-    let noise = Writer::start(&yard);
+    // Slow enough that what it writes does not become the largest file: that one is never at rest.
+    let noise = Writer::pausing(&yard, Duration::from_millis(100));
     let begun = Instant::now();
     let full = backup(&yard, &["--type=full"]);
     let (took, bytes) = (begun.elapsed(), full["repo_bytes"].as_u64().unwrap());
