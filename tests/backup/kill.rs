@@ -45,7 +45,7 @@ fn saved_manifest(yard: &Yard) -> Option<(u64, i64)> {
 /// Kills a running backup at the moment, unless it ends before.
 fn killed(yard: &Yard, kind: &str, moment: Moment) -> bool {
     let (before, begun) = (stored_bytes(yard), Instant::now());
-    let (mut last_saved, mut saves) = (None, 0);
+    let (mut last_seen, mut times) = (None, 0);
     let mut running = Running::pgmayday(yard, &["backup", &format!("--type={kind}")]);
     loop {
         if running.has_ended() {
@@ -55,10 +55,10 @@ fn killed(yard: &Yard, kind: &str, moment: Moment) -> bool {
         let now = match moment {
             Moment::Saved => {
                 let saved = saved_manifest(yard);
-                if saved.is_some() && saved != last_saved {
-                    (last_saved, saves) = (saved, saves + 1);
+                if saved.is_some() && saved != last_seen {
+                    (last_seen, times) = (saved, times + 1);
                 }
-                saves >= 3
+                times >= 3
             }
             Moment::Stored(bytes) => stored_bytes(yard).saturating_sub(before) >= bytes,
             Moment::After(time) => begun.elapsed() >= time,
