@@ -7,7 +7,7 @@ use super::recover::show::{self, wrapped};
 use super::recover::{asking, recover_to, refused, request};
 use super::{Call, operation, site};
 use crate::base::state::{OpId, StateDir};
-use crate::base::{Result, Timestamp};
+use crate::base::{Kind, Result, Timestamp};
 use crate::model::op::Cancel;
 use crate::model::options::{Ground, Options, Weighed};
 use crate::model::plan::{RecoverPlan, RecoverRequest};
@@ -38,48 +38,57 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Serialize)]
 struct Document<'a> {
-    plan: &'a RecoverPlan,
+    /// Nothing where none could be worked out; `refused` says why.
+    plan: Option<&'a RecoverPlan>,
+    refused: Option<&'a str>,
     options: &'a Options,
 }
 
 fn run(call: &Call) -> Result<u8> {
     let (_, state) = operation::supervisor(call)?;
     let request = request(call)?;
-    let plan = planned(call, &request, &state);
-    let latest = latest(call, &request, &state).map(|plan| plan.map_err(|report| report.headline));
+    let plan = match planned(call, &request, &state) {
+        Err(report) if report.kind == Kind::Usage => return Err(report),
+        other => other,
+    };
+    let latest = request.to_latest().map(|latest| planned(call, &latest, &state));
     let situation = situation(call, &state)?;
-    let target = plan.as_ref().map_or_else(|_| request.targets.join(", or "), |plan| plan.target.clone());
     let options = Options::weigh(&Ground {
-        target: &target,
-        plan: plan.as_ref().map_err(|report| report.headline.as_str()),
-        latest: latest.as_ref().map(|plan| plan.as_ref().map_err(String::as_str)),
+        request: &request,
+        plan: plan.as_ref(),
+        latest: latest.as_ref().map(Result::as_ref),
         situation: &situation,
         now: Timestamp::now(),
     });
-    let plan = match plan {
-        Ok(plan) => plan,
-        // Where nothing can be planned the other ways are what counts.
-        Err(report) if call.output == Output::Text => {
-            output::text(&text(&options))?;
-            return Err(report);
+    // Where nothing can be planned the other ways are what counts.
+    match (plan, call.output) {
+        (Ok(plan), Output::Text) => {
+            output::text(&format!("{}\n\n{}", show::plan(&plan), text(&options)))?;
+            Ok(exit_code(&plan))
         }
-        Err(report) => return Err(report),
-    };
-    match call.output {
-        Output::Json => output::json("plan", &Document { plan: &plan, options: &options })?,
-        Output::Text => output::text(&format!("{}\n\n{}", show::plan(&plan), text(&options)))?,
+        (Ok(plan), Output::Json) => {
+            output::json("plan", &Document { plan: Some(&plan), refused: None, options: &options })?;
+            Ok(exit_code(&plan))
+        }
+        (Err(report), Output::Text) => {
+            output::text(&text(&options))?;
+            Err(report)
+        }
+        (Err(report), Output::Json) => {
+            let refused = Some(report.headline.as_str());
+            output::json("plan", &Document { plan: None, refused, options: &options })?;
+            Ok(report.kind.exit_code())
+        }
     }
-    Ok(refused(&plan).map_or(0, |report| report.kind.exit_code()))
+}
+
+fn exit_code(plan: &RecoverPlan) -> u8 {
+    refused(plan).map_or(0, |report| report.kind.exit_code())
 }
 
 fn planned(call: &Call, request: &RecoverRequest, state: &StateDir) -> Result<RecoverPlan> {
     let id = OpId::new(command::NAME, Timestamp::now())?;
     recover_to(call, request, &id, state)?.plan(&Cancel::default())
-}
-
-/// The plan for the end of the archive, unless that is what was asked for.
-fn latest(call: &Call, request: &RecoverRequest, state: &StateDir) -> Option<Result<RecoverPlan>> {
-    request.to_latest().map(|latest| planned(call, &latest, state))
 }
 
 fn situation(call: &Call, state: &StateDir) -> Result<Situation> {

@@ -6,10 +6,10 @@
 mod weigh;
 
 use super::forecast::Span;
-use super::plan::{Loss, RecoverPlan};
+use super::plan::{Loss, RecoverPlan, RecoverRequest};
 use super::question::judge::Sign;
 use super::situation::Situation;
-use crate::base::Timestamp;
+use crate::base::{Report, Timestamp};
 use serde::Serialize;
 use std::fmt;
 
@@ -87,15 +87,18 @@ pub struct Options {
     pub ways: Vec<Weighed>,
 }
 
+/// A plan, or why there is none.
+pub type Planned<'a> = Result<&'a RecoverPlan, &'a Report>;
+
 /// What is weighed.
 #[derive(Debug, Clone, Copy)]
 pub struct Ground<'a> {
-    /// The target in words.
-    pub target: &'a str,
-    /// The plan for the target, or why there is none.
-    pub plan: Result<&'a RecoverPlan, &'a str>,
-    /// The plan for the end of the archive, or why there is none; nothing if that is the target.
-    pub latest: Option<Result<&'a RecoverPlan, &'a str>>,
+    /// What is asked for.
+    pub request: &'a RecoverRequest,
+    /// The plan for it, or why there is none.
+    pub plan: Planned<'a>,
+    /// The plan for the end of the archive, or why there is none; nothing if that is what is asked for.
+    pub latest: Option<Planned<'a>>,
     /// What is known of the servers.
     pub situation: &'a Situation,
     /// The time.
@@ -105,6 +108,7 @@ pub struct Ground<'a> {
 impl Options {
     /// Weighs every way.
     pub fn weigh(ground: &Ground<'_>) -> Self {
-        Self { target: ground.target.to_owned(), at: ground.now, ways: weigh::all(ground) }
+        let target = ground.plan.map_or_else(|_| ground.request.in_words(), |plan| plan.target.clone());
+        Self { target, at: ground.now, ways: weigh::all(ground) }
     }
 }

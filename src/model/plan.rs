@@ -30,6 +30,11 @@ pub struct RecoverRequest {
 }
 
 impl RecoverRequest {
+    /// The target as it was asked for.
+    pub fn in_words(&self) -> String {
+        self.targets.first().unwrap_or(&self.kind).clone()
+    }
+
     /// The same for the end of the archive; nothing if that is what is asked for.
     pub fn to_latest(&self) -> Option<Self> {
         let other = self.kind != LATEST;

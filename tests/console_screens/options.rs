@@ -109,5 +109,7 @@ fn the_target_leads_to_its_ways_out_and_looking_again_compares_again() {
     let again = |model: &Model| OptionsScreen::default().entered(model);
     assert_eq!(again(&with(Loaded::Yes(compared()))), [Effect::Compare(Box::new(wanted))]);
     assert_eq!(again(&with(Loaded::Loading(now(), None))), [], "what is under way is waited for");
+    let stuck = with(Loaded::Loading(Timestamp(now().0 - 61_000_000), None));
+    assert_eq!(again(&stuck).len(), 1, "but not for ever");
     assert_eq!(again(&bare()), []);
 }

@@ -3,10 +3,10 @@
 //! Writes nothing; what hangs is unknown when its time is up.
 
 use super::tools::Tools;
-use crate::base::{Report, Timestamp};
+use crate::base::Timestamp;
 use crate::model::op::Cancel;
 use crate::model::options::{Ground, Options};
-use crate::model::plan::{RecoverPlan, RecoverRequest};
+use crate::model::plan::RecoverRequest;
 use crate::survey::{Scope, Survey};
 use std::time::Duration;
 
@@ -24,11 +24,10 @@ pub(super) fn ways(tools: &Tools, survey: &Survey, request: &RecoverRequest) -> 
         let own = plan(request);
         (own, latest.map(joined), joined(situation))
     });
-    let (plan, latest) = (plan.map_err(said), latest.map(|plan| plan.map_err(said)));
     Options::weigh(&Ground {
-        target: &target(request, plan.as_ref().ok()),
-        plan: plan.as_ref().map_err(String::as_str),
-        latest: latest.as_ref().map(|plan| plan.as_ref().map_err(String::as_str)),
+        request,
+        plan: plan.as_ref(),
+        latest: latest.as_ref().map(Result::as_ref),
         situation: &situation,
         now: Timestamp::now(),
     })
@@ -36,14 +35,4 @@ pub(super) fn ways(tools: &Tools, survey: &Survey, request: &RecoverRequest) -> 
 
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-fn said(report: Report) -> String {
-    report.headline
-}
-
-/// The target in words, whether or not it could be planned.
-fn target(request: &RecoverRequest, plan: Option<&RecoverPlan>) -> String {
-    let asked = || request.targets.first().map_or_else(|| request.kind.clone(), Clone::clone);
-    plan.map_or_else(asked, |plan| plan.target.clone())
 }

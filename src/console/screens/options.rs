@@ -8,7 +8,7 @@ use crate::console::input::{Effect, Key};
 use crate::console::keymap::{Binding, Cmd};
 use crate::console::model::{Loaded, Model};
 use crate::console::theme::{State, Theme};
-use crate::console::widgets::{Selection, age};
+use crate::console::widgets::{Selection, age, elapsed};
 use crate::model::options::{Options, Weighed};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -17,6 +17,9 @@ use ratatui::style::Style;
 /// Where the columns begin.
 const TIME: u16 = 27;
 const LOSS: u16 = 48;
+
+/// So long a comparison may take before looking again asks anew, milliseconds: the servers are given ten seconds of it.
+const PATIENCE_MS: u64 = 60_000;
 
 /// The ways out.
 #[derive(Debug, Default)]
@@ -108,8 +111,9 @@ impl Screen for OptionsScreen {
 
     fn entered(&mut self, model: &Model) -> Vec<Effect> {
         match &model.options {
-            // What is under way is waited for.
-            Some((_, Loaded::Loading(..))) | None => Vec::new(),
+            // What is under way is waited for, but not for ever.
+            Some((_, Loaded::Loading(since, _))) if elapsed(*since, model.now) < PATIENCE_MS => Vec::new(),
+            None => Vec::new(),
             Some((request, _)) => vec![Effect::Compare(Box::new(request.clone()))],
         }
     }

@@ -1,8 +1,8 @@
 //! Each way weighed by itself. Pure.
 
-use super::{GivesUp, Ground, Way, Weighed};
+use super::{GivesUp, Ground, Planned, Way, Weighed};
 use crate::model::forecast::Forecast;
-use crate::model::plan::{CheckState, RecoverPlan};
+use crate::model::plan::CheckState;
 use crate::model::question::judge::{Proposal, Sign, judge};
 
 /// What kind of damage the facts show.
@@ -18,6 +18,19 @@ enum Damage {
     None,
     /// Not known.
     Unknown,
+}
+
+impl Damage {
+    /// True if this way may leave the damage behind. One that goes where the log went keeps what a statement did; a
+    /// directory that is started keeps its pages; and no way rebuilds an index.
+    fn is_helped_by(self, way: Way) -> bool {
+        match self {
+            Self::Logical => matches!(way, Way::Recover | Way::Beside),
+            Self::Physical => way != Way::StartOld,
+            Self::Index => false,
+            Self::None | Self::Unknown => true,
+        }
+    }
 }
 
 /// What the facts say to the questions that decide which ways are open.
@@ -52,36 +65,34 @@ pub(super) fn all(ground: &Ground<'_>) -> Vec<Weighed> {
     ordered(&Seen::of(ground), ground.plan, ground.latest)
 }
 
-/// A plan, or why there is none.
-type Planned<'a> = Result<&'a RecoverPlan, &'a str>;
-
 fn ordered(seen: &Seen, plan: Planned<'_>, latest: Option<Planned<'_>>) -> Vec<Weighed> {
     let recover = planned(Way::Recover, "recover to the target", plan, target_damage(seen.damage));
-    let recover = if seen.damage == Damage::Index { lateness(recover) } else { recover };
     let latest = latest
         .map(|plan| planned(Way::RecoverLatest, "recover to the latest", plan, latest_damage(seen.damage)));
-    // These go where the log went: what a statement did is there, too.
-    let after_the_log = [start_old(seen), promote(seen), latest].into_iter().flatten().map(|weighed| {
-        let keeps = match seen.damage {
-            Damage::Logical | Damage::Index => true,
-            Damage::Physical => weighed.way == Way::StartOld,
-            Damage::None | Damage::Unknown => false,
+    let all = [start_old(seen), promote(seen), Some(beside(seen, plan)), Some(recover), latest];
+    let mut ways: Vec<(bool, Weighed)> = all
+        .into_iter()
+        .flatten()
+        .map(|weighed| {
+            let helps = seen.damage.is_helped_by(weighed.way);
+            (helps, if helps { weighed } else { with_something_to_know(weighed) })
+        })
+        .collect();
+    ways.sort_by_key(|(helps, weighed)| {
+        let rank = match weighed.sign {
+            Sign::Ok => 0,
+            Sign::Late => 1,
+            Sign::Unknown => 2,
+            Sign::Failed => 3,
         };
-        if keeps { lateness(weighed) } else { weighed }
+        // What is open and leaves the damage stands behind everything that is open and does not.
+        (rank > 1, !helps, rank, weighed.way)
     });
-    let mut ways: Vec<Weighed> = after_the_log.chain([beside(seen, plan), recover]).collect();
-    let openness = |sign| match sign {
-        Sign::Ok => 0,
-        Sign::Late => 1,
-        Sign::Unknown => 2,
-        Sign::Failed => 3,
-    };
-    ways.sort_by_key(|weighed| (openness(weighed.sign), weighed.way));
-    ways
+    ways.into_iter().map(|(_, weighed)| weighed).collect()
 }
 
-/// Open, and with something to know: it does not help by itself.
-fn lateness(weighed: Weighed) -> Weighed {
+/// Not plainly good, even if it is open.
+fn with_something_to_know(weighed: Weighed) -> Weighed {
     let sign = if weighed.sign == Sign::Ok { Sign::Late } else { weighed.sign };
     Weighed { sign, ..weighed }
 }
@@ -166,12 +177,12 @@ fn promote(seen: &Seen) -> Option<Weighed> {
 /// A copy at the target, from which rows are taken by hand.
 fn beside(seen: &Seen, plan: Planned<'_>) -> Weighed {
     let (sign, why) = openness(plan);
+    // It brings rows back and no service: plainly good only where a statement did it and the cluster serves.
     let serves = seen.damage == Damage::Logical && seen.alive == Some(true);
-    Weighed {
+    let weighed = Weighed {
         way: Way::Beside,
         title: "take rows from a copy".to_owned(),
-        // It brings rows back and no service: plainly good only where a statement did it and the cluster serves.
-        sign: if sign == Sign::Ok && !serves { Sign::Late } else { sign },
+        sign,
         why: format!("{why}; then by hand: dump from the copy, compare, load"),
         time: forecast(plan).map(|forecast| forecast.beside),
         gives_up: GivesUp::Nothing,
@@ -182,7 +193,8 @@ fn beside(seen: &Seen, plan: Planned<'_>) -> Weighed {
         }
         .to_owned(),
         how: lines(&["runbook table-recovery"]),
-    }
+    };
+    if serves { weighed } else { with_something_to_know(weighed) }
 }
 
 fn planned(way: Way, title: &str, plan: Planned<'_>, damage: &str) -> Weighed {
@@ -206,7 +218,7 @@ fn planned(way: Way, title: &str, plan: Planned<'_>, damage: &str) -> Weighed {
 fn openness(plan: Planned<'_>) -> (Sign, String) {
     let plan = match plan {
         Ok(plan) => plan,
-        Err(why) => return (Sign::Failed, why.lines().next().unwrap_or_default().to_owned()),
+        Err(report) => return (Sign::Failed, report.headline.clone()),
     };
     let first = |state| plan.checks.iter().find(|check| check.state == state);
     if let Some(failed) = first(CheckState::Fail) {
@@ -216,7 +228,10 @@ fn openness(plan: Planned<'_>) -> (Sign, String) {
         return (Sign::Unknown, unknown.text.clone());
     }
     let set = plan.set.as_deref().unwrap_or("no backup set");
-    (Sign::Ok, format!("from {set}; {} checks hold or are told", plan.checks.len()))
+    match first(CheckState::Warn) {
+        Some(told) => (Sign::Late, format!("from {set}; to know: {}", told.text)),
+        None => (Sign::Ok, format!("from {set}; all {} checks hold", plan.checks.len())),
+    }
 }
 
 fn forecast(plan: Planned<'_>) -> Option<&Forecast> {
