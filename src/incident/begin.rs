@@ -69,21 +69,14 @@ mod tests {
     use crate::base::state::{OpId, StateDir};
     use crate::incident::checklist::{self, PRE_RESTORE};
     use crate::incident::{Declaration, Incidents, Settle, TickResult};
+    use crate::journal::Fact;
     use crate::model::plan::RecoverPlan;
 
     #[test]
     fn what_was_open_before_a_recovery_is_told_and_kept() {
         let dir = tempfile::tempdir().unwrap();
         let incidents = Incidents::new(StateDir::at(dir.path()));
-        let declaration = Declaration {
-            stanza: "orders".to_owned(),
-            label: None,
-            reason: "why".to_owned(),
-            detected_at: None,
-            rto_s: 60,
-            rpo_s: 60,
-            severity: None,
-        };
+        let declaration = Declaration::sample();
         let plan = RecoverPlan::sample();
         let op = || OpId::new("recover", Timestamp::now()).unwrap();
         let begun = || incidents.begin("dk", &declaration, &plan, &op(), "").unwrap();
@@ -111,5 +104,16 @@ mod tests {
         incidents.settle(&id, "dk", &Settle::Tick { item, result, detail }).unwrap();
         begun();
         assert_eq!((told(&id).len(), incidents.unready("orders", &plan).unwrap()), (1, None));
+        // What was said before a recovery that was done says nothing of the next one.
+        let operation = incidents.view(&id).unwrap().standing.attempts.last().unwrap().operation.clone();
+        incidents
+            .append(&id, "worker", &Fact::OperationEnded { operation, done: true, lines: Vec::new() })
+            .unwrap();
+        let open = incidents.unready("orders", &plan).unwrap().unwrap();
+        assert!(open.contains("fenced") && open.contains("target-name"), "{open}");
+        // What the plan shows is seen anew each time.
+        let shown = RecoverPlan { set: Some("20261120-020001F".to_owned()), ..plan.clone() };
+        let open = incidents.unready("orders", &shown).unwrap().unwrap();
+        assert!(!open.contains("exact-point") && open.contains("backup-available"), "{open}");
     }
 }

@@ -25,12 +25,15 @@ pub fn stops(standing: &Standing, item: &Item) -> bool {
 /// What is said of a recovery that is started while blocking items of the checklist before it are open; nothing if none
 /// is. What the plan shows is not open, unless a person said otherwise.
 pub fn open_before(standing: &Standing, plan: &RecoverPlan) -> Option<String> {
-    let shown = |item: &Item| {
-        let by_person = tick(standing, item).is_some_and(|tick| !tick.automatic);
-        !by_person && seen::is_shown(plan, item)
+    // A recovery that was done changed what the items are about: what was said before it says nothing of the next.
+    let since =
+        standing.attempts.iter().rfind(|attempt| attempt.done == Some(true)).map(|attempt| attempt.at);
+    let said = |item: &Item| tick(standing, item).filter(|tick| since.is_none_or(|at| tick.at > at));
+    let is_open = |item: &&Item| match said(item) {
+        Some(tick) if !tick.automatic => stops(standing, item),
+        _ => item.blocking && !seen::is_shown(plan, item),
     };
-    let open = items(PRE_RESTORE).filter(|item| stops(standing, item) && !shown(item));
-    let open: Vec<&str> = open.map(|item| item.id).collect();
+    let open: Vec<&str> = items(PRE_RESTORE).filter(is_open).map(|item| item.id).collect();
     (!open.is_empty()).then(|| format!("open in the {PRE_RESTORE} list: {}", open.join(", ")))
 }
 

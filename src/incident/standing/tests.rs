@@ -191,6 +191,37 @@ fn the_last_tick_of_an_item_counts() {
 }
 
 #[test]
+fn what_was_so_after_one_recovery_says_nothing_of_the_next() {
+    let mut told = Told::default();
+    let confirmed = |operation: &str| Fact::Confirmed {
+        digest: text("d"),
+        summary: text("s"),
+        command: text("c"),
+        typed: text("main"),
+        operation: text(operation),
+        last_commit: None,
+        newest: None,
+        forecast: None,
+    };
+    let tick = |list: &str, item: &str| Fact::Ticked {
+        list: text(list),
+        item: text(item),
+        automatic: false,
+        result: TickResult::Ok,
+        detail: String::new(),
+    };
+    told.by("dk", confirmed("first"));
+    told.by("dk", tick("pre-restore", "reason"));
+    told.by("dk", tick("post-restore", "archiving"));
+    // Told again, it is the same recovery.
+    told.by("dk", confirmed("first"));
+    assert_eq!(told.standing.ticks.len(), 2);
+    told.by("dk", confirmed("second"));
+    let left: Vec<&str> = told.standing.ticks.iter().map(|tick| tick.item.as_str()).collect();
+    assert_eq!(left, ["reason"]);
+}
+
+#[test]
 fn what_a_person_said_is_not_changed_by_the_program() {
     let mut told = Told::default();
     let step = |detail: &str| Fact::Step {

@@ -13,7 +13,12 @@ pub(super) fn seen(model: &Model, item: &Item) -> Option<(State, String)> {
     if let Some(plan) = model.plan.as_ref().and_then(|(_, loaded)| loaded.value())
         && let Some((result, text)) = seen::of_plan(plan, item)
     {
-        return Some((if result == TickResult::Ok { State::Ok } else { State::Failed }, text));
+        let state = match result {
+            TickResult::Ok => State::Ok,
+            TickResult::Failed => State::Failed,
+            TickResult::Unknown | TickResult::NotApplicable => State::Unknown,
+        };
+        return Some((state, text));
     }
     let step = |name| step(model.operation.as_ref()?, name);
     match item.probe? {
