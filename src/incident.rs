@@ -165,6 +165,22 @@ impl Declaration {
     }
 }
 
+#[cfg(test)]
+impl Declaration {
+    /// One for tests.
+    pub(crate) fn sample() -> Self {
+        Self {
+            stanza: "orders".to_owned(),
+            label: None,
+            reason: "db1 is gone".to_owned(),
+            detected_at: None,
+            rto_s: 3600,
+            rpo_s: 300,
+            severity: None,
+        }
+    }
+}
+
 /// The incidents of one state directory.
 #[derive(Debug, Clone)]
 pub struct Incidents {

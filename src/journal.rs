@@ -38,15 +38,17 @@ mod head;
 mod left;
 mod stamp;
 mod verify;
+mod word;
 
 pub use chain::{Contents, FIRST_PREVIOUS, Line, Torn, sha256};
 pub use error::JournalError;
-pub use fact::{Audience, Fact, Role, Scenario, Severity, TickResult};
+pub use fact::Fact;
 pub use file::{JOURNAL_FILE, Journal, adopt};
 pub use head::{HEAD_FILE, Witness};
 pub use left::{archiving_left, backup_left, left_standby, no_archiving, no_backup, standby_left};
 pub use stamp::Stamp;
 pub use verify::{Finding, Proof, Verification, read_verified, verify};
+pub use word::{Audience, Role, Scenario, Severity, TickResult};
 
 use crate::base::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -196,7 +196,7 @@ const KNOWN: &[Explanation] = &[
         "could not access file",
         Kind::Failed,
         "a library in shared_preload_libraries is not installed on this host",
-        "install the package, or start without that library for now",
+        "install the package, or start without that library until it is",
     ),
     row(
         "could not load server certificate file",

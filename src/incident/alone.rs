@@ -64,15 +64,7 @@ mod tests {
     fn of_many_who_declare_at_once_one_does() {
         let dir = tempfile::tempdir().unwrap();
         let incidents = Incidents::new(StateDir::at(dir.path()));
-        let declaration = Declaration {
-            stanza: "orders".to_owned(),
-            label: None,
-            reason: "why".to_owned(),
-            detected_at: None,
-            rto_s: 60,
-            rpo_s: 60,
-            severity: None,
-        };
+        let declaration = Declaration::sample();
         let declared: Vec<_> = std::thread::scope(|scope| {
             let all: Vec<_> =
                 (0..6).map(|_| scope.spawn(|| incidents.declare_alone("dk", &declaration))).collect();

@@ -83,16 +83,7 @@ mod tests {
     }
 
     fn declared(incidents: &Incidents) -> String {
-        let declaration = Declaration {
-            stanza: "main".to_owned(),
-            label: None,
-            reason: "why".to_owned(),
-            detected_at: None,
-            rto_s: 60,
-            rpo_s: 60,
-            severity: None,
-        };
-        incidents.declare("dk", &declaration).unwrap()
+        incidents.declare("dk", &Declaration::sample()).unwrap()
     }
 
     fn lines(incidents: &Incidents, id: &str) -> Vec<String> {

@@ -136,16 +136,7 @@ mod tests {
     fn one_acts_and_the_seat_is_free_when_that_one_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let incidents = Incidents::new(StateDir::at(dir.path()));
-        let declaration = Declaration {
-            stanza: "main".to_owned(),
-            label: None,
-            reason: "why".to_owned(),
-            detected_at: None,
-            rto_s: 60,
-            rpo_s: 60,
-            severity: None,
-        };
-        let id = incidents.declare("dk", &declaration).unwrap();
+        let id = incidents.declare("dk", &Declaration::sample()).unwrap();
         assert_eq!(incidents.pilot(&id).unwrap(), None);
         let first = incidents.take_seat(&id, "dk").unwrap();
         assert!(first.unwritten.is_none());

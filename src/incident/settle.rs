@@ -184,16 +184,7 @@ mod tests {
 
     fn declared(dir: &tempfile::TempDir) -> (Incidents, String) {
         let incidents = Incidents::new(StateDir::at(dir.path()));
-        let declaration = Declaration {
-            stanza: "main".to_owned(),
-            label: None,
-            reason: "why".to_owned(),
-            detected_at: None,
-            rto_s: 60,
-            rpo_s: 60,
-            severity: None,
-        };
-        let id = incidents.declare("dk", &declaration).unwrap();
+        let id = incidents.declare("dk", &Declaration::sample()).unwrap();
         (incidents, id)
     }
 

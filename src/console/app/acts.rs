@@ -245,7 +245,7 @@ impl App {
     }
 }
 
-/// What is asked for now: the answer before it stays shown if it was to the same.
+/// Takes a request in the place of the one before, whose answer stays shown if it was to the same.
 fn asking<T>(asked: &mut Option<(RecoverRequest, Loaded<T>)>, request: &RecoverRequest, now: Timestamp) {
     let mut loaded = match asked.take() {
         Some((before, loaded)) if before == *request => loaded,

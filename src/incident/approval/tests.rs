@@ -9,16 +9,7 @@ fn plan(digest: &str) -> RecoverPlan {
 fn desk() -> (tempfile::TempDir, Incidents, String) {
     let dir = tempfile::tempdir().unwrap();
     let incidents = Incidents::new(StateDir::at(dir.path()));
-    let declaration = Declaration {
-        stanza: "orders".to_owned(),
-        label: None,
-        reason: "why".to_owned(),
-        detected_at: None,
-        rto_s: 60,
-        rpo_s: 60,
-        severity: None,
-    };
-    let id = incidents.declare("dk", &declaration).unwrap();
+    let id = incidents.declare("dk", &Declaration::sample()).unwrap();
     (dir, incidents, id)
 }
 

@@ -26,156 +26,161 @@ pub const POST_RESTORE: &str = "post-restore";
 
 /// Every item, in the order in which it is looked at.
 pub const ITEMS: &[Item] = &[
-    by_hand(
+    before(
         "reason",
         true,
+        None,
         "The reason is recorded",
         "Whoever joins, and whoever reads the report, must know why data is put back.",
     ),
-    by_probe(
+    before(
         "exact-point",
         true,
-        "plan-target",
+        Some("plan-target"),
         "The exact point is known: time to the millisecond, transaction, LSN or name",
         "A minute too late replays the damage; a minute too early gives up good commits.",
     ),
-    by_hand(
+    before(
         "target-name",
         true,
+        None,
         "Host, stanza and data directory are the ones that are meant",
         "The most expensive mistake is the right restore onto the wrong cluster.",
     ),
-    by_probe(
+    before(
         "backup-available",
         true,
-        "plan-set",
+        Some("plan-set"),
         "A backup set before that point is there and whole, and every WAL segment up to it",
         "A hole that is found after the copy costs the time of the copy.",
     ),
-    by_probe(
+    before(
         "disk-space",
         true,
-        "plan-space",
+        Some("plan-space"),
         "Every filesystem has room for the copy, the WAL and a margin",
         "A full disk stops the replay; the old data directory is still needed, too.",
     ),
-    by_hand(
+    before(
         "fenced",
         true,
+        None,
         "The old primary is stopped and cannot come back by itself",
         "Two primaries that both take writes cannot be put together again.",
     ),
-    by_hand(
+    before(
         "stakeholders-told",
         true,
+        None,
         "Whoever depends on the service has been told",
         "They decide better with the loss in front of them, and stop writing in time.",
     ),
-    by_hand(
+    before(
         "tried-elsewhere",
         false,
+        None,
         "The same recovery was tried on a host that is not production",
         "Worth it where the clock allows; the plan proves what can be proven without.",
     ),
-    after_by_probe(
+    after(
         "connect",
         true,
-        "verify-connect",
+        Some("verify-connect"),
         "The application's role connects to every database",
         "A database that was half dropped only shows when somebody connects to it.",
     ),
-    after_by_probe(
+    after(
         "counts",
         true,
-        "verify-smoke",
+        Some("verify-smoke"),
         "The important tables hold what is expected of them",
         "Replay ends well also at the wrong point; only the data tells.",
     ),
-    after_by_probe(
+    after(
         "health",
         true,
-        "verify-health",
+        Some("verify-health"),
         "The application's own health check is good, and a write commits through its address",
         "A server that answers SELECT 1 may still hang at every commit.",
     ),
-    after_by_hand(
+    after(
         "migrations",
         true,
+        None,
         "The schema is that of the running application version",
         "A point before a migration needs the migration, or the earlier application.",
     ),
-    after_by_hand(
+    after(
         "endpoints",
         true,
+        None,
         "Pools, proxies and DNS lead to the recovered cluster, and only there",
         "A forgotten pool still writes into what was given up.",
     ),
-    after_by_probe(
+    after(
         "archiving",
         true,
-        "verify-archiving",
+        Some("verify-archiving"),
         "WAL of the new timeline and its history file arrive in every repository",
         "Until then the next failure cannot be recovered from.",
     ),
-    after_by_hand(
+    after(
         "replicas",
         true,
+        None,
         "Every replica is on the new timeline, or stopped until it is rebuilt",
         "A replica that kept the old history brings the damage back when it is promoted.",
     ),
-    after_by_probe(
+    after(
         "first-backup",
         true,
-        "verify-first-backup",
+        Some("verify-first-backup"),
         "A full backup of the recovered cluster is made",
         "It ends the dependence on a chain that crosses the recovery.",
     ),
-    after_by_hand(
+    after(
         "error-rates",
         false,
+        None,
         "Error rates were watched for 30 minutes",
         "What the checks do not know shows there first.",
     ),
-    after_by_hand(
+    after(
         "status-page",
         false,
+        None,
         "The status page says that it is over",
         "Silence reads as still broken.",
     ),
-    after_by_hand(
+    after(
         "outcome",
         true,
+        None,
         "The outcome is recorded: what was lost, what was kept, what is to be done",
         "A year later nobody remembers.",
     ),
 ];
 
-const fn by_hand(id: &'static str, blocking: bool, text: &'static str, why: &'static str) -> Item {
-    Item { list: PRE_RESTORE, id, text, why, blocking, probe: None }
-}
-
-const fn by_probe(
+/// Before the restore; looked at by this probe, if by any.
+const fn before(
     id: &'static str,
     blocking: bool,
-    probe: &'static str,
+    probe: Option<&'static str>,
     text: &'static str,
     why: &'static str,
 ) -> Item {
-    Item { list: PRE_RESTORE, id, text, why, blocking, probe: Some(probe) }
+    Item { list: PRE_RESTORE, id, text, why, blocking, probe }
 }
 
-const fn after_by_hand(id: &'static str, blocking: bool, text: &'static str, why: &'static str) -> Item {
-    Item { list: POST_RESTORE, id, text, why, blocking, probe: None }
-}
-
-const fn after_by_probe(
+/// The same after it.
+const fn after(
     id: &'static str,
     blocking: bool,
-    probe: &'static str,
+    probe: Option<&'static str>,
     text: &'static str,
     why: &'static str,
 ) -> Item {
-    Item { list: POST_RESTORE, id, text, why, blocking, probe: Some(probe) }
+    Item { list: POST_RESTORE, ..before(id, blocking, probe, text, why) }
 }
 
 /// The items of a checklist.

@@ -66,27 +66,7 @@ fn is_same(node: &Node, runbook: &str, told: &str, library: &Library) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::state::StateDir;
-    use crate::incident::{Declaration, Incidents};
-
-    fn entries(facts: &[Fact]) -> Vec<Entry> {
-        let dir = tempfile::tempdir().unwrap();
-        let incidents = Incidents::new(StateDir::at(dir.path()));
-        let declaration = Declaration {
-            stanza: "orders".to_owned(),
-            label: None,
-            reason: "wrong rows".to_owned(),
-            detected_at: None,
-            rto_s: 60,
-            rpo_s: 60,
-            severity: None,
-        };
-        let id = incidents.declare("dk", &declaration).unwrap();
-        for fact in facts {
-            incidents.append(&id, "dk", fact).unwrap();
-        }
-        incidents.entries(&id).unwrap()
-    }
+    use crate::incident::guide::tests::{confirmed, entries_of};
 
     fn answered(runbook: &str, node: &str, exit: &str) -> Fact {
         Fact::NodeAnswered {
@@ -102,7 +82,7 @@ mod tests {
     fn at(runbook: &str, node: &str, facts: &[Fact], later_s: i64) -> Option<Heard> {
         let library = Library::shipped();
         let book = library.book(runbook).unwrap();
-        let entries = entries(facts);
+        let entries = entries_of(facts);
         let now = Timestamp(entries.last().unwrap().at.0 + later_s * 1_000_000);
         heard(book, book.node(node).unwrap(), &entries, &library, now)
     }
@@ -136,17 +116,7 @@ mod tests {
         let heard = at("pitr", "stop-writers", &[ended(true)], 60).unwrap();
         assert!(heard.exit.is_none() && heard.text.ends_with("in postgres-dr: the pool is paused"));
         assert_eq!(at("pitr", "stop-writers", &[ended(false)], 60), None);
-        let confirmed = Fact::Confirmed {
-            digest: text(),
-            summary: text(),
-            command: text(),
-            typed: text(),
-            operation: text(),
-            last_commit: None,
-            newest: None,
-            forecast: None,
-        };
-        assert_eq!(at("pitr", "stop-writers", &[ended(true), confirmed], 60), None);
+        assert_eq!(at("pitr", "stop-writers", &[ended(true), confirmed("op")], 60), None);
     }
 
     #[test]

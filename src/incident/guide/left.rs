@@ -95,6 +95,7 @@ fn rebuilt(entries: &[Entry], since: usize, library: &Library) -> Vec<Option<Str
 mod tests {
     use crate::base::state::StateDir;
     use crate::incident::guide::FIRST_RUNBOOK;
+    use crate::incident::guide::tests::confirmed;
     use crate::incident::{Declaration, Incidents, OPEN_MATTERS};
     use crate::journal::{Fact, standby_left};
     use crate::runbook::{Library, NodeKind, Outcome};
@@ -110,16 +111,7 @@ mod tests {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let incidents = Incidents::new(StateDir::at(dir.path()));
-            let declaration = Declaration {
-                stanza: "orders".to_owned(),
-                label: None,
-                reason: "db1 is gone".to_owned(),
-                detected_at: None,
-                rto_s: 60,
-                rpo_s: 60,
-                severity: None,
-            };
-            let id = incidents.declare("dk", &declaration).unwrap();
+            let id = incidents.declare("dk", &Declaration::sample()).unwrap();
             Self { incidents, id, _dir: dir }
         }
 
@@ -133,17 +125,7 @@ mod tests {
         }
 
         fn recovered(&self, standbys: &[&str]) {
-            let text = String::new;
-            self.tell(&Fact::Confirmed {
-                digest: text(),
-                summary: text(),
-                command: text(),
-                typed: text(),
-                operation: "op".to_owned(),
-                last_commit: None,
-                newest: None,
-                forecast: None,
-            });
+            self.tell(&confirmed("op"));
             let lines = standbys.iter().map(|place| standby_left(Path::new(place))).collect();
             self.tell(&Fact::OperationEnded { operation: "op".to_owned(), done: true, lines });
         }

@@ -7,6 +7,32 @@ use crate::model::guide::GuideKind;
 use crate::runbook::NodeKind;
 use tempfile::TempDir;
 
+/// The journal of an incident that says this.
+pub(super) fn entries_of(facts: &[Fact]) -> Vec<Entry> {
+    let dir = tempfile::tempdir().unwrap();
+    let incidents = Incidents::new(StateDir::at(dir.path()));
+    let id = incidents.declare("dk", &Declaration::sample()).unwrap();
+    for fact in facts {
+        incidents.append(&id, "dk", fact).unwrap();
+    }
+    incidents.entries(&id).unwrap()
+}
+
+/// A recovery to the latest that was confirmed.
+pub(super) fn confirmed(operation: &str) -> Fact {
+    let text = String::new;
+    Fact::Confirmed {
+        digest: text(),
+        summary: text(),
+        command: "pgmayday recover".to_owned(),
+        typed: text(),
+        operation: operation.to_owned(),
+        last_commit: None,
+        newest: None,
+        forecast: None,
+    }
+}
+
 /// An open incident and the shipped runbooks.
 struct Desk {
     dir: TempDir,
@@ -19,16 +45,7 @@ impl Desk {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let incidents = Incidents::new(StateDir::at(dir.path()));
-        let declaration = Declaration {
-            stanza: "orders".to_owned(),
-            label: None,
-            reason: "db1 is gone".to_owned(),
-            detected_at: None,
-            rto_s: 3600,
-            rpo_s: 300,
-            severity: None,
-        };
-        let id = incidents.declare("dk", &declaration).unwrap();
+        let id = incidents.declare("dk", &Declaration::sample()).unwrap();
         Self { dir, incidents, library: Library::shipped(), id }
     }
 
@@ -321,8 +338,16 @@ fn a_server_here_is_reached_by_its_socket_and_a_command_without_a_value_says_so(
     let mut values = Values::of(None, None, Some(&situation));
     assert_eq!(values.get("server").as_deref(), Some("/run/pg one"));
     assert_eq!(values.get("replica_server").as_deref(), Some("db2"));
-    values.put("port", Some("5433"));
+    // Whoever names another host means its server, too.
     let desk = Desk::asked();
+    let mut view = desk.incidents.view(&desk.id).unwrap();
+    view.values.insert("host".to_owned(), "db7".to_owned());
+    let given = Values::of(None, Some(&view), Some(&situation));
+    assert_eq!((given.get("host").as_deref(), given.get("server").as_deref()), (Some("db7"), Some("db7")));
+    view.values.insert("server".to_owned(), "/run/there".to_owned());
+    let given = Values::of(None, Some(&view), Some(&situation));
+    assert_eq!(given.get("server").as_deref(), Some("/run/there"));
+    values.put("port", Some("5433"));
     let lines = |values: &Values| {
         let look = Look { situation: None, values, now: Timestamp::now(), ascii: false };
         desk.incidents.guide(&desk.id, &desk.library, &look).unwrap().node.lines

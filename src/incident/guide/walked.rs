@@ -150,48 +150,13 @@ fn step(entry: &Entry, digest: &mut String) -> Option<Happened> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::state::StateDir;
     use crate::incident::guide::FIRST_RUNBOOK;
-    use crate::incident::{Declaration, Incidents};
+    use crate::incident::guide::tests::{confirmed, entries_of as entries};
     use crate::runbook::Library;
-
-    /// An incident whose journal says this.
-    fn entries(facts: &[Fact]) -> Vec<Entry> {
-        let dir = tempfile::tempdir().unwrap();
-        let incidents = Incidents::new(StateDir::at(dir.path()));
-        let declaration = Declaration {
-            stanza: "orders".to_owned(),
-            label: None,
-            reason: "db1 is gone".to_owned(),
-            detected_at: None,
-            rto_s: 60,
-            rpo_s: 60,
-            severity: None,
-        };
-        let id = incidents.declare("dk", &declaration).unwrap();
-        for fact in facts {
-            incidents.append(&id, "dk", fact).unwrap();
-        }
-        incidents.entries(&id).unwrap()
-    }
 
     fn entered(node: &str) -> Fact {
         let (runbook, node) = (FIRST_RUNBOOK.to_owned(), node.to_owned());
         Fact::NodeEntered { runbook, digest: String::new(), node }
-    }
-
-    fn confirmed(operation: &str) -> Fact {
-        let text = String::new;
-        Fact::Confirmed {
-            digest: text(),
-            summary: text(),
-            command: "pgmayday recover".to_owned(),
-            typed: text(),
-            operation: operation.to_owned(),
-            last_commit: None,
-            newest: None,
-            forecast: None,
-        }
     }
 
     fn over(operation: &str, done: bool) -> Fact {
