@@ -35,10 +35,14 @@ impl RecoverRequest {
         self.targets.first().unwrap_or(&self.kind).clone()
     }
 
+    /// True if the end of the archive is asked for.
+    pub fn is_latest(&self) -> bool {
+        self.kind == LATEST
+    }
+
     /// The same for the end of the archive; nothing if that is what is asked for.
     pub fn to_latest(&self) -> Option<Self> {
-        let other = self.kind != LATEST;
-        other.then(|| Self {
+        (!self.is_latest()).then(|| Self {
             kind: LATEST.to_owned(),
             targets: Vec::new(),
             exclusive: false,

@@ -160,9 +160,9 @@ fn the_runbook_leads_to_a_running_restore_in_few_keys() {
     let weighed = place.json(&["plan", "--type=default"]);
     let (plan, ways) = (&weighed["plan"], weighed["options"]["ways"].as_array().unwrap());
     let way = |name: &str| ways.iter().find(|weighed| weighed["way"] == name);
-    assert!(way("recover_latest").is_none() && way("promote").is_some(), "{ways:#?}");
+    assert!(way("recover").is_none() && way("promote").is_some(), "{ways:#?}");
     let forecast = &plan["forecast"];
-    assert_eq!(way("recover").unwrap()["time"], forecast["total"]);
+    assert_eq!(way("recover_latest").unwrap()["time"], forecast["total"]);
     assert_eq!(forecast["runs"], 1, "{plan}");
     for part in ["copy", "replay", "rest", "total"] {
         assert!(forecast[part]["p50_ms"].as_u64().is_some_and(|ms| ms > 0), "{part}: {plan}");

@@ -62,14 +62,22 @@ impl Seen {
 
 /// Every way there is: what is open comes first, and among equals what changes least.
 pub(super) fn all(ground: &Ground<'_>) -> Vec<Weighed> {
-    ordered(&Seen::of(ground), ground.plan, ground.latest)
+    let seen = Seen::of(ground);
+    // A recovery to the latest is no recovery to a target before the damage, and neither is a copy made so.
+    if ground.request.is_latest() {
+        ordered(&seen, None, Some(ground.plan))
+    } else {
+        ordered(&seen, Some(ground.plan), ground.latest)
+    }
 }
 
-fn ordered(seen: &Seen, plan: Planned<'_>, latest: Option<Planned<'_>>) -> Vec<Weighed> {
-    let recover = planned(Way::Recover, "recover to the target", plan, target_damage(seen.damage));
+fn ordered(seen: &Seen, plan: Option<Planned<'_>>, latest: Option<Planned<'_>>) -> Vec<Weighed> {
+    let recover =
+        plan.map(|plan| planned(Way::Recover, "recover to the target", plan, target_damage(seen.damage)));
+    let copy = plan.map(|plan| beside(seen, plan));
     let latest = latest
         .map(|plan| planned(Way::RecoverLatest, "recover to the latest", plan, latest_damage(seen.damage)));
-    let all = [start_old(seen), promote(seen), Some(beside(seen, plan)), Some(recover), latest];
+    let all = [start_old(seen), promote(seen), copy, recover, latest];
     let mut ways: Vec<(bool, Weighed)> = all
         .into_iter()
         .flatten()

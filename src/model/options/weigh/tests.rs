@@ -1,7 +1,7 @@
 use super::*;
 use crate::base::{Report, Timestamp};
 use crate::model::forecast::Span;
-use crate::model::plan::{Check, Loss, RecoverPlan};
+use crate::model::plan::{Check, Loss, RecoverPlan, RecoverRequest};
 use serde_json::json;
 
 fn proposal(exit: Option<&'static str>, reason: &str) -> Proposal {
@@ -42,12 +42,12 @@ fn plan(state: CheckState) -> RecoverPlan {
 }
 
 fn weighed(seen: &Seen, plan: Planned<'_>, latest: Option<Planned<'_>>) -> Vec<(Way, Sign)> {
-    ordered(seen, plan, latest).iter().map(|weighed| (weighed.way, weighed.sign)).collect()
+    ordered(seen, Some(plan), latest).iter().map(|weighed| (weighed.way, weighed.sign)).collect()
 }
 
 fn one(seen: &Seen, way: Way) -> Weighed {
     let good = plan(CheckState::Ok);
-    ordered(seen, Ok(&good), Some(Ok(&good))).into_iter().find(|weighed| weighed.way == way).unwrap()
+    ordered(seen, Some(Ok(&good)), Some(Ok(&good))).into_iter().find(|weighed| weighed.way == way).unwrap()
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn what_changes_least_comes_first_among_what_is_open() {
 fn a_primary_that_answers_is_not_started_and_is_fenced_before_another_is_promoted() {
     let alive = Seen { alive: Some(true), ..gone() };
     let good = plan(CheckState::Ok);
-    assert!(ordered(&alive, Ok(&good), None).iter().all(|weighed| weighed.way != Way::StartOld));
+    assert!(ordered(&alive, Some(Ok(&good)), None).iter().all(|weighed| weighed.way != Way::StartOld));
     for alive in [Some(true), None] {
         let promote = one(&Seen { alive, ..gone() }, Way::Promote);
         assert_eq!(promote.sign, Sign::Late, "{promote:?}");
@@ -118,6 +118,23 @@ fn damage_by_a_statement_is_wherever_the_log_went() {
     for way in [Way::StartOld, Way::Promote, Way::Recover, Way::RecoverLatest] {
         assert!(one(&unknown, way).damage.contains(", if "), "{way:?}");
     }
+}
+
+#[test]
+fn a_recovery_to_the_latest_is_not_called_one_to_a_target() {
+    let latest = RecoverPlan::sample();
+    let request = RecoverRequest { kind: "default".to_owned(), ..latest.request.clone() };
+    let situation = crate::model::situation::Situation::default();
+    let now = Timestamp::from_unix_s(500);
+    let ground = Ground { request: &request, plan: Ok(&latest), latest: None, situation: &situation, now };
+    let ways: Vec<Way> = all(&ground).iter().map(|weighed| weighed.way).collect();
+    assert!(ways.contains(&Way::RecoverLatest), "{ways:?}");
+    assert!(!ways.contains(&Way::Recover) && !ways.contains(&Way::Beside), "{ways:?}");
+    let damage = |seen: &Seen| {
+        ordered(seen, None, Some(Ok(&latest))).into_iter().find(|weighed| weighed.way == Way::RecoverLatest)
+    };
+    let logical = damage(&Seen { damage: Damage::Logical, ..gone() }).unwrap();
+    assert!(logical.sign == Sign::Late && logical.damage.starts_with("stays"), "{logical:?}");
 }
 
 #[test]
@@ -155,7 +172,7 @@ fn times_are_measured_or_left_out() {
     assert_eq!(one(&gone(), Way::Beside).time.map(|time| time.p50_ms), Some(900));
     assert_eq!(one(&gone(), Way::Promote).time, None);
     let unmeasured = RecoverPlan { forecast: None, ..plan(CheckState::Ok) };
-    assert!(ordered(&gone(), Ok(&unmeasured), None).iter().all(|weighed| weighed.time.is_none()));
+    assert!(ordered(&gone(), Some(Ok(&unmeasured)), None).iter().all(|weighed| weighed.time.is_none()));
 }
 
 #[test]
@@ -167,7 +184,7 @@ fn a_plan_that_cannot_be_told_is_not_open() {
         (CheckState::Fail, Sign::Failed),
     ] {
         let plan = plan(state);
-        let ways = ordered(&gone(), Ok(&plan), None);
+        let ways = ordered(&gone(), Some(Ok(&plan)), None);
         let recover = ways.iter().find(|weighed| weighed.way == Way::Recover).unwrap();
         assert_eq!(recover.sign, sign, "{state:?}");
         assert_eq!(recover.why.ends_with("what was checked"), sign != Sign::Ok, "{recover:?}");
