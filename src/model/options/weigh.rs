@@ -2,7 +2,7 @@
 
 use super::{GivesUp, Ground, Planned, Way, Weighed};
 use crate::model::forecast::Forecast;
-use crate::model::plan::CheckState;
+use crate::model::plan::{CheckState, RecoverPlan};
 use crate::model::question::judge::{Proposal, Sign, judge};
 
 /// What kind of damage the facts show.
@@ -184,7 +184,8 @@ fn promote(seen: &Seen) -> Option<Weighed> {
 
 /// A copy at the target, from which rows are taken by hand.
 fn beside(seen: &Seen, plan: Planned<'_>) -> Weighed {
-    let (sign, why) = openness(plan);
+    // What is to be known of a recovery in place (servers that are stopped, limits that are raised) is none of a copy's.
+    let (sign, why) = in_the_way(plan).unwrap_or_else(|plan| (Sign::Ok, from_set(plan)));
     // It brings rows back and no service: plainly good only where a statement did it and the cluster serves.
     let serves = seen.damage == Damage::Logical && seen.alive == Some(true);
     let weighed = Weighed {
@@ -224,22 +225,31 @@ fn planned(way: Way, title: &str, plan: Planned<'_>, damage: &str) -> Weighed {
 
 /// Whether a plan can start, and why.
 fn openness(plan: Planned<'_>) -> (Sign, String) {
+    in_the_way(plan).unwrap_or_else(|plan| {
+        let told = plan.checks.iter().find(|check| check.state == CheckState::Warn);
+        match told {
+            Some(told) => (Sign::Late, format!("{}; to know: {}", from_set(plan), told.text)),
+            None => (Sign::Ok, format!("{}; all {} checks hold", from_set(plan), plan.checks.len())),
+        }
+    })
+}
+
+/// What keeps a plan from being carried out, or leaves that unknown; else the plan.
+fn in_the_way(plan: Planned<'_>) -> Result<(Sign, String), &RecoverPlan> {
     let plan = match plan {
         Ok(plan) => plan,
-        Err(report) => return (Sign::Failed, report.headline.clone()),
+        Err(report) => return Ok((Sign::Failed, report.headline.clone())),
     };
-    let first = |state| plan.checks.iter().find(|check| check.state == state);
-    if let Some(failed) = first(CheckState::Fail) {
-        return (Sign::Failed, failed.text.clone());
-    }
-    if let Some(unknown) = first(CheckState::Unknown) {
-        return (Sign::Unknown, unknown.text.clone());
-    }
-    let set = plan.set.as_deref().unwrap_or("no backup set");
-    match first(CheckState::Warn) {
-        Some(told) => (Sign::Late, format!("from {set}; to know: {}", told.text)),
-        None => (Sign::Ok, format!("from {set}; all {} checks hold", plan.checks.len())),
-    }
+    let first = |state, sign| {
+        let check = plan.checks.iter().find(|check| check.state == state)?;
+        Some((sign, check.text.clone()))
+    };
+    let stands = first(CheckState::Fail, Sign::Failed);
+    stands.or_else(|| first(CheckState::Unknown, Sign::Unknown)).ok_or(plan)
+}
+
+fn from_set(plan: &RecoverPlan) -> String {
+    format!("from {}", plan.set.as_deref().unwrap_or("no backup set"))
 }
 
 fn forecast(plan: Planned<'_>) -> Option<&Forecast> {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::base::{Report, Timestamp};
 use crate::model::forecast::Span;
-use crate::model::plan::{Check, Loss, RecoverPlan, RecoverRequest};
+use crate::model::plan::{Check, Loss, RecoverRequest};
 use serde_json::json;
 
 fn proposal(exit: Option<&'static str>, reason: &str) -> Proposal {
@@ -148,6 +148,11 @@ fn rows_are_taken_from_a_copy_first_where_a_statement_did_it_and_the_cluster_ser
     assert_eq!(first(&down), (Way::Recover, Sign::Ok));
     // With something to know of every plan, what leaves the damage still stands behind what does not.
     let told = plan(CheckState::Warn);
+    let copy = &ordered(&serves, Some(Ok(&told)), None)[0];
+    assert!(
+        copy.way == Way::Beside && !copy.why.contains("what was checked"),
+        "nothing is stopped for a copy"
+    );
     let ways: Vec<Way> = weighed(&serves, Ok(&told), Some(Ok(&told))).iter().map(|(way, _)| *way).collect();
     assert_eq!(ways, [Way::Beside, Way::Recover, Way::Promote, Way::RecoverLatest]);
 }
